@@ -1,0 +1,13 @@
+"""admodes: forward mode, reverse mode, and what lies between, for plain NumPy functions.
+
+>>> import numpy as np, admodes
+>>> admodes.grad(lambda x: np.sum(np.sin(x) ** 2))(np.array([0.0, 1.0]))
+array([0.        , 0.90929743])
+"""
+
+from . import ops
+from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = ["grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "ops", "value_and_grad", "vjp"]

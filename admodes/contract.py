@@ -1,0 +1,204 @@
+"""Contractions by index sets: 'ij,jk->ik' is planned once and then runs as one call of np.matmul.
+
+`pairwise` turns two index sets into transposes, one matmul and a reshape, so that K directions at once
+are BLAS-3 work.  Everything is plain NumPy on possibly traced values.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Subscripts(NamedTuple):
+    """The index sets of a contraction: one string of letters an operand, and the result's."""
+
+    inputs: tuple[str, ...]
+    output: str
+
+    @property
+    def fresh(self) -> str:
+        """A letter that the contraction does not use: the direction axis."""
+        used = set("".join(self.inputs))
+        return next(c for c in string.ascii_letters if c not in used)
+
+
+@lru_cache(maxsize=4096)
+def split_subscripts(text: str) -> Subscripts:
+    """'ij,jk->ik' as `Subscripts`."""
+    left, output = text.split("->")
+    return Subscripts(tuple(left.split(",")), output)
+
+
+@lru_cache(maxsize=4096)
+def push_plan(text: str, i: int, directions: bool) -> Callable[..., Any]:
+    """Run the contraction with operand i replaced by its tangent (directions lead): plan(*operands)."""
+    sets = split_subscripts(text)
+    z = sets.fresh if directions else ""
+    inputs = tuple(z + s if j == i else s for j, s in enumerate(sets.inputs))
+    return contraction(Subscripts(inputs, z + sets.output))
+
+
+@lru_cache(maxsize=4096)
+def pull_plan(text: str, i: int, directions: bool) -> Callable[..., Any]:
+    """The transpose in operand i: plan(shape of operand i, u, *other operands)."""
+    sets = split_subscripts(text)
+    z = sets.fresh if directions else ""
+    others = tuple(s for j, s in enumerate(sets.inputs) if j != i)
+    wanted = sets.inputs[i]
+    # A letter of operand i that stands nowhere else was summed: its cotangent is constant along it.
+    # A letter that it repeats (a diagonal) takes its cotangent on that diagonal alone.
+    known = set(sets.output) | set("".join(others))
+    reached = "".join(dict.fromkeys(c for c in wanted if c in known))
+    run = contraction(Subscripts((z + sets.output, *others), z + reached))
+    if reached == wanted:
+        return lambda shape, u, *rest: run(u, *rest)
+    unique = "".join(dict.fromkeys(wanted))
+
+    def expand(shape: tuple[int, ...], u: Any, *rest: Any) -> Any:
+        g = run(u, *rest)
+        lead = g.shape[: len(z)]
+        sizes = dict(zip(wanted, shape, strict=True))
+        present = dict(zip(reached, g.shape[len(z) :], strict=True))
+        g = np.reshape(g, lead + tuple(present.get(c, 1) for c in unique))
+        g = np.broadcast_to(g, lead + tuple(max(sizes[c], present.get(c, 1)) for c in unique))
+        return _onto_diagonals(g, unique, wanted) if unique != wanted else g
+
+    return expand
+
+
+def _onto_diagonals(g: Any, unique: str, wanted: str) -> Any:
+    """Place g, indexed by `unique`, on the diagonals of an array indexed by `wanted` (letters repeat)."""
+    lead = g.ndim - len(unique)
+    order = []
+    for place, c in enumerate(wanted):
+        if c not in wanted[:place]:
+            order.append(unique.index(c))
+            continue
+        axis = unique.index(c)  # one more copy of axis c, kept apart by an identity
+        n = g.shape[lead + axis]
+        g = np.where(np.eye(n, dtype=bool).reshape((n,) + (1,) * (g.ndim - lead - axis - 1) + (n,)), g[..., None], 0.0)
+        order.append(g.ndim - lead - 1)
+    return np.transpose(g, (*range(lead), *(lead + i for i in order)))
+
+
+@lru_cache(maxsize=4096)
+def contraction(sets: Subscripts) -> Callable[..., Any]:
+    """A function of the operands that contracts them as the index sets say."""
+    if len(sets.inputs) == 1:
+        return lambda x: _single(sets.inputs[0], sets.output, x)
+    if len(sets.inputs) == 2 and all(len(set(s)) == len(s) for s in sets.inputs):
+        return pairwise(*sets.inputs, sets.output)
+    text = ",".join(sets.inputs) + "->" + sets.output
+    return lambda *operands: np.einsum(text, *operands, optimize=len(operands) > 2)
+
+
+def _single(letters: str, output: str, x: Any) -> Any:
+    """Sums, transposes and diagonals of one operand."""
+    if letters == output:
+        return x
+    if len(set(letters)) < len(letters):
+        return np.einsum(f"{letters}->{output}", x)
+    summed = tuple(i for i, c in enumerate(letters) if c not in output)
+    if summed:
+        x = np.sum(x, axis=summed)
+        letters = "".join(c for c in letters if c in output)
+    return x if letters == output else np.transpose(x, [letters.index(c) for c in output])
+
+
+def pairwise(a: str, b: str, out: str) -> Callable[[Any, Any], Any]:
+    """Contract two operands without repeated letters.
+
+    Letters fall into four groups: batch (in a, b and out), contracted (in a and b), left (a and out),
+    right (b and out).  With a arranged as (batch, left, contracted) and b as (batch, contracted, right),
+    np.matmul gives (batch, left, right).  A letter of one operand alone that is not in out is summed first.
+    """
+    alone_a = [c for c in a if c not in b and c not in out]
+    alone_b = [c for c in b if c not in a and c not in out]
+    if alone_a or alone_b:
+        a2 = "".join(c for c in a if c not in alone_a)
+        b2 = "".join(c for c in b if c not in alone_b)
+        inner = pairwise(a2, b2, out)
+        return lambda x, y: inner(_single(a, a2, x), _single(b, b2, y))
+    batch = "".join(c for c in out if c in a and c in b)
+    left = "".join(c for c in out if c in a and c not in b)
+    right = "".join(c for c in out if c in b and c not in a)
+    common = "".join(c for c in a if c in b and c not in out)
+    if right and left and out.index(right[0]) < out.index(left[0]):
+        swapped = pairwise(b, a, out)
+        return lambda x, y: swapped(y, x)
+    if not common:
+        return _outer(a, b, out)
+    if common == "".join(c for c in b if c in common) and max(len(left), len(right), len(common)) <= 1:
+        return _matmul(a, b, out, batch, left, right, common)
+    return _grouped(a, b, out, batch, left, right, common)
+
+
+def _permute(x: Any, have: str, want: str) -> Any:
+    return x if have == want else x.transpose([have.index(c) for c in want])
+
+
+def _outer(a: str, b: str, out: str) -> Callable[[Any, Any], Any]:
+    """No index is contracted: a product by broadcasting."""
+    order_a = "".join(c for c in out if c in a)
+    order_b = "".join(c for c in out if c in b)
+    index_a = tuple(slice(None) if c in a else None for c in out)
+    index_b = tuple(slice(None) if c in b else None for c in out)
+    pad_a = None in index_a[next((i for i, c in enumerate(out) if c in a), len(out)) :]
+    pad_b = None in index_b[next((i for i, c in enumerate(out) if c in b), len(out)) :]
+
+    def run(x: Any, y: Any) -> Any:
+        x, y = _permute(x, a, order_a), _permute(y, b, order_b)
+        return (x[index_a] if pad_a else x) * (y[index_b] if pad_b else y)
+
+    return run
+
+
+def _matmul(a: str, b: str, out: str, batch: str, left: str, right: str, common: str) -> Callable[[Any, Any], Any]:
+    """Groups of at most one letter: np.matmul without a reshape."""
+    want_a, want_b = batch + left + common, batch + common + right
+    have = batch + left + right
+    if not batch or (left and right):
+        if a == want_a and b == want_b and have == out:
+            return np.matmul
+        return lambda x, y: _permute(np.matmul(_permute(x, a, want_a), _permute(y, b, want_b)), have, out)
+
+    def run(x: Any, y: Any) -> Any:  # matrix-vector products in a batch: a row or a column of extent 1
+        x, y = _permute(x, a, want_a), _permute(y, b, want_b)
+        z = np.matmul(x if left else x[..., None, :], y if right else y[..., None])
+        z = z if right else z[..., 0]
+        return _permute(z if left else (z[..., 0, :] if right else z[..., 0]), have, out)
+
+    return run
+
+
+def _grouped(a: str, b: str, out: str, batch: str, left: str, right: str, common: str) -> Callable[[Any, Any], Any]:
+    """Groups of several letters: each is reshaped into one axis.  Extents of 1 broadcast, as in np.einsum."""
+
+    def run(x: Any, y: Any) -> Any:
+        x, y = _permute(x, a, batch + left + common), _permute(y, b, batch + common + right)
+        n, p = len(batch), len(common)
+        inner_x, inner_y = x.shape[x.ndim - p :], y.shape[n : n + p]
+        if inner_x != inner_y:
+            inner = tuple(max(i, j) if i and j else 0 for i, j in zip(inner_x, inner_y, strict=True))
+            x = np.broadcast_to(x, x.shape[: x.ndim - p] + inner)
+            y = np.broadcast_to(y, y.shape[:n] + inner + y.shape[n + p :])
+        rows, columns = x.shape[n : x.ndim - p], y.shape[n + p :]
+        size = _product(y.shape[n : n + p])
+        z = np.matmul(
+            np.reshape(x, (*x.shape[:n], _product(rows), size)), np.reshape(y, (*y.shape[:n], size, _product(columns)))
+        )
+        return _permute(np.reshape(z, z.shape[:n] + rows + columns), batch + left + right, out)
+
+    return run
+
+
+def _product(extents: Sequence[int]) -> int:
+    result = 1
+    for n in extents:
+        result *= n
+    return result

@@ -1,0 +1,59 @@
+"""The Jacobian at a point as a SciPy LinearOperator: J @ v pushes, J.T @ u pulls, over one tape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from .transforms import Recording, blocks_by_pulls, blocks_by_pushes
+
+
+class Linearized(LinearOperator):
+    """Made by `admodes.linearize`. Arguments and results are raveled and, where several, concatenated."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self._in, self._out = recording.leaves, recording.values
+        shape = (sum(int(y.size) for y in self._out), sum(int(x.size) for x in self._in))
+        super().__init__(np.result_type(np.float32, *(x.dtype for x in (*self._in, *self._out))), shape)
+
+    def _matvec(self, v: Any) -> Any:
+        return self._matmat(np.reshape(v, (-1, 1)))[:, 0]
+
+    def _rmatvec(self, u: Any) -> Any:
+        return self._rmatmat(np.reshape(u, (-1, 1)))[:, 0]
+
+    def _matmat(self, V: Any) -> Any:
+        k = V.shape[1]
+        return _join(self.recording.push(_split(V.T, self._in), (k,)), k).T
+
+    def _rmatmat(self, U: Any) -> Any:
+        """Jᴴ U = conj(Jᵀ conj U)."""
+        k = U.shape[1]
+        return np.conj(_join(self.recording.pull(_split(np.conj(U).T, self._out), (k,)), k)).T
+
+    def dense(self) -> Any:
+        """The matrix, of shape J.shape, by pushes or by pulls, whichever are fewer."""
+        blocks = (blocks_by_pushes if self.shape[1] <= self.shape[0] else blocks_by_pulls)(self.recording, None)
+        return np.block(
+            [[np.reshape(b, (y.size, x.size)) for b, x in zip(row, self._in, strict=True)]
+             for row, y in zip(blocks, self._out, strict=True)]
+        )  # fmt: skip
+
+
+def _split(rows: Any, leaves: list[Any]) -> list[Any]:
+    """Rows of raveled directions as one array (k, *shape) a leaf."""
+    out, start = [], 0
+    for x in leaves:
+        size = int(x.size)
+        part = rows[:, start : start + size]
+        part = np.ascontiguousarray(part.real if x.dtype.kind != "c" else part, dtype=x.dtype if x.dtype.kind in "fc" else float)
+        out.append(part.reshape((len(rows), *x.shape)))
+        start += size
+    return out
+
+
+def _join(parts: list[Any], k: int) -> Any:
+    return np.concatenate([np.reshape(p, (k, -1)) for p in parts], axis=1)

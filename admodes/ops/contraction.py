@@ -1,0 +1,237 @@
+"""Sums of products over repeated indices: matmul, dot, einsum and their kin; convolution.
+
+A row says only which index sets the arguments have; pushes and pulls are the same contraction with the
+sets exchanged.
+"""
+
+from __future__ import annotations
+
+import string
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..registry import Composite, Contraction, Op, Via, add, cast
+from ..tracing import canonical, primitive
+
+LETTERS = string.ascii_letters
+
+
+def _plain_pair(a: Any, b: Any) -> tuple[int, int]:
+    return np.ndim(a), np.ndim(b)
+
+
+@lru_cache(maxsize=256)
+def _matmul_text(m: int, n: int) -> str:
+    """'…ij,…jk->…ik'; a vector has no row or column; batch axes align from the right."""
+    batch = LETTERS[3 : 3 + max(m - 2, n - 2, 0)]
+    a = "b" if m == 1 else batch[len(batch) - m + 2 :] + "ab"
+    b = "b" if n == 1 else batch[len(batch) - n + 2 :] + "bc"
+    return f"{a},{b}->{batch}{'a' if m > 1 else ''}{'c' if n > 1 else ''}"
+
+
+@lru_cache(maxsize=256)
+def _dot_text(m: int, n: int) -> str:
+    """The last axis of a with the last but one of b."""
+    a = LETTERS[:m]
+    b = LETTERS[m : m + n]
+    if m and n:
+        k = max(n - 2, 0)
+        b = b[:k] + a[-1] + b[k + 1 :]
+        return f"{a},{b}->{a[:-1]}{b[:k]}{b[k + 1 :]}"
+    return f"{a},{b}->{a}{b}"
+
+
+@lru_cache(maxsize=256)
+def _inner_text(m: int, n: int) -> str:
+    """The last axes of both."""
+    a, b = LETTERS[:m], LETTERS[m : m + n]
+    return f"{a},{b[:-1]}{a[-1]}->{a[:-1]}{b[:-1]}" if m and n else f"{a},{b}->{a}{b}"
+
+
+def _tensordot_text(a: Any, b: Any, axes: Any = 2) -> str:
+    m, n = _plain_pair(a, b)
+    if isinstance(axes, int | np.integer):
+        left, right = list(range(m - int(axes), m)), list(range(int(axes)))
+    else:
+        left, right = ([*x] if isinstance(x, tuple | list | np.ndarray) else [x] for x in axes)
+    letters_a, letters_b = LETTERS[:m], list(LETTERS[m : m + n])
+    for i, j in zip(left, right, strict=True):
+        letters_b[j] = letters_a[i]
+    joined = {letters_a[i] for i in left}
+    out = [c for c in (*letters_a, *letters_b) if c not in joined]
+    return f"{letters_a},{''.join(letters_b)}->{''.join(out)}"
+
+
+def _einsum_text(text: str, *operands: Any) -> str:
+    """The subscripts with letters for the ellipsis and the implicit result written out.
+
+    Where an operand has extent 1 along an index that is longer elsewhere, it gets an index of its own:
+    einsum broadcasts it.
+    """
+    text = text.replace(" ", "")
+    left, arrow, output = text.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise ValueError(f"np.einsum: {len(inputs)} index sets in {text!r} for {len(operands)} operands")
+    spare = [c for c in LETTERS if c not in text]
+    depth = max([np.ndim(x) - len(s.replace("...", "")) for s, x in zip(inputs, operands, strict=True) if "..." in s], default=0)
+    ellipsis = "".join(spare[:depth])
+    spare = spare[depth:]
+    if not arrow:
+        flat = left.replace(",", "").replace(".", "")
+        output = ("..." if "..." in left else "") + "".join(sorted(c for c in set(flat) if flat.count(c) == 1))
+    full = []
+    for s, x in zip(inputs, operands, strict=True):
+        k = np.ndim(x) - len(s.replace("...", ""))
+        full.append(s.replace("...", ellipsis[len(ellipsis) - k :]))
+    output = output.replace("...", ellipsis)
+    extent: dict[str, int] = {}
+    for s, x in zip(full, operands, strict=True):
+        for c, n in zip(s, np.shape(x), strict=True):
+            extent[c] = n if extent.get(c, 1) == 1 else extent[c]
+    for j, (s, x) in enumerate(zip(full, operands, strict=True)):
+        letters = list(s)
+        for place, (c, n) in enumerate(zip(s, np.shape(x), strict=True)):
+            if n == 1 and extent[c] != 1:
+                letters[place] = spare.pop(0)
+        full[j] = "".join(letters)
+    return f"{','.join(full)}->{output}"
+
+
+class _Einsum(Contraction):
+    """np.einsum: its subscripts stand before the operands, or operands and index lists alternate."""
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if not isinstance(args[0], str):
+            args = _from_lists(args)
+        return trace.process(self, (args[0], *args[1:]), {k: v for k, v in params.items() if k != "optimize"})
+
+
+def _from_lists(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """einsum(x, [0, 1], y, [1, 2], [0, 2]) as einsum('ab,bc->ac', x, y)."""
+    pairs, out = (args[:-1], args[-1]) if len(args) % 2 else (args, None)
+
+    def letters(numbers: Any) -> str:
+        return "".join("..." if n is Ellipsis else LETTERS[n] for n in numbers)
+
+    text = ",".join(letters(s) for s in pairs[1::2])
+    return (text if out is None else f"{text}->{letters(out)}", *pairs[::2])
+
+
+# fmt: off
+add(Contraction(np.matmul,    lambda a, b: _matmul_text(a.ndim, b.ndim)))
+add(Contraction(np.dot,       lambda a, b: _dot_text(*_plain_pair(a, b))))
+add(Contraction(np.inner,     lambda a, b: _inner_text(*_plain_pair(a, b))))
+add(Contraction(np.tensordot, _tensordot_text, params=["axes"]), np.linalg.tensordot)
+add(_Einsum(np.einsum,        _einsum_text, arrays=None, params=["optimize", "dtype", "casting", "order"]))
+# fmt: on
+
+
+def _conjugate(x: Any) -> Any:
+    return np.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def _outer(a: Any, b: Any) -> Any:
+    return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
+
+
+def _vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
+    x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
+    return np.einsum("...i,...i->...", _conjugate(x1), x2)
+
+
+def _kron(a: Any, b: Any) -> Any:
+    n = max(a.ndim, b.ndim)
+    a, b = (np.reshape(x, (1,) * (n - x.ndim) + x.shape) for x in (a, b))
+    apart = np.reshape(a, [m for s in a.shape for m in (s, 1)]) * np.reshape(b, [m for s in b.shape for m in (1, s)])
+    return np.reshape(apart, [p * q for p, q in zip(a.shape, b.shape, strict=True)])
+
+
+# fmt: off
+add(Composite(np.outer,   _outer, arrays=2), np.linalg.outer)
+add(Composite(np.vdot,    lambda a, b: np.dot(_conjugate(np.ravel(a)), np.ravel(b)), arrays=2))
+add(Composite(np.kron,    _kron, arrays=2))
+add(Composite(np.vecdot,  _vecdot, arrays=2), np.linalg.vecdot)
+add(Composite(np.matvec,  lambda x1, x2: np.einsum("...ij,...j->...i", x1, x2), arrays=2))
+add(Composite(np.vecmat,  lambda x1, x2: np.einsum("...i,...ij->...j", _conjugate(x1), x2), arrays=2))
+add(Composite(np.linalg.matmul, lambda x1, x2: np.matmul(x1, x2), arrays=2))
+# fmt: on
+
+
+def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError(f"np.cross takes vectors of 3 elements, got {a.shape[-1]} and {b.shape[-1]}")
+    (a0, a1, a2), (b0, b1, b2) = ([x[..., k] for k in range(3)] for x in (a, b))
+    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=axisc)
+
+
+add(Composite(np.cross, _cross, arrays=2), np.linalg.cross)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Convolution: y_k = Σ_i a_i v_{k−i}, linear in both
+# ---------------------------------------------------------------------------------------------------
+
+
+def _convolve_full(a: Any, v: Any) -> Any:
+    """np.convolve(a, v, 'full'): n + m − 1 values; the primitive behind every mode."""
+    return np.convolve(a, v)
+
+
+def _convolve_rows(t: Any, v: Any) -> Any:
+    """Each row of t convolved with v: windows of the padded rows against v turned round."""
+    if t.ndim == 1:
+        return np.convolve(t, v)
+    m = v.shape[0]
+    padded = np.pad(t, [(0, 0)] * (t.ndim - 1) + [(m - 1, m - 1)])
+    return np.lib.stride_tricks.sliding_window_view(padded, m, axis=-1) @ np.flip(v)
+
+
+def _correlate_rows(u: Any, v: Any) -> Any:
+    """g_i = Σ_j u_{i+j} v_j, the transpose of convolving with v."""
+    if u.ndim == 1:
+        return np.convolve(u, np.flip(v), mode="valid")
+    return np.lib.stride_tricks.sliding_window_view(u, v.shape[0], axis=-1) @ v
+
+
+convolve_full = primitive(
+    add(Via(
+        _convolve_full,
+        [lambda t, y, a, v: cast(_convolve_rows(t, v), y.dtype), lambda t, y, a, v: cast(_convolve_rows(t, a), y.dtype)],
+        [lambda u, y, a, v: cast(_correlate_rows(u, v), a.dtype), lambda u, y, a, v: cast(_correlate_rows(u, a), v.dtype)],
+        name="convolve",
+        flops=lambda y, a, v: 2 * np.size(a) * np.size(v),
+    ))
+)
+
+
+class _Convolve(Op):
+    """np.convolve and np.correlate: a part of the full convolution."""
+
+    def __init__(self, fn: Any, correlate: bool, default: str) -> None:
+        super().__init__(fn, arrays=2, params=["mode"])
+        self.correlate = correlate
+        self.default = default
+        self.pushes = self.pulls = ()
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        a, v = canonical(args[0]), canonical(args[1])
+        mode = params.get("mode", self.default)
+        n, m = max(a.shape[0], v.shape[0]), min(a.shape[0], v.shape[0])
+        first = (m - 1) // 2
+        if self.correlate:  # y_k = Σ_i a_{i+k} conj(v_i); NumPy turns the result round where v is the longer
+            first = m // 2 if a.shape[0] < v.shape[0] else first
+            v = np.flip(_conjugate(v))
+        full = convolve_full(a, v)
+        if mode == "full":
+            return full
+        return full[first : first + n] if mode == "same" else full[m - 1 : n]
+
+
+add(_Convolve(np.convolve, correlate=False, default="full"))
+add(_Convolve(np.correlate, correlate=True, default="valid"))

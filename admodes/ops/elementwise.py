@@ -1,0 +1,184 @@
+"""Elementwise functions: the table of derivatives of a calculus text.
+
+A row: the function, its partials p(y, x) or p(y, a, b), where each argument is sampled in tests, its flops an
+element.  y is the result, so that exp′ is y and tanh′ is 1 − y².
+
+Kinks: |x|′ = 0 at 0; maximum, minimum, fmax and fmin share ties equally.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..registry import Composite, Elementwise, Linear, Passive, add
+
+# Where the tests sample an argument: unions of intervals that stay clear of kinks and poles.
+REAL = ((-3.0, 3.0),)
+POSITIVE = ((0.3, 3.0),)
+NONZERO = ((-3.0, -0.3), (0.3, 3.0))
+UNIT = ((-0.9, 0.9),)
+ABOVE_ONE = ((1.2, 3.0),)
+SMALL_INTEGERS = (2, 3)  # a tuple of ints: sampled from these, not differentiated
+
+# Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
+TRANSCENDENTAL = 10.0
+
+LN2, LN10, DEGREE = np.log(2.0), np.log(10.0), np.pi / 180.0
+
+
+def row(fn: Any, partials: list[Any], *domain: Any, flops: float = 1.0, evaluate: Any = None, alias: Any = ()) -> None:
+    """One line of the table."""
+    add(Elementwise(fn, partials, domain=domain, flops=flops, evaluate=evaluate), *alias)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Arithmetic
+# ---------------------------------------------------------------------------------------------------
+
+
+def _power_base(y: Any, a: Any, b: Any) -> Any:
+    """∂(a^b)/∂a = b·a^(b−1), and 0 where b = 0."""
+    if type(b) in (int, float):
+        return b * a ** (b - 1) if b else np.zeros_like(a)
+    return b * a ** np.where(b == 0, 1, b - 1)
+
+
+def _power_exponent(y: Any, a: Any, b: Any) -> Any:
+    """∂(a^b)/∂b = log(a)·a^b, and 0 where a = 0 (0^b is constant for b > 0)."""
+    return y * np.log(np.where(a == 0, 1, a))
+
+
+def _larger(y: Any, a: Any, b: Any) -> Any:
+    """1 where a > b, ½ where a = b, else 0."""
+    return 0.5 * np.add(a > b, a >= b, dtype=y.dtype)
+
+
+def _smaller(y: Any, a: Any, b: Any) -> Any:
+    return 0.5 * np.add(a < b, a <= b, dtype=y.dtype)
+
+
+def _same_sign(y: Any, a: Any, b: Any) -> Any:
+    return np.where(np.signbit(a) == np.signbit(b), 1.0, -1.0)
+
+
+# fmt: off
+row(np.add,          [1, 1],                                                   REAL, REAL, evaluate=operator.add)
+row(np.subtract,     [1, -1],                                                  REAL, REAL, evaluate=operator.sub)
+row(np.multiply,     [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL, evaluate=operator.mul)
+row(np.divide,       [lambda y, a, b: 1 / b,   lambda y, a, b: -y / b],        REAL, NONZERO, evaluate=operator.truediv)
+row(np.power,        [_power_base,             _power_exponent],               POSITIVE, REAL, evaluate=operator.pow, flops=TRANSCENDENTAL)
+row(np.float_power,  [_power_base,             _power_exponent],               POSITIVE, REAL, flops=TRANSCENDENTAL)
+row(np.remainder,    [1,                       lambda y, a, b: -np.floor(a / b)],  REAL, ABOVE_ONE, evaluate=operator.mod)
+row(np.fmod,         [1,                       lambda y, a, b: -np.trunc(a / b)],  REAL, ABOVE_ONE)
+row(np.negative,     [-1],                                                     REAL, evaluate=operator.neg)
+row(np.positive,     [1],                                                      REAL)
+row(np.reciprocal,   [lambda y, x: -y * y],                                    NONZERO)
+row(np.square,       [lambda y, x: 2 * x],                                     REAL)
+row(np.sqrt,         [lambda y, x: 0.5 / y],                                   POSITIVE)
+row(np.cbrt,         [lambda y, x: 1 / (3 * y * y)],                           POSITIVE, flops=TRANSCENDENTAL)
+row(np.absolute,     [lambda y, x: np.conjugate(np.sign(x)) if x.dtype.kind == "c" else np.sign(x)], NONZERO, evaluate=operator.abs)
+row(np.fabs,         [lambda y, x: np.sign(x)],                                NONZERO)
+row(np.hypot,        [lambda y, a, b: a / np.where(y == 0, 1, y), lambda y, a, b: b / np.where(y == 0, 1, y)], NONZERO, NONZERO, flops=4)
+row(np.maximum,      [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
+row(np.minimum,      [_smaller, lambda y, a, b: _smaller(y, b, a)],            REAL, REAL)
+row(np.fmax,         [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
+row(np.fmin,         [_smaller, lambda y, a, b: _smaller(y, b, a)],            REAL, REAL)
+row(np.copysign,     [_same_sign, None],                                       NONZERO, NONZERO)
+row(np.heaviside,    [None, lambda y, x, h: x == 0],                           NONZERO, REAL)
+row(np.ldexp,        [lambda y, x, n: np.ldexp(1.0, n), None],                 REAL, SMALL_INTEGERS)
+
+# Exponentials and logarithms -----------------------------------------------------------------------
+T = TRANSCENDENTAL
+row(np.exp,          [lambda y, x: y],                                         REAL, flops=T)
+row(np.exp2,         [lambda y, x: LN2 * y],                                   REAL, flops=T)
+row(np.expm1,        [lambda y, x: y + 1],                                     REAL, flops=T)
+row(np.log,          [lambda y, x: 1 / x],                                     POSITIVE, flops=T)
+row(np.log2,         [lambda y, x: 1 / (LN2 * x)],                             POSITIVE, flops=T)
+row(np.log10,        [lambda y, x: 1 / (LN10 * x)],                            POSITIVE, flops=T)
+row(np.log1p,        [lambda y, x: 1 / (1 + x)],                               POSITIVE, flops=T)
+row(np.logaddexp,    [lambda y, a, b: np.exp(a - y), lambda y, a, b: np.exp(b - y)],     REAL, REAL, flops=2 * T)
+row(np.logaddexp2,   [lambda y, a, b: np.exp2(a - y), lambda y, a, b: np.exp2(b - y)],   REAL, REAL, flops=2 * T)
+
+# Trigonometric and hyperbolic functions ------------------------------------------------------------
+row(np.sin,          [lambda y, x: np.cos(x)],                                 REAL, flops=T)
+row(np.cos,          [lambda y, x: -np.sin(x)],                                REAL, flops=T)
+row(np.tan,          [lambda y, x: 1 + y * y],                                 UNIT, flops=T)
+row(np.arcsin,       [lambda y, x: 1 / np.sqrt(1 - x * x)],                    UNIT, flops=T)
+row(np.arccos,       [lambda y, x: -1 / np.sqrt(1 - x * x)],                   UNIT, flops=T)
+row(np.arctan,       [lambda y, x: 1 / (1 + x * x)],                           REAL, flops=T)
+row(np.arctan2,      [lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b)],  NONZERO, NONZERO, flops=T)
+row(np.sinh,         [lambda y, x: np.cosh(x)],                                REAL, flops=T)
+row(np.cosh,         [lambda y, x: np.sinh(x)],                                REAL, flops=T)
+row(np.tanh,         [lambda y, x: 1 - y * y],                                 REAL, flops=T)
+row(np.arcsinh,      [lambda y, x: 1 / np.sqrt(1 + x * x)],                    REAL, flops=T)
+row(np.arccosh,      [lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))],     ABOVE_ONE, flops=T)
+row(np.arctanh,      [lambda y, x: 1 / (1 - x * x)],                           UNIT, flops=T)
+row(np.deg2rad,      [DEGREE],                                                 REAL, alias=[np.radians])
+row(np.rad2deg,      [1 / DEGREE],                                             REAL, alias=[np.degrees])
+
+# Parts of a complex number; p with dy = Re(p·dz) ---------------------------------------------------
+row(np.real,         [1],                                                      REAL, flops=0)
+row(np.imag,         [-1j],                                                    REAL, flops=0)
+# fmt: on
+add(
+    Linear(
+        np.conjugate,
+        lambda t, x: np.conjugate(t),
+        lambda u, x: np.conjugate(u),
+        domain=(REAL,),
+    )
+)
+
+
+def _sinc_slope(y: Any, x: Any) -> Any:
+    """sinc′(x) = (cos πx − sinc x)/x; its series, with z = πx, near 0."""
+    z = np.pi * x
+    near = np.abs(z) < 0.5
+    q = z * z
+    series = np.pi * z * (-1 / 3 + q * (1 / 30 - q * (1 / 840 - q * (1 / 45360 - q * (1 / 3991680 - q / 518918400)))))
+    away = np.where(near, 1.0, x)
+    return np.where(near, series, (np.cos(z) - y) / away)
+
+
+row(np.sinc, [_sinc_slope], REAL, flops=TRANSCENDENTAL)
+
+
+# ---------------------------------------------------------------------------------------------------
+# In terms of other rows
+# ---------------------------------------------------------------------------------------------------
+
+
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """min(max(a, a_min), a_max); an element equal to a bound shares the derivative with it."""
+    a_min, a_max = (min if a_min is None else a_min), (max if a_max is None else a_max)
+    if a_min is not None:
+        a = np.maximum(a, a_min)
+    return a if a_max is None else np.minimum(a, a_max)
+
+
+def _angle(z: Any, deg: bool = False) -> Any:
+    y = np.arctan2(np.imag(z), np.real(z))
+    return np.rad2deg(y) if deg else y
+
+
+add(Composite(np.clip, _clip, domain=(REAL, ((-1.0, -0.5),), ((0.5, 1.0),))))
+add(Composite(np.angle, _angle, domain=(NONZERO,)))
+add(Composite(np.divmod, lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)), domain=(REAL, ABOVE_ONE)))
+add(Composite(np.modf, lambda x: (x - np.trunc(x), np.trunc(x)), domain=(REAL,)))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Derivative zero, or none
+# ---------------------------------------------------------------------------------------------------
+
+for _fn in (
+    np.floor, np.ceil, np.trunc, np.rint, np.sign, np.signbit, np.floor_divide, np.spacing,
+    np.isnan, np.isinf, np.isfinite, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
+    np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.round, np.around, np.fix,
+    np.isclose, np.allclose, np.array_equal, np.array_equiv, np.iscomplex, np.isreal, np.iscomplexobj, np.isrealobj,
+    np.isposinf, np.isneginf,
+):  # fmt: skip
+    add(Passive(_fn))

@@ -1,0 +1,107 @@
+"""Arguments and results as trees of arrays: dicts, lists, tuples, named tuples and dataclasses, by `optree`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optree
+
+from .tracing import OBJECT, Tracer, pack
+
+NAMESPACE = "admodes"
+_PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32})
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """The leaves of a tree and its structure; None where the tree is one plain leaf."""
+    if type(tree) in _PLAIN or isinstance(tree, Tracer):
+        return [tree], None
+    leaves, structure = optree.tree_flatten(tree, namespace=NAMESPACE)
+    unknown = {type(x) for x in leaves if dataclasses.is_dataclass(x) and not isinstance(x, type)}
+    if unknown:
+        for kind in unknown:
+            _register(kind)
+        return flatten(tree)
+    return leaves, structure
+
+
+def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
+    """The tree of a structure with these leaves."""
+    return leaves[0] if structure is None else optree.tree_unflatten(structure, leaves)
+
+
+def tree_map(fn: Callable[[Any], Any], tree: Any) -> Any:
+    """fn of every leaf, in the same structure."""
+    leaves, structure = flatten(tree)
+    return unflatten(structure, [fn(x) for x in leaves])
+
+
+def _register(kind: type) -> None:
+    """Make a dataclass a node of the tree: its fields are the children."""
+    names = [f.name for f in dataclasses.fields(kind)]
+    optree.register_pytree_node(
+        kind,
+        lambda x: ([getattr(x, n) for n in names], None, names),
+        lambda _, children: _rebuild(kind, dict(zip(names, children, strict=True))),
+        namespace=NAMESPACE,
+    )
+
+
+def _rebuild(kind: type, values: dict[str, Any]) -> Any:
+    """An instance with these fields, without running __init__ again on derivatives."""
+    new = object.__new__(kind)
+    for name, value in values.items():
+        object.__setattr__(new, name, value)
+    return new
+
+
+# ---------------------------------------------------------------------------------------------------
+# Checked leaves
+# ---------------------------------------------------------------------------------------------------
+
+
+def differentiable(x: Any, where: str) -> Any:
+    """A leaf to differentiate by, as a float or complex array or scalar; else an error that names it."""
+    if isinstance(x, Tracer):
+        kind = x.dtype.kind
+    elif type(x) is np.ndarray or isinstance(x, np.generic):
+        if x.dtype is OBJECT:
+            packed = pack(x)
+            if packed is not x:
+                return packed
+        kind = x.dtype.kind
+    elif type(x) in (int, float, complex):
+        return np.complex128(x) if type(x) is complex else np.float64(x)
+    elif isinstance(x, np.ndarray):
+        kind, x = x.dtype.kind, np.asarray(x)
+    else:
+        raise TypeError(
+            f"{where} is a {type(x).__name__}, not an array of floats. Arguments to differentiate by are NumPy arrays, "
+            "Python numbers, or dicts, lists, tuples and dataclasses of them; name the others with argnums."
+        )
+    if kind not in "fc":
+        raise TypeError(
+            f"{where} has dtype {x.dtype}: a derivative with regard to {_KINDS.get(kind, 'such')} values has no meaning. "
+            "Convert it, x.astype(float), or choose the arguments to differentiate by with argnums."
+        )
+    return x
+
+
+_KINDS = {"i": "integer", "u": "integer", "b": "boolean", "O": "object"}
+
+
+def result(y: Any, where: str) -> Any:
+    """A leaf of a function's result as array, scalar or tracer; else an error that names it."""
+    if isinstance(y, Tracer) or type(y) is np.float64:
+        return y
+    if type(y) is np.ndarray:
+        y = pack(y)
+        if not isinstance(y, Tracer) and y.dtype.kind not in "fciub":
+            raise TypeError(f"{where} is an array of dtype {y.dtype}; a function to differentiate returns numbers.")
+        return y
+    if isinstance(y, np.ndarray | np.generic | int | float | complex):
+        return np.asarray(y)[()] if not isinstance(y, np.ndarray) else np.asarray(y)
+    raise TypeError(f"{where} is a {type(y).__name__}; a function to differentiate returns arrays or trees of arrays.")

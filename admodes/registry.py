@@ -1,0 +1,452 @@
+"""One table of operations: a derivative is stated once and serves both modes.
+
+A row (`Op`) states the local Jacobian J of one argument of a NumPy function; from it come the *push*
+J·t of forward mode and the *pull* Jᵀ·u of reverse mode.  The five kinds of rule below say how.
+
+Directions lead: a tangent or cotangent of an array of shape s has shape s (one direction) or (K, *s)
+(K directions at once).  Every push and pull works for both, and is plain NumPy on possibly traced values.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .contract import pull_plan, push_plan, split_subscripts
+
+# NumPy function (or our own primitive) -> its row.
+OPS: dict[Any, Op] = {}
+
+NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+
+
+def lookup(fn: Any) -> Op | None:
+    """The row of a NumPy function, or None where there is none."""
+    return OPS.get(fn)
+
+
+# ---------------------------------------------------------------------------------------------------
+# spread and gather: the two halves of broadcasting
+# ---------------------------------------------------------------------------------------------------
+
+
+def align(t: Any, x_ndim: int, y_ndim: int) -> Any:
+    """Insert the axes that broadcasting adds to x, behind the leading direction axes of t.
+
+    t has shape (..., *x.shape), where ... is () or (K,); the result broadcasts against y.shape.
+    """
+    lead = t.ndim - x_ndim
+    if lead == 0 or x_ndim == y_ndim:
+        return t
+    return t.reshape(t.shape[:lead] + (1,) * (y_ndim - x_ndim) + t.shape[lead:])
+
+
+def spread(t: Any, shape: tuple[int, ...], lead: tuple[int, ...]) -> Any:
+    """Broadcast an aligned direction to the result's shape: (*lead, *shape)."""
+    full = lead + shape
+    return t if t.shape == full else np.broadcast_to(t, full)
+
+
+def gather(u: Any, shape: tuple[int, ...], lead: int) -> Any:
+    """The transpose of `spread`: sum u of shape (*lead, *result) back to (*lead, *shape)."""
+    extra = u.ndim - lead - len(shape)
+    axes = tuple(range(lead, lead + extra)) + tuple(
+        lead + extra + i for i, n in enumerate(shape) if n == 1 and u.shape[lead + extra + i] != 1
+    )
+    if axes:
+        u = np.sum(u, axis=axes)
+    full = u.shape[:lead] + shape
+    return u if u.shape == full else np.reshape(u, full)
+
+
+def cast(g: Any, dtype: np.dtype[Any]) -> Any:
+    """g in the dtype of the array it belongs to; a real array's direction is the real part."""
+    if g.dtype == dtype:
+        return g
+    if g.dtype.kind == "c" and dtype.kind != "c":
+        g = np.real(g)
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def lead_shape(t: Any, x: Any) -> tuple[int, ...]:
+    """() for one direction t of x, (K,) for K directions."""
+    return t.shape[: t.ndim - np.ndim(x)]
+
+
+def trailing(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes of an ndim-dimensional array, counted from the end, so that leading directions do not move them."""
+    if axis is None:
+        return tuple(range(-ndim, 0))
+    axes = axis if np.iterable(axis) else (axis,)
+    return tuple(trailing_axis(a, ndim) for a in axes)
+
+
+def trailing_axis(axis: int, ndim: int) -> int:
+    """One axis counted from the end; out of range raises as NumPy does."""
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)
+    return axis - ndim if axis >= 0 else axis
+
+
+# ---------------------------------------------------------------------------------------------------
+# Rows
+# ---------------------------------------------------------------------------------------------------
+
+
+class Op:
+    """A row of the table: a NumPy function with the push and the pull of each array argument.
+
+    pushes[i](t, y, *args, **params) -> tangent of y           from t, the tangent of args[i]
+    pulls[i](u, y, *args, **params)  -> cotangent of args[i]   from u, the cotangent of y
+
+    pushes[i] is None where args[i] only chooses among pieces (derivative zero); pulls[i] is None where
+    the tape derives the pull by reversing the push.
+    """
+
+    pushes: Sequence[Callable[..., Any] | None]
+    pulls: Sequence[Callable[..., Any] | None]
+    # The tangent of y from those of all arguments at once: push_all({i: t}, y, args, params).
+    push_all: Callable[..., Any] | None = None
+    # The cotangents of all arguments at once, in order: pull_all(u, y, args, params).
+    pull_all: Callable[..., Any] | None = None
+    # Adds the pull of the first argument into a buffer of its shape: accumulate(buffer, u, y, *args).
+    accumulate: Callable[..., Any] | None = None
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        name: str = "",
+        arrays: int | None = 1,
+        evaluate: Callable[..., Any] | None = None,
+        flops: Callable[..., float] | float = 0.0,
+        domain: Any = None,
+        params: Iterable[str] = (),
+        sequence: bool = False,
+    ) -> None:
+        self.fn = fn
+        self.name = name or name_of(fn)
+        self.arrays = arrays  # leading positional arguments that are arrays; None: any number
+        self.evaluate = evaluate or fn
+        self.flops = flops
+        self.domain = domain
+        self.params = frozenset(params)  # keyword parameters the rules know
+        self.sequence = sequence  # whether NumPy takes the arrays as one sequence, the first argument
+        self.names = parameter_names(fn)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Carry the operation out under the highest trace among its arguments."""
+        return trace.process(self, args, params)
+
+    def count(self, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
+        """Floating-point operations of one evaluation, from shapes alone."""
+        if callable(self.flops):
+            return float(self.flops(y, *args, **params))
+        return self.flops * size_of(y)
+
+
+def size_of(y: Any) -> int:
+    """Number of elements, of a tuple of arrays too."""
+    if isinstance(y, tuple | list):
+        return sum(size_of(part) for part in y)
+    return math.prod(np.shape(y))
+
+
+def name_of(fn: Any) -> str:
+    """The name to print: `np.linalg.solve` -> 'linalg.solve', `np.sin` -> 'sin'."""
+    module = getattr(fn, "__module__", None) or ""
+    if module.startswith("scipy.special") or (isinstance(fn, np.ufunc) and not hasattr(np, fn.__name__)):
+        return f"special.{fn.__name__}"
+    for area in ("linalg", "fft"):
+        if module.startswith(f"numpy.{area}"):
+            return f"{area}.{fn.__name__}"
+    return getattr(fn, "__name__", str(fn))
+
+
+def parameter_names(fn: Any) -> tuple[str, ...]:
+    """Names of the parameters that NumPy lets one give by keyword, in order."""
+    if isinstance(fn, np.ufunc):
+        return ()
+    try:
+        return tuple(inspect.signature(fn).parameters)
+    except (TypeError, ValueError):  # builtins without a signature
+        return ()
+
+
+# ---------------------------------------------------------------------------------------------------
+# The five kinds of rule, and the two that carry no derivative
+# ---------------------------------------------------------------------------------------------------
+
+Partial = Callable[..., Any] | float | None
+
+
+class Elementwise(Op):
+    """y[i] = f(a[i], b[i], …).  The row states the partials p(y, a, b, …), one an argument.
+
+    push: p · spread(t)        pull: gather(p · u)
+
+    The Jacobian is diagonal, so push and pull are the same product; broadcasting makes the difference.
+    A partial may be a number, or None where the derivative is zero.  A real function of a complex argument
+    states p with dy = Re(p · dz).
+    """
+
+    def __init__(self, fn: Callable[..., Any], partials: Sequence[Partial], **row: Any) -> None:
+        row.setdefault("flops", 1.0)
+        super().__init__(fn, arrays=len(partials), **row)
+        self.partials = tuple(partials)
+        make = _unary_rules if len(partials) == 1 else _broadcasting_rules
+        rules = [(None, None) if p is None else make(i, p) for i, p in enumerate(partials)]
+        self.pushes = tuple(push for push, _ in rules)
+        self.pulls = tuple(pull for _, pull in rules)
+
+
+def _times(p: Partial) -> Callable[..., Any]:
+    """scale(t, y, *x) = p(y, *x) · t, without the product where p is ±1."""
+    if callable(p):
+        return lambda t, y, *x: p(y, *x) * t
+    if p == 1:
+        return lambda t, y, *x: t
+    if p == -1:
+        return lambda t, y, *x: -t
+    return lambda t, y, *x: p * t
+
+
+def _unary_rules(_: int, p: Partial) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    scale = _times(p)
+
+    def push(t: Any, y: Any, x: Any) -> Any:
+        t = scale(t, y, x)
+        return t if t.dtype is y.dtype else cast(t, y.dtype)
+
+    def pull(u: Any, y: Any, x: Any) -> Any:
+        u = scale(u, y, x)
+        return u if u.dtype is x.dtype else cast(u, x.dtype)
+
+    return push, pull
+
+
+def _broadcasting_rules(i: int, p: Partial) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    scale = _times(p)
+
+    def push(t: Any, y: Any, *args: Any) -> Any:
+        x = args[i]
+        lead = t.shape[: t.ndim - x.ndim]
+        if lead:
+            t = align(t, x.ndim, y.ndim)
+        t = scale(t, y, *args)
+        if t.shape != lead + y.shape:
+            t = spread(t, y.shape, lead)
+        return t if t.dtype is y.dtype else cast(t, y.dtype)
+
+    def pull(u: Any, y: Any, *args: Any) -> Any:
+        x = args[i]
+        g = scale(u, y, *args)
+        if g.shape != x.shape:
+            g = gather(g, x.shape, u.ndim - y.ndim)
+        return g if g.dtype is x.dtype else cast(g, x.dtype)
+
+    return push, pull
+
+
+class Linear(Op):
+    """A linear function of its first argument.  The row states the function on directions, and its transpose.
+
+    push: function(t, x, …)        pull: transpose(u, x, …)
+
+    Both take the primal x for its shape only, and count axes from the end (`trailing`), so that the
+    leading direction axis stays out of their way.
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], function: Callable[..., Any], transpose: Callable[..., Any], **row: Any
+    ) -> None:
+        row.setdefault("params", parameter_names(function)[2:])
+        super().__init__(fn, **row)
+
+        def push(t: Any, y: Any, *args: Any, **params: Any) -> Any:
+            return function(t, *args, **params)
+
+        def pull(u: Any, y: Any, *args: Any, **params: Any) -> Any:
+            g = transpose(u, *args, **params)
+            return g if g.dtype is args[0].dtype else cast(g, args[0].dtype)
+
+        self.pushes, self.pulls = (push,), (pull,)
+
+
+class Each(Sequence[Callable[..., Any]]):
+    """The rules of a function of any number of arrays: rule(i, t, y, *args, **params)."""
+
+    def __init__(self, rule: Callable[..., Any]) -> None:
+        self.rule = rule
+
+    def __getitem__(self, i: Any) -> Any:
+        rule = self.rule
+        return lambda t, y, *args, **params: rule(i, t, y, *args, **params)
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+
+class LinearAll(Op):
+    """A linear function of any number of arrays at once (concatenate, stack): y = Σᵢ Lᵢ xᵢ.
+
+    push: function(ts, xs, …) on all tangents, zeros where an argument has none
+    pull: transpose(u, xs, …) gives the cotangents of all arguments
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], function: Callable[..., Any], transpose: Callable[..., Any], **row: Any
+    ) -> None:
+        row.setdefault("params", parameter_names(function)[2:])
+        super().__init__(fn, arrays=None, **row)
+
+        def push_all(tangents: dict[int, Any], y: Any, xs: Sequence[Any], params: dict[str, Any]) -> Any:
+            i, t = next(iter(tangents.items()))
+            lead = lead_shape(t, xs[i])
+            ts = [tangents[i] if i in tangents else np.zeros(lead + np.shape(x), y.dtype) for i, x in enumerate(xs)]
+            return cast(function(ts, xs, **params), y.dtype)
+
+        def pull_all(u: Any, y: Any, xs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+            return [cast(g, np.result_type(x)) for g, x in zip(transpose(u, xs, **params), xs, strict=True)]
+
+        self.push_all, self.pull_all = push_all, pull_all
+        self.pushes = self.pulls = Each()
+
+
+class Each(Sequence[Callable[..., Any]]):
+    """Rules for any number of arguments: rule(i, t, y, *args, **params)."""
+
+    def __init__(self, rule: Callable[..., Any] | None = None) -> None:
+        self.rule = rule
+
+    def __getitem__(self, i: Any) -> Any:
+        return partial(self.rule, i) if self.rule else _jointly
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+
+def _jointly(*_: Any, **__: Any) -> Any:
+    raise AssertionError("the arguments of this operation are pushed and pulled together")
+
+
+def broadcast(u: Any, shape: tuple[int, ...]) -> Any:
+    """np.broadcast_to, but a fresh array where that is faster than a view."""
+    if type(u) is np.ndarray or type(u) is np.float64:
+        if math.prod(shape) > 16384:
+            return np.broadcast_to(u, shape)
+        out = np.empty(shape, u.dtype)
+        out[...] = u
+        return out
+    return np.broadcast_to(u, shape)
+
+
+class Contraction(Op):
+    """A sum of products over repeated indices.  The row states nothing but its index sets.
+
+    subscripts(*args, **params) -> 'ij,jk->ik'.  With z the direction axis:
+    push of argument 1:  'ij,zjk->zik'        pull of argument 1:  'zik,ij->zjk'
+    """
+
+    def __init__(self, fn: Callable[..., Any], subscripts: Callable[..., str], **row: Any) -> None:
+        row.setdefault("flops", self._flops)
+        row.setdefault("arrays", 2)
+        super().__init__(fn, **row)
+        self.subscripts = subscripts
+        self.pushes, self.pulls = Each(self._push), Each(self._pull)
+
+    def _push(self, i: int, t: Any, y: Any, *args: Any, **params: Any) -> Any:
+        text = self.subscripts(*args, **params)
+        skip = len(args) - 1 - text.count(",")  # einsum's subscripts stand before its operands
+        lead = t.shape[: t.ndim - args[i].ndim]
+        t = push_plan(text, i - skip, bool(lead))(*args[skip:i], t, *args[i + 1 :])
+        if t.shape != lead + y.shape:
+            t = spread(align(t, t.ndim - len(lead), y.ndim), y.shape, lead)
+        return t if t.dtype is y.dtype else cast(t, y.dtype)
+
+    def _pull(self, i: int, u: Any, y: Any, *args: Any, **params: Any) -> Any:
+        text = self.subscripts(*args, **params)
+        skip = len(args) - 1 - text.count(",")
+        x, lead = args[i], u.ndim - y.ndim
+        g = pull_plan(text, i - skip, bool(lead))(x.shape, u, *args[skip:i], *args[i + 1 :])
+        if g.shape[lead:] != x.shape:
+            g = gather(g, x.shape, lead)
+        return g if g.dtype is x.dtype else cast(g, x.dtype)
+
+    def _flops(self, y: Any, *args: Any, **params: Any) -> float:
+        """2 · (the product of all extents), a multiplication and an addition each."""
+        sets = split_subscripts(self.subscripts(*args, **params))
+        extent: dict[str, int] = {}
+        for letters, x in zip(sets.inputs, args[-len(sets.inputs) :], strict=True):
+            for letter, n in zip(letters, np.shape(x), strict=True):
+                extent[letter] = n if extent.get(letter, 1) == 1 else extent[letter]
+        return 2.0 * math.prod(extent.values())
+
+
+class Via(Op):
+    """A push composed of registered linear operations; the pull is derived: the push, taped and reversed.
+
+    pushes are push(t, y, *args, **params), one an argument.  A faster pull may be stated beside it; the
+    tests then hold it against the derived one.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        pushes: Sequence[Callable[..., Any] | None],
+        pulls: Sequence[Callable[..., Any] | None] | None = None,
+        **row: Any,
+    ) -> None:
+        row.setdefault("params", [n for push in pushes if push for n in parameter_names(push)[2 + len(pushes) :]])
+        super().__init__(fn, arrays=len(pushes), **row)
+        self.pushes = tuple(pushes)
+        self.pulls = tuple(pulls) if pulls is not None else (None,) * len(self.pushes)
+
+
+class Composite(Op):
+    """A function in terms of other registered NumPy calls: its derivatives follow from theirs."""
+
+    def __init__(self, fn: Callable[..., Any], body: Callable[..., Any], **row: Any) -> None:
+        super().__init__(fn, params=parameter_names(body), **row)
+        self.body = body
+        self.pushes = self.pulls = ()
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return self.body(*args, **params)
+
+
+class Passive(Op):
+    """A function whose derivative is zero or has no meaning (floor, comparisons, argmax, shape …).
+
+    It is evaluated on the values; its result carries no derivative.
+    """
+
+    def __init__(self, fn: Callable[..., Any], **row: Any) -> None:
+        row.setdefault("arrays", None)
+        super().__init__(fn, **row)
+        self.pushes = self.pulls = ()
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return trace.strip(self, args, params)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Adding rows
+# ---------------------------------------------------------------------------------------------------
+
+
+def add(op: Op, *aliases: Any) -> Op:
+    """Put a row into the table, under its function and any aliases of it."""
+    for fn in (op.fn, *aliases):
+        OPS[fn] = op
+    return op

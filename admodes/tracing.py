@@ -1,0 +1,452 @@
+"""Traced values: plain NumPy code runs on them, and every operation reaches one place, `apply`.
+
+A `Tracer` stands for an array under one transform.  NumPy's protocols, the Python operators and the
+array methods all look the operation up in the registry and hand it to the highest transform among
+the arguments; its level, a number from one counter, keeps nested transforms apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .errors import Detached, LeakedTracer, MissingRule, missing_parameter
+from .registry import NO_VALUE, OPS, Op, Passive, name_of
+
+OBJECT = np.dtype(object)
+_levels = itertools.count(1)
+
+
+class Trace:
+    """One transform under way: it evaluates an operation on values and remembers what its mode needs."""
+
+    __slots__ = ("closed", "level")
+    tracer: type[Tracer]
+
+    def __init__(self) -> None:
+        self.level = next(_levels)
+        self.closed = False
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Evaluate op on the arguments' values; the result is traced."""
+        raise NotImplementedError
+
+    def unary(self, op: Op, x: Tracer) -> Any:
+        """`process` for one array and no parameters."""
+        return self.process(op, (x,), {})
+
+    def binary(self, op: Op, a: Any, b: Any) -> Any:
+        """`process` for two arrays and no parameters."""
+        return self.process(op, (a, b), {})
+
+    def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Evaluate a function without derivative on the values of this transform's tracers."""
+        return op.evaluate(*self.values(args), **self.values(params))
+
+    def values(self, tree: Any) -> Any:
+        """The tree with this transform's tracers replaced by their values."""
+        kind = type(tree)
+        if isinstance(tree, Tracer):
+            return tree.value if tree.transform is self else tree
+        if kind is tuple or kind is list:
+            return kind(self.values(x) for x in tree)
+        if kind is dict:
+            return {k: self.values(x) for k, x in tree.items()}
+        return tree
+
+
+# ---------------------------------------------------------------------------------------------------
+# Dispatch
+# ---------------------------------------------------------------------------------------------------
+
+
+def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Carry op out under the highest transform among its arguments."""
+    trace = None
+    level = 0
+    for a in args:
+        if isinstance(a, Tracer):
+            if a.transform.level > level:
+                trace = a.transform
+                level = trace.level
+        elif type(a) is np.ndarray and a.dtype is OBJECT:
+            return apply(op, tuple(pack(x) for x in args), params)
+    if trace is None:
+        trace = highest((args, params))
+        if trace is None:
+            return op.evaluate(*args, **params)
+    if trace.closed:
+        raise LeakedTracer
+    return op.apply(trace, args, params)
+
+
+def unary(op: Op, x: Tracer) -> Any:
+    """`apply` for an operator or function of one array."""
+    trace = x.transform
+    if trace.closed:
+        raise LeakedTracer
+    return trace.unary(op, x)
+
+
+def binary(op: Op, a: Any, b: Any) -> Any:
+    """`apply` for an operator or function of two arrays, at least one of them traced."""
+    if isinstance(a, Tracer):
+        trace = a.transform
+        if isinstance(b, Tracer) and b.transform.level > trace.level:
+            trace = b.transform
+    else:
+        trace = b.transform
+    if trace.closed:
+        raise LeakedTracer
+    return trace.binary(op, a, b)
+
+
+def highest(tree: Any) -> Trace | None:
+    """The trace of the highest level in a tree of tuples, lists and dicts."""
+    if isinstance(tree, Tracer):
+        return tree.transform
+    if isinstance(tree, np.ndarray) and tree.dtype == OBJECT:
+        tree = tree.ravel().tolist()
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, tuple | list):
+        return None
+    found = None
+    for x in tree:
+        trace = highest(x)
+        if trace is not None and (found is None or trace.level > found.level):
+            found = trace
+    return found
+
+
+def call(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """`apply` for a function called as NumPy lets one call it: arrays by keyword, arrays in one sequence."""
+    if op.arrays is not None and len(args) > op.arrays and op.names:
+        params = {**dict(zip(op.names[op.arrays :], args[op.arrays :], strict=False)), **params}
+        args = args[: op.arrays]
+    if params:
+        params = {k: v for k, v in params.items() if v is not NO_VALUE}
+        if op.arrays and len(args) < op.arrays:
+            args, params = _positional(op, args, params)
+        if not isinstance(op, Passive):
+            for k, v in params.items():
+                if k not in op.params and v is not None:
+                    raise missing_parameter(op.name, k, v)
+            params = {k: v for k, v in params.items() if k in op.params}
+    if op.sequence:
+        if not args:
+            raise TypeError(f"np.{op.name} takes its arrays as one sequence, the first positional argument")
+        extra = dict(zip(op.names[1:], args[1:], strict=False))
+        return apply(op, tuple(canonical(x) for x in args[0]), {**extra, **params})
+    return apply(op, args, params)
+
+
+def primitive(op: Op) -> Callable[..., Any]:
+    """Make a function of our own dispatch as NumPy's do, and give it back."""
+    fn = op.evaluate
+
+    def function(*args: Any, **params: Any) -> Any:
+        traced = any(isinstance(a, Tracer) for a in args) or highest((args, params)) is not None
+        return apply(op, args, params) if traced else fn(*args, **params)
+
+    op.evaluate = function
+    return function
+
+
+def _positional(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Bring array arguments that were given by keyword into their places."""
+    given = list(args)
+    for name in op.names[len(args) : op.arrays]:
+        if name not in params:
+            break
+        given.append(params[name])
+    return tuple(given), {k: v for k, v in params.items() if k not in op.names[len(args) : len(given)]}
+
+
+_SCALARS = frozenset({float, int, complex, bool, str, np.float64, np.float32, np.int64, np.bool_, np.complex128, type(None)})
+
+
+def canonical(a: Any) -> Any:
+    """An array argument as array, scalar or tracer; lists become arrays, of tracers where they hold some."""
+    if type(a) in _SCALARS or isinstance(a, Tracer):
+        return a
+    return pack(np.asarray(a))
+
+
+def pack(a: Any) -> Any:
+    """An object array of traced scalars as one traced array; all else as it is.
+
+    np.array([x[0], np.sin(x[1])]) does not dispatch: NumPy makes an object array of the elements.
+    """
+    if type(a) is not np.ndarray or a.dtype is not OBJECT or highest(a) is None:
+        return a
+    return np.reshape(np.stack([np.reshape(e, ()) for e in a.ravel().tolist()]), a.shape)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The traced value
+# ---------------------------------------------------------------------------------------------------
+
+
+class Tracer:
+    """An array under one transform: the value and what the transform keeps with it.
+
+    `value` is a NumPy array or scalar, or a tracer of a lower level where transforms are nested.
+    """
+
+    __slots__ = ("__weakref__", "transform", "value")
+    __hash__ = None  # type: ignore[assignment]
+    value: Any
+    transform: Any
+
+    # NumPy's protocols --------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
+        op = OPS.get(ufunc)
+        if op is None:
+            raise MissingRule(_public_name(ufunc))
+        if method == "__call__":
+            if not params:
+                return apply(op, inputs, params)
+            return call(op, inputs, _refuse_out(op, params))
+        reduction = OPS.get((ufunc, method))
+        if reduction is None:
+            raise MissingRule(f"{_public_name(ufunc)}.{method}")
+        return call(reduction, inputs, _refuse_out(op, params))
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        op = OPS.get(func)
+        if op is None:
+            raise MissingRule(_public_name(func))
+        return call(op, args, _refuse_out(op, kwargs) if "out" in kwargs else kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if dtype is not None and np.dtype(dtype) != OBJECT:
+            raise Detached(
+                f"conversion to a plain array of dtype {np.dtype(dtype)}",
+                "Leave out the dtype, or build the array with np.stack, np.concatenate or np.array([...]).",
+            )
+        out = np.empty(self.shape, dtype=object)
+        for index in np.ndindex(self.shape):
+            out[index] = self[index] if index else self
+        return out
+
+    # What an array tells of itself ----------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.value.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.value.dtype  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return np.matrix_transpose(self)
+
+    @property
+    def real(self) -> Any:
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value!r}, level={self.transform.level})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else repr(self)
+
+    # Where plain Python wants a plain value -------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        raise Detached(
+            "float(x), a function of the math module, or storing x in a plain float array",
+            "Use x itself and functions of numpy; build arrays with np.stack, np.concatenate or np.array([...]).",
+        )
+
+    def __complex__(self) -> complex:
+        raise Detached("complex(x)", "Use x itself, or x + 0j.")
+
+    def item(self, *index: Any) -> Any:
+        return self[index] if index else np.reshape(self, ())
+
+    def tolist(self) -> Any:
+        return self if not self.shape else [x.tolist() if x.shape else x for x in self]
+
+    # Methods whose parameters differ from the function's ------------------------------------------
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+
+    def transpose(self, *axes: Any) -> Any:
+        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+    def flatten(self, order: str = "C") -> Any:
+        return np.ravel(self, order=order)  # type: ignore[call-overload]
+
+    def copy(self, order: str = "C") -> Any:
+        return np.positive(self)
+
+    @property
+    def flat(self) -> Any:
+        return iter(np.ravel(self))
+
+    def astype(self, dtype: Any, **_: Any) -> Any:
+        return np.astype(self, np.dtype(dtype))  # type: ignore[call-overload]
+
+    # Changes in place -----------------------------------------------------------------------------
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "assignment into a traced array is not supported: it would change it in place. Build the new array "
+            "instead: np.where(mask, new, x), np.concatenate([...]), np.stack([...]) or np.array([...])."
+        )
+
+    # Indexing -------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        return apply(OPS[operator.getitem], (self, index), {})
+
+
+def _refuse_out(op: Op, params: dict[str, Any]) -> dict[str, Any]:
+    """Drop an `out` that is None; any other would store a traced value in a plain array."""
+    if any(x is not None for x in np.atleast_1d(np.asarray(params.get("out"), dtype=object))):
+        raise Detached(
+            f"np.{op.name} with out= (or an operator such as a += x on a plain array a)",
+            "Write the result to a new name: y = np.add(a, x), a = a + x.",
+        )
+    return {k: v for k, v in params.items() if k != "out"}
+
+
+def _public_name(fn: Any) -> str:
+    name = name_of(fn)
+    return f"scipy.{name}" if name.startswith("special.") else f"np.{name}"
+
+
+# ---------------------------------------------------------------------------------------------------
+# Operators and methods
+# ---------------------------------------------------------------------------------------------------
+
+
+def _operators(op: Op, symbol: str) -> None:
+    """Define x ∘ y and y ∘ x for a binary operation; x ∘= y makes a new scalar, and is refused for arrays."""
+
+    def forward(self: Tracer, other: Any) -> Any:
+        return binary(op, self, other)
+
+    def reflected(self: Tracer, other: Any) -> Any:
+        return binary(op, other, self)
+
+    def in_place(self: Tracer, other: Any) -> Any:
+        if self.value.ndim:
+            raise TypeError(
+                f"the in-place operator of np.{op.name} would change a traced array, and every name for it, in place; "
+                "write x = x + y (and so on) for a new array."
+            )
+        return binary(op, self, other)
+
+    setattr(Tracer, f"__{symbol}__", forward)
+    setattr(Tracer, f"__r{symbol}__", reflected)
+    setattr(Tracer, f"__i{symbol}__", in_place)
+
+
+def _passive_operators(op: Op, symbol: str, reflected: str = "") -> None:
+    """Comparisons and floor division: the result is plain."""
+    setattr(Tracer, f"__{symbol}__", lambda self, other: apply(op, (self, other), {}))
+    if reflected:
+        setattr(Tracer, f"__{reflected}__", lambda self, other: apply(op, (other, self), {}))
+
+
+def _method(op: Op) -> Callable[..., Any]:
+    def method(self: Tracer, *args: Any, **params: Any) -> Any:
+        return call(op, (self, *args), _refuse_out(op, params) if "out" in params else params)
+
+    method.__name__ = op.name
+    return method
+
+
+OPERATORS = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "truediv": np.divide,
+    "pow": np.power,
+    "mod": np.remainder,
+    "matmul": np.matmul,
+}
+PASSIVE_OPERATORS = {
+    ("lt", ""): np.less,
+    ("le", ""): np.less_equal,
+    ("gt", ""): np.greater,
+    ("ge", ""): np.greater_equal,
+    ("eq", ""): np.equal,
+    ("ne", ""): np.not_equal,
+    ("floordiv", "rfloordiv"): np.floor_divide,
+}
+# Array methods that are NumPy functions of the same parameters.
+METHODS = (
+    "all any argmax argmin argsort argpartition clip compress cumprod cumsum diagonal dot max mean min nonzero "
+    "prod ptp ravel repeat round searchsorted squeeze std sum swapaxes take trace var conj conjugate"
+).split()
+
+
+def define_operators() -> None:
+    """Give Tracer its operators and methods, once the table is filled."""
+    for symbol, fn in OPERATORS.items():
+        _operators(OPS[fn], symbol)
+    for (symbol, reflected), fn in PASSIVE_OPERATORS.items():
+        _passive_operators(OPS[fn], symbol, reflected)
+    for symbol, fn in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
+        setattr(Tracer, f"__{symbol}__", lambda self, op=OPS[fn]: unary(op, self))
+    # np.sin of an object array calls the method sin of each element: every ufunc of one array is a method too.
+    for fn, op in list(OPS.items()):
+        if isinstance(fn, np.ufunc) and fn.nin == 1 and not hasattr(Tracer, fn.__name__):
+            setattr(Tracer, fn.__name__, _method(op))
+    for name in METHODS:
+        op = OPS.get(getattr(np, name))
+        if op is not None:
+            setattr(Tracer, name, _method(op))
+

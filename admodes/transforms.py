@@ -1,0 +1,590 @@
+"""The transforms: products with the Jacobian, gradients, Jacobians and Hessians of plain NumPy functions.
+
+Shapes: x of shape s, f(x) of shape r.  A tangent has shape s and a cotangent shape r; K of them at once have
+shapes (K, *s) and (K, *r), the directions leading.  J[i, j] = ∂f_i/∂x_j, so a Jacobian has shape (*r, *s).
+Arguments and results may be trees (dicts, lists, tuples, named tuples, dataclasses).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import pytree
+from .forward import Dual, Forward
+from .registry import cast
+from .reverse import Tape, Var
+from .tracing import Tracer
+
+Argnums = int | Sequence[int]
+
+# ---------------------------------------------------------------------------------------------------
+# Products: J·t and Jᵀ·u
+# ---------------------------------------------------------------------------------------------------
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f and its directional derivative J·t, in one forward pass.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy.
+    primals : tuple of arguments, arrays or trees of arrays.
+    tangents : tuple of the same structure; each leaf has the shape of its primal, or (K, *shape) for K
+        directions at once.
+
+    Returns
+    -------
+    (f(*primals), tangent) : the tangent has the structure of the result, its leaves (K, *shape) for K directions.
+
+    Raises
+    ------
+    TypeError, ValueError : a tangent whose tree, shape or dtype does not fit; an integer array to differentiate by.
+
+    Source: dual numbers, seed lecture 4 (CS4787); algorithm 5 (JVP) of section 13.3.1 in seed 003.
+
+    >>> import numpy as np
+    >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+    (np.float64(9.0), np.float64(6.0))
+    """
+    primals, tangents = _pair(primals, tangents, "primals", "tangents")
+    leaves, structure = pytree.flatten(primals)
+    leaves = [pytree.differentiable(x, f"primal {i}") for i, x in enumerate(leaves)]
+    ts, t_structure = pytree.flatten(tangents)
+    if t_structure != structure:
+        raise TypeError(f"jvp: the tangents have the structure {t_structure}, the primals {structure}; they must agree.")
+    ts, lead = directions(leaves, ts, "tangent", "primal")
+    out, out_structure, tangents_out = push_forward(f, structure, leaves, ts, lead)
+    return pytree.unflatten(out_structure, out), pytree.unflatten(out_structure, tangents_out)
+
+
+def push_forward(
+    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
+) -> tuple[list[Any], Any, list[Any]]:
+    """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
+    trace = Forward(lead)
+    try:
+        duals = [Dual(x, t, trace) for x, t in zip(leaves, ts, strict=True)]
+        out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))
+        out = [pytree.result(y, "the result") for y in out]
+        values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
+        return values, out_structure, [trace.tangent_of(y) for y in out]
+    finally:
+        trace.closed = True
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """f and its pullback u ↦ Jᵀ·u, which may be called again and again.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy.
+    *primals : its arguments, arrays or trees of arrays.
+
+    Returns
+    -------
+    (y, pullback) : pullback(u) takes a cotangent of the structure of y, leaves of the same shapes or (K, *shape) for
+        K at once, and returns a tuple, one cotangent a primal.
+
+    Raises
+    ------
+    TypeError, ValueError : an integer array to differentiate by; pullback: a cotangent whose tree, shape or dtype
+        does not fit.
+
+    Arrays that f meets are copied when they are recorded, so that overwriting them later changes nothing.
+    Source: algorithm 6 (VJP) of section 13.3.1 in seed 003; backpropagation, seeds 000 and 004.
+
+    >>> import numpy as np
+    >>> y, pullback = vjp(lambda x, w: (x * w).sum(), np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> pullback(1.0)
+    (array([3., 4.]), array([1., 2.]))
+    """
+    recording = Recording(f, primals)
+    return recording.value(), recording.pullback
+
+
+class Recording:
+    """One run of f on a tape, ready to pull cotangents back and to push tangents forward, any number of times."""
+
+    def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...]) -> None:
+        leaves, self.in_structure = pytree.flatten(tuple(primals))
+        self.leaves = [pytree.differentiable(x, f"argument {i}") for i, x in enumerate(leaves)]
+        self.tape = Tape()
+        try:
+            inputs = [self.tape.input(x) for x in self.leaves]
+            out, self.out_structure = pytree.flatten(f(*pytree.unflatten(self.in_structure, inputs)))
+            self.outputs = [pytree.result(y, "the result") for y in out]
+        finally:
+            self.tape.closed = True
+        self.leaves = [x.value for x in inputs]  # as recorded: immune to later overwriting
+
+    def traced(self, y: Any) -> bool:
+        return type(y) is Var and y.transform is self.tape
+
+    @property
+    def values(self) -> list[Any]:
+        return [y.value if self.traced(y) else y for y in self.outputs]
+
+    def value(self) -> Any:
+        """The result, in arrays of its own: the tape still needs its values."""
+        return pytree.unflatten(self.out_structure, [own(y) for y in self.values])
+
+    def pullback(self, cotangent: Any) -> tuple[Any, ...]:
+        """One cotangent a primal, from a cotangent of the result."""
+        us, structure = pytree.flatten(cotangent)
+        if structure != self.out_structure:
+            raise TypeError(
+                f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; they must agree."
+            )
+        us, lead = directions(self.values, us, "cotangent", "result")
+        return pytree.unflatten(self.in_structure, [own(g) for g in self.pull(us, lead)])  # type: ignore[no-any-return]
+
+    def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+        """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
+        seeds = [(y.index, cast(u, y.dtype)) for y, u in zip(self.outputs, us, strict=True) if self.traced(y)]
+        found = self.tape.pull(seeds, len(self.leaves))
+        return [np.zeros(lead + x.shape, x.dtype) if g is None else g for g, x in zip(found, self.leaves, strict=True)]
+
+    def push(self, ts: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+        """Tangents of the leaves of the result."""
+        found = iter(self.tape.push(ts, [y.index for y in self.outputs if self.traced(y)]))
+        pushed = [next(found) if self.traced(y) else None for y in self.outputs]
+        return [
+            np.zeros(lead + np.shape(y), np.result_type(y, np.float32)) if t is None else t
+            for t, y in zip(pushed, self.values, strict=True)
+        ]
+
+
+def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Any]:
+    """f and its Jacobian as a matrix-free `scipy.sparse.linalg.LinearOperator` on raveled arrays.
+
+    Returns
+    -------
+    (y, J) : J.shape is (size of y, size of the arguments); J @ v pushes, J.T @ u pulls, with a matrix of K columns K
+        directions at once; J.dense() is the matrix. f runs once, on a tape.
+
+    Raises
+    ------
+    TypeError : an integer array to differentiate by.
+
+    >>> import numpy as np
+    >>> y, J = linearize(lambda x: np.array([x[0] * x[1], x[0] ** 2]), np.array([2.0, 3.0]))
+    >>> J @ np.array([1.0, 0.0])
+    array([3., 4.])
+    >>> J.T @ np.array([1.0, 0.0])
+    array([3., 2.])
+    """
+    from .linearized import Linearized  # loads scipy.sparse.linalg
+
+    recording = Recording(f, primals)
+    return recording.value(), Linearized(recording)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Gradients
+# ---------------------------------------------------------------------------------------------------
+
+
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a scalar function, by one reverse sweep.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy that returns a real scalar (has_aux: a pair of it and anything else).
+    argnums : which positional arguments to differentiate by; a tuple gives a tuple of gradients.
+    has_aux : f returns (scalar, aux); the gradient function returns (gradient, aux).
+
+    Returns
+    -------
+    A function of f's arguments; the gradient has the shape, tree and dtype of its argument. For complex z = x + iy it
+    is ∂f/∂x − i ∂f/∂y.
+
+    Raises
+    ------
+    TypeError : f returns no real scalar; an integer array to differentiate by.
+
+    Source: seed 002, "backpropagation"; seed 000, J_x read from the left: O(L·n²) for L layers of n units.
+
+    >>> import numpy as np
+    >>> grad(lambda x: (x**2).sum())(np.array([1.0, 2.0, 3.0]))
+    array([2., 4., 6.])
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @functools.wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Like `grad`, but returns (value, gradient), or ((value, aux), gradient) with has_aux.
+
+    >>> import numpy as np
+    >>> value_and_grad(lambda x: (x**2).sum())(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+
+    @functools.wraps(f)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        function, chosen = partial_at(f, argnums, args, kwargs)
+        leaves, structure = pytree.flatten(chosen)
+        leaves = [pytree.differentiable(x, _argument(argnums, i, leaves)) for i, x in enumerate(leaves)]
+        tape = Tape()
+        try:
+            inputs = [tape.input(x) for x in leaves]
+            y = function(*pytree.unflatten(structure, inputs))
+            aux = None
+            if has_aux:
+                if not (isinstance(y, tuple) and len(y) == 2):
+                    raise TypeError("has_aux=True: the function must return a pair (scalar, aux)")
+                y, aux = y
+            y = _scalar(y)
+            traced = type(y) is Var and y.transform is tape
+            found = tape.pull([(y.index, np.ones((), y.dtype)[()])] if traced else [], len(leaves))
+        finally:
+            tape.closed = True
+        gradient = [np.zeros(x.shape, x.dtype) if g is None else own(g) for g, x in zip(found, leaves, strict=True)]
+        g = pytree.unflatten(structure, gradient)
+        value = y.value if traced else y
+        if has_aux:
+            value = (value, pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux))
+        return value, g if isinstance(argnums, tuple | list) else g[0]
+
+    return value_and_gradient
+
+
+def _scalar(y: Any) -> Any:
+    """The result of a function to take the gradient of; anything but one real number is an error."""
+    if isinstance(y, tuple | list | dict) or y is None:
+        raise TypeError(
+            f"grad needs a function that returns one number; it returned a {type(y).__name__}. "
+            "For (scalar, extra) use has_aux=True; for several results use jacrev or vjp."
+        )
+    y = pytree.result(y, "the result")
+    if y.ndim:
+        raise TypeError(
+            f"grad needs a function that returns one number; it returned an array of shape {y.shape}. "
+            "Reduce it to a scalar (y.sum()), or use jacobian(f) for all derivatives or vjp(f, x) for a weighted sum."
+        )
+    if y.dtype.kind == "c":
+        raise TypeError(
+            "grad needs a real result; the function returned a complex number. Take np.real, np.imag or np.abs of it, "
+            "or use jacrev or vjp."
+        )
+    return y if y.dtype.kind == "f" else np.float64(y) if not isinstance(y, Tracer) else y
+
+
+def partial_at(
+    f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """f as a function of the chosen arguments alone, and their values."""
+    places = tuple(argnums) if isinstance(argnums, tuple | list) else (argnums,)
+    for i in places:
+        if not -len(args) <= i < len(args):
+            raise TypeError(
+                f"argnums={argnums} names argument {i}, but the function was called with {len(args)} positional arguments. "
+                "Arguments to differentiate by are given by position."
+            )
+    if len(args) == 1 and not kwargs:
+        return f, args
+
+    def function(*chosen: Any) -> Any:
+        full = list(args)
+        for i, x in zip(places, chosen, strict=True):
+            full[i] = x
+        return f(*full, **kwargs)
+
+    return function, tuple(args[i] for i in places)
+
+
+def _argument(argnums: Argnums, i: int, leaves: list[Any]) -> str:
+    one = not isinstance(argnums, tuple | list)
+    return f"argument {argnums}" if one and len(leaves) == 1 else f"leaf {i} of the arguments {argnums}"
+
+
+# ---------------------------------------------------------------------------------------------------
+# Jacobians
+# ---------------------------------------------------------------------------------------------------
+
+# Without `chunk`, directions are taken so many at once that one array of them has at most this many numbers.
+CHUNK_ELEMENTS = 1 << 22
+
+
+def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, chunk: int | None = None) -> Callable[..., Any]:
+    """The Jacobian by forward mode: all n unit tangents at once, or `chunk` of them at a time.
+
+    Returns
+    -------
+    A function of f's arguments. For x of shape s and a result of shape r the Jacobian has shape (*r, *s),
+    J[i, j] = ∂f_i/∂x_j. A tuple of argnums gives a tuple; a tree of results a tree of (trees of) blocks.
+
+    Raises
+    ------
+    ValueError : chunk < 1.  TypeError : an integer array to differentiate by.
+
+    Work: n pushes. Cheaper than `jacrev` where f has fewer inputs than outputs (seed 003, 13.3.1).
+
+    >>> import numpy as np
+    >>> jacfwd(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))
+    array([[3., 2.],
+           [0., 6.]])
+    """
+    return _jacobian_function(f, argnums, chunk, jacobian_forward)
+
+
+def jacrev(f: Callable[..., Any], argnums: Argnums = 0, chunk: int | None = None) -> Callable[..., Any]:
+    """The Jacobian by reverse mode: all m unit cotangents at once, or `chunk` of them at a time.
+
+    Like `jacfwd` in all but the work: one taped run of f and m pulls. Cheaper where f has fewer outputs than inputs.
+
+    >>> import numpy as np
+    >>> jacrev(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))
+    array([[3., 2.],
+           [0., 6.]])
+    """
+    return _jacobian_function(f, argnums, chunk, jacobian_reverse)
+
+
+def _jacobian_function(f: Callable[..., Any], argnums: Argnums, chunk: int | None, method: Any) -> Callable[..., Any]:
+    check_chunk(chunk)
+
+    @functools.wraps(f)
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        function, chosen = partial_at(f, argnums, args, kwargs)
+        leaves, structure = pytree.flatten(chosen)
+        leaves = [pytree.differentiable(x, _argument(argnums, i, leaves)) for i, x in enumerate(leaves)]
+        blocks, out_structure = method(function, structure, leaves, chunk)
+        return assemble(blocks, structure, out_structure, argnums)
+
+    return jacobian_of
+
+
+def check_chunk(chunk: int | None) -> None:
+    if chunk is not None and (not isinstance(chunk, int | np.integer) or isinstance(chunk, bool) or chunk < 1):
+        raise ValueError(f"chunk={chunk!r}: the number of directions at once (K) is an integer of at least 1, or None.")
+
+
+def assemble(blocks: list[list[Any]], structure: Any, out_structure: Any, argnums: Argnums) -> Any:
+    """Blocks[i][j] = ∂(result leaf i)/∂(argument leaf j) as a tree of results of trees of arguments."""
+    rows = [pytree.unflatten(structure, row) for row in blocks]
+    return pytree.unflatten(out_structure, [row if isinstance(argnums, tuple | list) else row[0] for row in rows])
+
+
+def jacobian_forward(f: Any, structure: Any, leaves: list[Any], chunk: int | None) -> tuple[list[list[Any]], Any]:
+    """Blocks of the Jacobian from pushes of unit tangents, chunk by chunk."""
+    sizes = [int(x.size) for x in leaves]
+    total = sum(sizes)
+    step = chunk or chunk_for(total, total)
+    parts, out, out_structure = [], None, None
+    for start in range(0, total, step) if total else [0]:
+        k = min(step, total - start)
+        ts = unit_directions(leaves, start, k)
+        out, out_structure, tangents = push_forward(f, structure, leaves, ts, (k,))
+        parts.append(tangents)
+        step = chunk or chunk_for(total, max(total, *(int(y.size) for y in out)))
+    assert out is not None
+    columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    blocks = [[own(b) for b in split_columns(c, y.shape, leaves)] for c, y in zip(columns, out, strict=True)]
+    return blocks, out_structure
+
+
+def jacobian_reverse(f: Any, structure: Any, leaves: list[Any], chunk: int | None) -> tuple[list[list[Any]], Any]:
+    """Blocks of the Jacobian from pulls of unit cotangents, chunk by chunk, over one tape."""
+    recording = Recording(f, pytree.unflatten(structure, leaves))
+    return blocks_by_pulls(recording, chunk), recording.out_structure
+
+
+def blocks_by_pulls(recording: Recording, chunk: int | None) -> list[list[Any]]:
+    leaves, values = recording.leaves, recording.values
+    total = sum(int(y.size) for y in values)
+    step = chunk or chunk_for(total, max(total, *(int(x.size) for x in leaves)) if leaves else total)
+    parts = []
+    for start in range(0, total, step) if total else [0]:
+        k = min(step, total - start)
+        parts.append(recording.pull(unit_directions(values, start, k), (k,)))
+    rows = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    blocks, start = [], 0
+    for y in values:
+        size = int(y.size)
+        blocks.append(
+            [own(np.reshape(r[start : start + size], y.shape + x.shape)) for r, x in zip(rows, leaves, strict=True)]
+        )
+        start += size
+    return blocks
+
+
+def blocks_by_pushes(recording: Recording, chunk: int | None) -> list[list[Any]]:
+    """The blocks again, from pushes over the same tape."""
+    leaves, values = recording.leaves, recording.values
+    total = sum(int(x.size) for x in leaves)
+    step = chunk or chunk_for(total, max(total, *(int(y.size) for y in values)) if values else total)
+    parts = []
+    for start in range(0, total, step) if total else [0]:
+        k = min(step, total - start)
+        parts.append(recording.push(unit_directions(leaves, start, k), (k,)))
+    columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    return [[own(b) for b in split_columns(c, y.shape, leaves)] for c, y in zip(columns, values, strict=True)]
+
+
+def chunk_for(directions: int, width: int) -> int:
+    """How many directions at once keep an array of them within CHUNK_ELEMENTS numbers."""
+    return max(1, min(directions, CHUNK_ELEMENTS // max(width, 1)))
+
+
+def unit_directions(leaves: Sequence[Any], start: int, k: int) -> list[Any]:
+    """Rows start … start+k of the identity on the raveled leaves, one array (k, *shape) a leaf."""
+    out, offset = [], 0
+    for x in leaves:
+        size = int(x.size)
+        unit = np.zeros((k, size), dtype=x.dtype if x.dtype.kind in "fc" else np.float64)
+        first, last = max(start, offset), min(start + k, offset + size)
+        if first < last:
+            unit[np.arange(first - start, last - start), np.arange(first - offset, last - offset)] = 1
+        out.append(np.reshape(unit, (k, *x.shape)))
+        offset += size
+    return out
+
+
+def split_columns(tangents: Any, shape: tuple[int, ...], leaves: Sequence[Any]) -> list[Any]:
+    """Tangents (n, *shape) of all unit directions as one block (*shape, *x.shape) an argument leaf."""
+    blocks, start = [], 0
+    for x in leaves:
+        size = int(x.size)
+        part = np.moveaxis(tangents[start : start + size], 0, -1)
+        blocks.append(np.reshape(part, shape + x.shape))
+        start += size
+    return blocks
+
+
+# ---------------------------------------------------------------------------------------------------
+# Second derivatives
+# ---------------------------------------------------------------------------------------------------
+
+_NESTINGS = {
+    "forward-over-reverse": (jacfwd, jacrev),
+    "reverse-over-forward": (jacrev, jacfwd),
+    "forward-over-forward": (jacfwd, jacfwd),
+    "reverse-over-reverse": (jacrev, jacrev),
+}
+
+
+def hessian(f: Callable[..., Any], argnums: Argnums = 0, mode: str = "forward-over-reverse") -> Callable[..., Any]:
+    """The Hessian: a Jacobian of the Jacobian, in one of four nestings of the two modes.
+
+    Parameters
+    ----------
+    mode : "forward-over-reverse" (n pushes through one gradient: the cheapest for a scalar f of many inputs),
+        "reverse-over-forward", "forward-over-forward" or "reverse-over-reverse".
+
+    Returns
+    -------
+    A function of f's arguments; for x of shape s and a result of shape r an array of shape (*r, *s, *s).
+
+    Raises
+    ------
+    ValueError : an unknown mode.
+
+    >>> import numpy as np
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    if mode not in _NESTINGS:
+        raise ValueError(f"hessian: mode={mode!r} is not one of {', '.join(_NESTINGS)}")
+    outer, inner = _NESTINGS[mode]
+    return functools.wraps(f)(outer(inner(f, argnums), argnums))
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """H·t, the Hessian of a scalar function times a direction, without the Hessian: forward over reverse.
+
+    Parameters
+    ----------
+    primals, tangents : tuples, as for `jvp`; a tangent of shape (K, *s) gives K products at once.
+
+    Returns
+    -------
+    An array (or tree) like the primal; a tuple of them where there are several primals.
+
+    Raises
+    ------
+    TypeError : f returns no real scalar; tangents that do not fit.
+
+    >>> import numpy as np
+    >>> hvp(lambda x: (x**3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    array([6., 0.])
+    """
+    product = jvp(grad(f, argnums=tuple(range(len(primals)))), primals, tangents)[1]
+    return product[0] if len(primals) == 1 else product
+
+
+# ---------------------------------------------------------------------------------------------------
+# Checks of what comes in, and arrays of their own for what goes out
+# ---------------------------------------------------------------------------------------------------
+
+
+def _pair(primals: Any, tangents: Any, first: str, second: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    for name, value in ((first, primals), (second, tangents)):
+        if not isinstance(value, tuple | list):
+            raise TypeError(f"{name} must be a tuple, one entry an argument of the function; got a {type(value).__name__}.")
+    if len(primals) != len(tangents):
+        raise TypeError(f"there are {len(primals)} {first} but {len(tangents)} {second}; there must be one for each.")
+    return tuple(primals), tuple(tangents)
+
+
+def directions(
+    leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str
+) -> tuple[list[Any], tuple[int, ...]]:
+    """Checked tangents or cotangents, each of its leaf's shape behind a common lead () or (K,)."""
+    out, lead = [], None
+    for i, (x, t) in enumerate(zip(leaves, ts, strict=True)):
+        t = direction(x, t, f"{name} {i}", f"{owner} {i}")
+        this = t.shape[: t.ndim - x.ndim]
+        if lead is None:
+            lead = this
+        if t.ndim - x.ndim not in (0, 1) or t.shape[len(this) :] != x.shape:
+            raise ValueError(
+                f"{name} {i} has shape {t.shape}, {owner} {i} has shape {x.shape}: one direction has the same shape, "
+                f"K at once have shape (K, *{x.shape})."
+            )
+        if this != lead:
+            raise ValueError(f"the {name}s do not agree on the number of directions: {this} after {lead}.")
+        if 0 in this:
+            raise ValueError(f"{name} {i} has shape {t.shape}: no direction at all (K = 0); K must be at least 1.")
+        out.append(t)
+    return out, lead or ()
+
+
+def direction(x: Any, t: Any, name: str, owner: str) -> Any:
+    """One tangent or cotangent in the dtype of its array; Python numbers and float arrays only."""
+    if not isinstance(t, Tracer):
+        if type(t) in (int, float, complex):
+            t = np.asarray(t, dtype=complex if type(t) is complex else float)[()]
+        elif isinstance(t, np.ndarray | np.generic):
+            t = _as_array(t)
+        else:
+            raise TypeError(f"{name} is a {type(t).__name__}; it must be an array of floats like {owner}.")
+    if isinstance(t, Tracer) or t.dtype.kind in "fc":
+        wanted = x.dtype if x.dtype.kind in "fc" else np.dtype(float)
+        if t.dtype.kind == "c" and wanted.kind != "c":
+            raise TypeError(f"{name} is complex ({t.dtype}), but {owner} is real ({x.dtype}). Pass its real part.")
+        return t if t.dtype == wanted else t.astype(wanted)
+    raise TypeError(f"{name} has dtype {t.dtype}; it must be floating, like {owner} ({x.dtype}). Convert it: t.astype(float).")
+
+
+def _as_array(t: Any) -> Any:
+    t = np.asarray(t) if t.ndim else t[()]
+    return pytree.pack(t)
+
+
+def own(g: Any) -> Any:
+    """An array that shares no memory with the tape or the caller's seeds, and may be written to."""
+    if type(g) is np.ndarray and (g.base is not None or not g.flags.writeable):
+        return g.copy()
+    return g
