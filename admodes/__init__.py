@@ -6,8 +6,24 @@ array([0.        , 0.90929743])
 """
 
 from . import ops
+from .custom import custom_op, register
+from .jacobians import jacobian
 from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
-__all__ = ["grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "ops", "value_and_grad", "vjp"]
+__all__ = [
+    "custom_op",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "ops",
+    "register",
+    "value_and_grad",
+    "vjp",
+]

@@ -25,6 +25,16 @@ class LeakedTracer(RuntimeError):
         )
 
 
+class OverwrittenValue(RuntimeError):
+    """A large array that a tape had recorded was changed in place before its derivative was pulled."""
+
+    def __init__(self, a: Any) -> None:
+        super().__init__(
+            f"an array of shape {a.shape} and dtype {a.dtype} was overwritten in place after it had been recorded, so the "
+            "derivative can no longer be computed. Write the new values to a new array, or pass a copy: f(..., a.copy())."
+        )
+
+
 class Detached(TypeError):
     """A conversion would have cut a traced value off from its derivative."""
 

@@ -77,8 +77,7 @@ class Forward(Trace):
                 raise MissingRule(f"np.{op.name}", f"argument {i} is traced, and no derivative by it is known")
             push = op.pushes[i]
             if push is not None:
-                t = push(t, y, *values, **params)
-                total = t if total is None else _plus(total, t)
+                total = plus(total, push(t, y, *values, **params))
         return y if total is None else self.wrap(y, total)
 
     def wrap(self, y: Any, t: Any) -> Any:
@@ -95,5 +94,8 @@ class Forward(Trace):
         return np.zeros(self.lead + np.shape(y), dtype=np.result_type(y, np.float32) if np.ndim(y) == 0 else y.dtype)
 
 
-def _plus(t: Any, s: Any) -> Any:
+def plus(t: Any, s: Any) -> Any:
+    """The sum of two tangents, of an array or of each of several results; None is nothing."""
+    if t is None:
+        return s
     return tuple(a + b for a, b in zip(t, s, strict=True)) if type(t) is tuple else t + s

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from .tracing import OBJECT, Tracer, pack
+from .tracing import Tracer, pack
 
 NAMESPACE = "admodes"
 _PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32})
@@ -28,8 +28,20 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     return leaves, structure
 
 
+ONE_ARGUMENT = object()  # the structure of a tuple of one plain leaf
+
+
+def flatten_arguments(arguments: tuple[Any, ...]) -> tuple[list[Any], Any]:
+    """`flatten` for a tuple of arguments, fast for the one array that is most common."""
+    if len(arguments) == 1 and (type(arguments[0]) in _PLAIN or isinstance(arguments[0], Tracer)):
+        return [arguments[0]], ONE_ARGUMENT
+    return flatten(arguments)
+
+
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
     """The tree of a structure with these leaves."""
+    if structure is ONE_ARGUMENT:
+        return (leaves[0],)
     return leaves[0] if structure is None else optree.tree_unflatten(structure, leaves)
 
 
@@ -63,28 +75,27 @@ def _rebuild(kind: type, values: dict[str, Any]) -> Any:
 # ---------------------------------------------------------------------------------------------------
 
 
-def differentiable(x: Any, where: str) -> Any:
-    """A leaf to differentiate by, as a float or complex array or scalar; else an error that names it."""
-    if isinstance(x, Tracer):
+def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
+    """A leaf to differentiate by, as a float or complex array or scalar; else an error that calls it name(*of)."""
+    kind: str
+    if type(x) is np.ndarray or isinstance(x, np.generic | Tracer):
         kind = x.dtype.kind
-    elif type(x) is np.ndarray or isinstance(x, np.generic):
-        if x.dtype is OBJECT:
+        if kind == "O":
             packed = pack(x)
             if packed is not x:
                 return packed
-        kind = x.dtype.kind
     elif type(x) in (int, float, complex):
         return np.complex128(x) if type(x) is complex else np.float64(x)
     elif isinstance(x, np.ndarray):
         kind, x = x.dtype.kind, np.asarray(x)
     else:
         raise TypeError(
-            f"{where} is a {type(x).__name__}, not an array of floats. Arguments to differentiate by are NumPy arrays, "
+            f"{name(*of)} is a {type(x).__name__}, not an array of floats. Arguments to differentiate by are NumPy arrays, "
             "Python numbers, or dicts, lists, tuples and dataclasses of them; name the others with argnums."
         )
     if kind not in "fc":
         raise TypeError(
-            f"{where} has dtype {x.dtype}: a derivative with regard to {_KINDS.get(kind, 'such')} values has no meaning. "
+            f"{name(*of)} has dtype {x.dtype}: a derivative with regard to {_KINDS.get(kind, 'such')} values has no meaning. "
             "Convert it, x.astype(float), or choose the arguments to differentiate by with argnums."
         )
     return x

@@ -130,6 +130,7 @@ class Op:
         domain: Any = None,
         params: Iterable[str] = (),
         sequence: bool = False,
+        products: int = 0,
     ) -> None:
         self.fn = fn
         self.name = name or name_of(fn)
@@ -138,6 +139,9 @@ class Op:
         self.flops = flops
         self.domain = domain
         self.params = frozenset(params)  # keyword parameters the rules know
+        self.products = products  # multiplications an element, of an elementwise function
+        # 1 or 2 for a function of so many arrays and no parameters, which has a fast lane; else 0.
+        self.arity = 0
         self.sequence = sequence  # whether NumPy takes the arrays as one sequence, the first argument
         self.names = parameter_names(fn)
 
@@ -147,6 +151,10 @@ class Op:
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Carry the operation out under the highest trace among its arguments."""
         return trace.process(self, args, params)
+
+    def multiply_adds(self, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
+        """Multiplications, each with the addition that may follow it: half the flops of a contraction."""
+        return self.count(y, args, params) / 2 if isinstance(self, Contraction | Via) else self.products * size_of(y)
 
     def count(self, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
         """Floating-point operations of one evaluation, from shapes alone."""
@@ -204,7 +212,8 @@ class Elementwise(Op):
         row.setdefault("flops", 1.0)
         super().__init__(fn, arrays=len(partials), **row)
         self.partials = tuple(partials)
-        make = _unary_rules if len(partials) == 1 else _broadcasting_rules
+        self.arity = len(partials)
+        make = _unary_rules if self.arity == 1 else _broadcasting_rules
         rules = [(None, None) if p is None else make(i, p) for i, p in enumerate(partials)]
         self.pushes = tuple(push for push, _ in rules)
         self.pulls = tuple(pull for _, pull in rules)
@@ -225,11 +234,11 @@ def _unary_rules(_: int, p: Partial) -> tuple[Callable[..., Any], Callable[..., 
     scale = _times(p)
 
     def push(t: Any, y: Any, x: Any) -> Any:
-        t = scale(t, y, x)
+        t = p(y, x) * t if callable(p) else scale(t, y, x)
         return t if t.dtype is y.dtype else cast(t, y.dtype)
 
     def pull(u: Any, y: Any, x: Any) -> Any:
-        u = scale(u, y, x)
+        u = p(y, x) * u if callable(p) else scale(u, y, x)
         return u if u.dtype is x.dtype else cast(u, x.dtype)
 
     return push, pull
@@ -243,14 +252,14 @@ def _broadcasting_rules(i: int, p: Partial) -> tuple[Callable[..., Any], Callabl
         lead = t.shape[: t.ndim - x.ndim]
         if lead:
             t = align(t, x.ndim, y.ndim)
-        t = scale(t, y, *args)
+        t = p(y, *args) * t if callable(p) else scale(t, y, *args)
         if t.shape != lead + y.shape:
             t = spread(t, y.shape, lead)
         return t if t.dtype is y.dtype else cast(t, y.dtype)
 
     def pull(u: Any, y: Any, *args: Any) -> Any:
         x = args[i]
-        g = scale(u, y, *args)
+        g = p(y, *args) * u if callable(p) else scale(u, y, *args)
         if g.shape != x.shape:
             g = gather(g, x.shape, u.ndim - y.ndim)
         return g if g.dtype is x.dtype else cast(g, x.dtype)
@@ -272,6 +281,7 @@ class Linear(Op):
     ) -> None:
         row.setdefault("params", parameter_names(function)[2:])
         super().__init__(fn, **row)
+        self.arity = 1
 
         def push(t: Any, y: Any, *args: Any, **params: Any) -> Any:
             return function(t, *args, **params)
@@ -370,18 +380,25 @@ class Contraction(Op):
         skip = len(args) - 1 - text.count(",")  # einsum's subscripts stand before its operands
         lead = t.shape[: t.ndim - args[i].ndim]
         t = push_plan(text, i - skip, bool(lead))(*args[skip:i], t, *args[i + 1 :])
-        if t.shape != lead + y.shape:
-            t = spread(align(t, t.ndim - len(lead), y.ndim), y.shape, lead)
-        return t if t.dtype is y.dtype else cast(t, y.dtype)
+        return self._fitted(t, y, lead)
 
     def _pull(self, i: int, u: Any, y: Any, *args: Any, **params: Any) -> Any:
         text = self.subscripts(*args, **params)
         skip = len(args) - 1 - text.count(",")
         x, lead = args[i], u.ndim - y.ndim
-        g = pull_plan(text, i - skip, bool(lead))(x.shape, u, *args[skip:i], *args[i + 1 :])
+        run, expand = pull_plan(text, i - skip, bool(lead))
+        g = run(u, *args[skip:i], *args[i + 1 :])
+        if expand is not None:
+            g = expand(g, x.shape)
         if g.shape[lead:] != x.shape:
             g = gather(g, x.shape, lead)
         return g if g.dtype is x.dtype else cast(g, x.dtype)
+
+    @staticmethod
+    def _fitted(t: Any, y: Any, lead: tuple[int, ...]) -> Any:
+        if t.shape != lead + y.shape:
+            t = spread(align(t, t.ndim - len(lead), y.ndim), y.shape, lead)
+        return t if t.dtype is y.dtype else cast(t, y.dtype)
 
     def _flops(self, y: Any, *args: Any, **params: Any) -> float:
         """2 · (the product of all extents), a multiplication and an addition each."""
@@ -391,6 +408,52 @@ class Contraction(Op):
             for letter, n in zip(letters, np.shape(x), strict=True):
                 extent[letter] = n if extent.get(letter, 1) == 1 else extent[letter]
         return 2.0 * math.prod(extent.values())
+
+
+class Product(Contraction):
+    """A contraction of two arrays and no parameters (matmul, dot, inner): its index sets follow from the
+    numbers of axes, so its plans are kept by these.
+
+    subscripts(a.ndim, b.ndim) -> 'ij,jk->ik'
+    """
+
+    def __init__(self, fn: Callable[..., Any], subscripts: Callable[[int, int], str], **row: Any) -> None:
+        super().__init__(fn, lambda a, b: subscripts(np.ndim(a), np.ndim(b)), **row)
+        self.arity = 2
+        self.pushes = (self._rule_push(0), self._rule_push(1))
+        self.pulls = (self._rule_pull(0), self._rule_pull(1))
+
+    def _rule_push(self, i: int) -> Callable[..., Any]:
+        plans: dict[tuple[int, int, int], Callable[..., Any]] = {}
+
+        def push(t: Any, y: Any, a: Any, b: Any) -> Any:
+            x = b if i else a
+            key = (t.ndim, np.ndim(a), np.ndim(b))
+            run = plans.get(key)
+            if run is None:
+                run = plans[key] = push_plan(self.subscripts(a, b), i, t.ndim > x.ndim)
+            return self._fitted(run(a, t) if i else run(t, b), y, t.shape[: t.ndim - x.ndim])
+
+        return push
+
+    def _rule_pull(self, i: int) -> Callable[..., Any]:
+        plans: dict[tuple[int, int, int], tuple[Any, Any]] = {}
+
+        def pull(u: Any, y: Any, a: Any, b: Any) -> Any:
+            x = b if i else a
+            key = (u.ndim, np.ndim(a), np.ndim(b))
+            plan = plans.get(key)
+            if plan is None:
+                plan = plans[key] = pull_plan(self.subscripts(a, b), i, u.ndim > y.ndim)
+            g = plan[0](u, a if i else b)
+            if plan[1] is not None:
+                g = plan[1](g, x.shape)
+            lead = u.ndim - y.ndim
+            if g.shape[lead:] != x.shape:
+                g = gather(g, x.shape, lead)
+            return g if g.dtype is x.dtype else cast(g, x.dtype)
+
+        return pull
 
 
 class Via(Op):
@@ -433,6 +496,7 @@ class Passive(Op):
 
     def __init__(self, fn: Callable[..., Any], **row: Any) -> None:
         row.setdefault("arrays", None)
+        row.setdefault("flops", float(isinstance(fn, np.ufunc)))
         super().__init__(fn, **row)
         self.pushes = self.pulls = ()
 

@@ -1,8 +1,8 @@
 """Reverse mode: a tape.  The forward pass appends one entry an operation; pulling walks it backwards.
 
-The tape is immune to later overwriting: plain arrays are copied when they are recorded (one copy of an
-array that stands in many operations, as long as it does not change in between).  An array that cannot be
-written to is not copied: `w.flags.writeable = False` saves the copy of a large constant.
+Overwriting a plain array after the tape has recorded it never changes a derivative silently: an array of at most
+64 KiB is copied when it is recorded, and a larger one is fingerprinted, so that `pull` raises `OverwrittenValue`
+where it was changed.  `w.flags.writeable = False` saves both for a large constant.
 
 The same tape pushes tangents forward (`Tape.push`), so that one recording serves J·v and Jᵀ·u.
 """
@@ -13,17 +13,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from .errors import MissingRule
-from .forward import _plus
+from .errors import MissingRule, OverwrittenValue
+from .forward import plus
 from .registry import Op
-from .tracing import OBJECT, Trace, Tracer, canonical
+from .tracing import Trace, Tracer, canonical
 
-# Arrays of at most this many bytes are copied without looking for an earlier copy.
-SMALL = 4096
-_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_FIRST, _SECOND, _BOTH = (0,), (1,), (0, 1)
-_NO_PARAMS: dict[str, Any] = {}
+# Plain arrays of at most this many bytes are copied when they are recorded; larger ones are fingerprinted.
+COPIED_BYTES = 1 << 16
 
 
 class Var(Tracer):
@@ -31,48 +29,60 @@ class Var(Tracer):
 
     __slots__ = ("index",)
 
-    def __init__(self, value: Any, trace: Tape, index: int) -> None:
+    def __init__(self, value: Any, transform: Tape, index: int) -> None:
         self.value = value
-        self.transform = trace
+        self.transform = transform
         self.index = index
 
 
 class Tape(Trace):
     """One reverse-mode transform: the record of its operations, in the order they were carried out.
 
-    An entry is (op, positions, parents, y, args, params): the arguments at `positions` came from the
-    entries `parents`.  Inputs stand first, with op None.
+    An entry is a tuple, told apart by its length (the short forms keep an operation to microseconds):
+    (value,)                                            an input
+    (op, parent, y, x)                                  one array
+    (op, parent, parent, y, a, b)                       two arrays; a parent of -1 is a constant
+    (op, positions, parents, y, args, params, None)     any other: args at `positions` are the entries `parents`
     """
 
-    __slots__ = ("copies", "entries")
+    __slots__ = ("entries", "kept")
 
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[tuple[Any, ...]] = []
-        self.copies: dict[int, tuple[Any, Any]] = {}
+        self.kept: dict[int, tuple[ndarray, Any]] = {}  # id -> large array and its fingerprint
 
     # Recording ------------------------------------------------------------------------------------
 
     def input(self, value: Any) -> Var:
         """A new argument of the transform."""
         value = self.keep(value)
-        self.entries.append((None, (), (), value, (), _NO_PARAMS))
+        self.entries.append((value,))
         return Var(value, self, len(self.entries) - 1)
 
     def keep(self, a: Any) -> Any:
-        """A plain array as it is now, whatever happens to it later."""
-        if type(a) is not np.ndarray:
+        """A plain array as it is now: a copy, or the array itself under watch."""
+        if type(a) is not ndarray:
             return canonical(a)
-        if a.nbytes <= SMALL:
+        if a.nbytes <= COPIED_BYTES:
             return a.copy()
-        if not a.flags.writeable and a.base is None:
-            return a
-        seen = self.copies.get(id(a))
-        if seen is not None and _same_bits(seen[1], a):
-            return seen[1]
-        copy = a.copy()
-        self.copies[id(a)] = (a, copy)  # holding a keeps its id from being used again
-        return copy
+        if a.flags.writeable or a.base is not None:
+            now = fingerprint(a)
+            known = self.kept.get(id(a))
+            if known is None:
+                self.kept[id(a)] = (a, now)  # holding a keeps its id from being used again
+            elif not _agree(known[1], now):
+                return self.keep(a.copy())  # a buffer used again: the earlier content is gone, and pull will say so
+        return a
+
+    def keep_parameter(self, a: Any) -> Any:
+        """`keep` for a parameter, which may be a tuple or list with arrays in it (an index)."""
+        kind = type(a)
+        if kind is ndarray:
+            return self.keep(a)
+        if kind is tuple or kind is list:
+            return kind(self.keep_parameter(x) for x in a)
+        return a
 
     def unary(self, op: Op, x: Any) -> Any:
         value = x.value
@@ -80,28 +90,22 @@ class Tape(Trace):
         if op.pushes[0] is None:
             return y
         entries = self.entries
-        entries.append((op, _FIRST, (x.index,), y, (value,), _NO_PARAMS))
+        entries.append((op, x.index, y, value))
         return Var(y, self, len(entries) - 1)
 
     def binary(self, op: Op, a: Any, b: Any) -> Any:
+        i = j = -1
         if type(a) is Var and a.transform is self:
-            if type(b) is Var and b.transform is self:
-                positions: tuple[int, ...] = _BOTH
-                parents: tuple[int, ...] = (a.index, b.index)
-                b = b.value
-            else:
-                positions, parents = _FIRST, (a.index,)
-                if type(b) is not float:
-                    b = self.keep(b)
-            a = a.value
-        else:
-            positions, parents = _SECOND, (b.index,)
-            b = b.value
-            if type(a) is not float:
-                a = self.keep(a)
+            i, a = a.index, a.value
+        elif type(a) is not float:
+            a = self.keep(a)
+        if type(b) is Var and b.transform is self:
+            j, b = b.index, b.value
+        elif type(b) is not float:
+            b = self.keep(b)
         y = op.evaluate(a, b)
         entries = self.entries
-        entries.append((op, positions, parents, y, (a, b), _NO_PARAMS))
+        entries.append((op, i, j, y, a, b))
         return Var(y, self, len(entries) - 1)
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -123,24 +127,15 @@ class Tape(Trace):
         if not positions:
             return y
         entries = self.entries
-        entries.append((op, tuple(positions), tuple(parents), y, tuple(values), params))
+        entries.append((op, positions, parents, y, values, params, None))
         index = len(entries) - 1
         if isinstance(y, tuple):
             parts = []
             for k, part in enumerate(y):
-                entries.append((_PART, _FIRST, (index,), part, (y, k), _NO_PARAMS))
+                entries.append((_PART, (0,), (index,), part, (y, k), {}, None))
                 parts.append(Var(part, self, len(entries) - 1))
             return y._make(parts) if hasattr(y, "_make") else tuple(parts)
         return Var(y, self, index)
-
-    def keep_parameter(self, a: Any) -> Any:
-        """`keep` for a parameter, which may be a tuple or list with arrays in it (an index)."""
-        kind = type(a)
-        if kind is np.ndarray:
-            return self.keep(a)
-        if kind is tuple or kind is list:
-            return kind(self.keep_parameter(x) for x in a)
-        return a
 
     # Sweeping -------------------------------------------------------------------------------------
 
@@ -149,65 +144,69 @@ class Tape(Trace):
 
         seeds: (entry, cotangent of its value), a cotangent of shape (*lead, *value.shape).
         """
+        if self.kept:
+            self._check_kept()
         entries = self.entries
         cotangents: list[Any] = [None] * len(entries)
         owned = bytearray(len(entries))  # whether a cotangent is a buffer of this sweep, to be added into
+        last = -1
         for index, u in seeds:
-            earlier = cotangents[index]
-            cotangents[index] = u if earlier is None else earlier + u
-        last = max((index for index, _ in seeds), default=-1)
+            cotangents[index] = _sum(cotangents[index], u)
+            last = max(last, index)
         for index in range(last, inputs - 1, -1):
             u = cotangents[index]
             if u is None:
                 continue
             cotangents[index] = None
-            op, positions, parents, y, args, params = entries[index]
-            if type(u) is list:
-                u = _filled(y, u)
-            if op.pull_all is not None:
-                all_of_them = op.pull_all(u, y, args, params)
-                for i, parent in zip(positions, parents, strict=True):
-                    cotangents[parent] = _sum(cotangents[parent], all_of_them[i])
-                    owned[parent] = 0
-                continue
-            for i, parent in zip(positions, parents):  # noqa: B905 (the hot loop; the lengths agree)
-                earlier = cotangents[parent]
-                if op.accumulate is not None and not (isinstance(u, Tracer) or isinstance(earlier, Tracer)):
-                    x = args[0]
-                    if earlier is None:
-                        cotangents[parent] = earlier = np.zeros(u.shape[: u.ndim - y.ndim] + x.shape, dtype=x.dtype)
-                    elif not owned[parent]:
-                        cotangents[parent] = earlier = np.array(earlier)
-                    owned[parent] = 1
-                    op.accumulate(earlier, u, y, *args)
-                    continue
-                pull = op.pulls[i]
-                g = pull(u, y, *args, **params) if pull is not None else reverse_push(op, i, u, y, args, params)
-                if earlier is None:
-                    cotangents[parent] = g
-                elif owned[parent] and type(g) is np.ndarray:
-                    earlier += g
-                elif type(g) is list:
-                    cotangents[parent] = [_sum(a, b) for a, b in zip(earlier, g, strict=True)]
+            entry = entries[index]
+            if len(entry) == 4:
+                op, i, y, x = entry
+                g = op.pulls[0](u, y, x)
+                if cotangents[i] is None:
+                    cotangents[i] = g
                 else:
-                    cotangents[parent] = total = earlier + g
-                    owned[parent] = type(total) is np.ndarray
+                    _add(cotangents, owned, i, g)
+            elif len(entry) == 6:
+                op, i, j, y, a, b = entry
+                if i >= 0:
+                    pull = op.pulls[0]
+                    if pull is not None:
+                        g = pull(u, y, a, b)
+                        if cotangents[i] is None:
+                            cotangents[i] = g
+                        else:
+                            _add(cotangents, owned, i, g)
+                if j >= 0:
+                    pull = op.pulls[1]
+                    if pull is not None:
+                        g = pull(u, y, a, b)
+                        if cotangents[j] is None:
+                            cotangents[j] = g
+                        else:
+                            _add(cotangents, owned, j, g)
+            else:
+                _pull_general(entry, u, cotangents, owned)
         return cotangents[:inputs]
 
     def push(self, seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:
         """Tangents of the entries `outputs`, None where no input reaches them; seeds: one tangent an input."""
-        last = max(outputs, default=-1)
+        if self.kept:
+            self._check_kept()
+        first, last = len(seeds), max(outputs, default=-1)
+        entries = [_general(e) for e in self.entries[first : last + 1]]
         uses = [0] * (last + 1)
-        for index in range(len(seeds), last + 1):
-            for parent in self.entries[index][2]:
+        for _, _, parents, *_ in entries:
+            for parent in parents:
                 uses[parent] += 1
         for index in outputs:
             uses[index] += 1
-        tangents: list[Any] = [*seeds, *([None] * (last + 1 - len(seeds)))]
-        for index in range(len(seeds), last + 1):
-            op, positions, parents, y, args, params = self.entries[index]
-            given = {i: tangents[parent] for i, parent in zip(positions, parents, strict=True)}
-            given = {i: t for i, t in given.items() if t is not None}
+        tangents: list[Any] = [*seeds, *([None] * (last + 1 - first))]
+        for index, (op, positions, parents, y, args, params, _) in enumerate(entries, first):
+            given = {
+                i: tangents[parent]
+                for i, parent in zip(positions, parents, strict=True)
+                if tangents[parent] is not None and op.pushes[i] is not None
+            }
             for parent in parents:
                 uses[parent] -= 1
                 if uses[parent] == 0:
@@ -217,13 +216,69 @@ class Tape(Trace):
                 total = op.push_all(given, y, args, params)
             else:
                 for i, t in given.items():
-                    t = op.pushes[i](t, y, *args, **params)
-                    total = t if total is None else _plus(total, t)
+                    total = plus(total, op.pushes[i](t, y, *args, **params))
             tangents[index] = total
         return [tangents[index] for index in outputs]
 
+    def _check_kept(self) -> None:
+        """Raise if a large array was overwritten after it was recorded."""
+        for a, recorded in self.kept.values():
+            if not _agree(fingerprint(a), recorded):
+                raise OverwrittenValue(a)
 
-def reverse_push(op: Op, i: int, u: Any, y: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+
+def _general(entry: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An entry in the general form."""
+    if len(entry) == 4:
+        op, i, y, x = entry
+        return op, (0,), (i,), y, (x,), {}, None
+    if len(entry) == 6:
+        op, i, j, y, a, b = entry
+        positions = tuple(k for k, parent in enumerate((i, j)) if parent >= 0)
+        return op, positions, tuple(parent for parent in (i, j) if parent >= 0), y, (a, b), {}, None
+    return entry
+
+
+def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:
+    """Add a cotangent to one that is there already, into its buffer if this sweep made it."""
+    earlier = cotangents[parent]
+    if owned[parent] and type(g) is ndarray:
+        earlier += g
+    else:
+        cotangents[parent] = total = _sum(earlier, g)
+        owned[parent] = type(total) is ndarray
+
+
+def _pull_general(entry: tuple[Any, ...], u: Any, cotangents: list[Any], owned: bytearray) -> None:
+    op, positions, parents, y, args, params, _ = entry
+    if type(u) is list:
+        u = _filled(y, u)
+    if op.pull_all is not None:
+        cotangents_of_args = op.pull_all(u, y, args, params)
+        pulled = [cotangents_of_args[i] for i in positions]
+    elif op.accumulate is not None and not isinstance(u, Tracer) and not isinstance(cotangents[parents[0]], Tracer):
+        (parent,) = parents  # a scatter: into a buffer of zeros, or into the one that is there
+        buffer, x = cotangents[parent], args[0]
+        if buffer is None:
+            buffer = np.zeros(u.shape[: u.ndim - y.ndim] + x.shape, dtype=x.dtype)
+        elif not owned[parent]:
+            buffer = np.array(buffer)
+        cotangents[parent], owned[parent] = buffer, 1
+        op.accumulate(buffer, u, y, *args)
+        return
+    else:
+        pulled = [
+            op.pulls[i](u, y, *args, **params) if op.pulls[i] else reverse_push(op, i, u, y, args, params)
+            for i in positions
+        ]
+    for parent, g in zip(parents, pulled, strict=True):
+        if cotangents[parent] is None:
+            cotangents[parent] = g
+        else:
+            _add(cotangents, owned, parent, g)
+
+
+def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
     """The pull of argument i derived from its push, which is linear in t: taped at t = 0 and reversed."""
     x, push = args[i], op.pushes[i]
     assert push is not None
@@ -239,18 +294,27 @@ def reverse_push(op: Op, i: int, u: Any, y: Any, args: tuple[Any, ...], params: 
     return np.zeros(lead + x.shape, dtype=x.dtype) if g is None else g
 
 
-def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays hold the same bits (nan equals nan, 0.0 differs from −0.0)."""
-    if a.shape != b.shape or a.dtype != b.dtype or a.dtype == OBJECT:
-        return False
-    bits = _BITS.get(a.itemsize)
-    if bits is None:  # complex: two words an element
-        return a.tobytes() == b.tobytes()
-    return bool(np.array_equal(a.view(bits), b.view(bits)))
+def fingerprint(a: np.ndarray) -> tuple[Any, ...]:
+    """Sums of an array's bits by columns and by rows of a table of prime width.
+
+    Any change of one place shows in both, and an exchange of two in one of them at least.
+    """
+    flat = (a if a.flags.c_contiguous else a.T if a.flags.f_contiguous else np.ascontiguousarray(a)).reshape(-1)
+    words = flat.view(np.uint64) if flat.nbytes % 8 == 0 else flat.view(np.uint8).astype(np.uint64)
+    n = words.size // 509 * 509
+    table = words[:n].reshape(-1, 509)
+    return np.add.reduce(table, axis=0), np.add.reduce(table, axis=1), words[n:].copy()
+
+
+def _agree(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    return all(x.shape == y.shape and (x == y).all() for x, y in zip(a, b, strict=True))
 
 
 def _sum(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a + b
+    """a + b, where None is nothing and a list holds the cotangents of several results."""
+    if a is None or b is None:
+        return b if a is None else a
+    return [_sum(x, y) for x, y in zip(a, b, strict=True)] if type(a) is list else a + b
 
 
 def _filled(y: tuple[Any, ...], cotangents: list[Any]) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .errors import Detached, LeakedTracer, MissingRule, missing_parameter
 from .registry import NO_VALUE, OPS, Op, Passive, name_of
@@ -73,7 +74,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             if a.transform.level > level:
                 trace = a.transform
                 level = trace.level
-        elif type(a) is np.ndarray and a.dtype is OBJECT:
+        elif type(a) is ndarray and a.dtype is OBJECT:
             return apply(op, tuple(pack(x) for x in args), params)
     if trace is None:
         trace = highest((args, params))
@@ -96,9 +97,14 @@ def binary(op: Op, a: Any, b: Any) -> Any:
     """`apply` for an operator or function of two arrays, at least one of them traced."""
     if isinstance(a, Tracer):
         trace = a.transform
-        if isinstance(b, Tracer) and b.transform.level > trace.level:
-            trace = b.transform
+        if isinstance(b, Tracer):
+            if b.transform.level > trace.level:
+                trace = b.transform
+        elif type(b) is ndarray and b.dtype is OBJECT:
+            return binary(op, a, pack(b))
     else:
+        if type(a) is ndarray and a.dtype is OBJECT:
+            return binary(op, pack(a), b)
         trace = b.transform
     if trace.closed:
         raise LeakedTracer
@@ -210,9 +216,16 @@ class Tracer:
         if op is None:
             raise MissingRule(_public_name(ufunc))
         if method == "__call__":
-            if not params:
-                return apply(op, inputs, params)
-            return call(op, inputs, _refuse_out(op, params))
+            if params:
+                return call(op, inputs, _refuse_out(op, params))
+            if op.arity == 2:
+                return binary(op, inputs[0], inputs[1])
+            if op.arity == 1:
+                trace = self.transform
+                if trace.closed:
+                    raise LeakedTracer
+                return trace.unary(op, self)
+            return apply(op, inputs, params)
         reduction = OPS.get((ufunc, method))
         if reduction is None:
             raise MissingRule(f"{_public_name(ufunc)}.{method}")
@@ -222,6 +235,8 @@ class Tracer:
         op = OPS.get(func)
         if op is None:
             raise MissingRule(_public_name(func))
+        if op.arity == 1 and not kwargs and len(args) == 1:
+            return unary(op, args[0])
         return call(op, args, _refuse_out(op, kwargs) if "out" in kwargs else kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -402,6 +417,8 @@ def _passive_operators(op: Op, symbol: str, reflected: str = "") -> None:
 
 def _method(op: Op) -> Callable[..., Any]:
     def method(self: Tracer, *args: Any, **params: Any) -> Any:
+        if op.arity == 1 and not args and not params:
+            return unary(op, self)
         return call(op, (self, *args), _refuse_out(op, params) if "out" in params else params)
 
     method.__name__ = op.name

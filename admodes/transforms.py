@@ -52,7 +52,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     """
     primals, tangents = _pair(primals, tangents, "primals", "tangents")
     leaves, structure = pytree.flatten(primals)
-    leaves = [pytree.differentiable(x, f"primal {i}") for i, x in enumerate(leaves)]
+    leaves = [pytree.differentiable(x, "primal {}".format, i) for i, x in enumerate(leaves)]
     ts, t_structure = pytree.flatten(tangents)
     if t_structure != structure:
         raise TypeError(f"jvp: the tangents have the structure {t_structure}, the primals {structure}; they must agree.")
@@ -111,7 +111,7 @@ class Recording:
 
     def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...]) -> None:
         leaves, self.in_structure = pytree.flatten(tuple(primals))
-        self.leaves = [pytree.differentiable(x, f"argument {i}") for i, x in enumerate(leaves)]
+        self.leaves = [pytree.differentiable(x, "argument {}".format, i) for i, x in enumerate(leaves)]
         self.tape = Tape()
         try:
             inputs = [self.tape.input(x) for x in self.leaves]
@@ -140,13 +140,13 @@ class Recording:
                 f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; they must agree."
             )
         us, lead = directions(self.values, us, "cotangent", "result")
-        return pytree.unflatten(self.in_structure, [own(g) for g in self.pull(us, lead)])  # type: ignore[no-any-return]
+        return pytree.unflatten(self.in_structure, [own(g) for g in private(self.pull(us, lead))])  # type: ignore[no-any-return]
 
     def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
         seeds = [(y.index, cast(u, y.dtype)) for y, u in zip(self.outputs, us, strict=True) if self.traced(y)]
         found = self.tape.pull(seeds, len(self.leaves))
-        return [np.zeros(lead + x.shape, x.dtype) if g is None else g for g, x in zip(found, self.leaves, strict=True)]
+        return [np.zeros(lead + x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, self.leaves, strict=True)]
 
     def push(self, ts: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Tangents of the leaves of the result."""
@@ -232,9 +232,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
 
     @functools.wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        function, chosen = partial_at(f, argnums, args, kwargs)
-        leaves, structure = pytree.flatten(chosen)
-        leaves = [pytree.differentiable(x, _argument(argnums, i, leaves)) for i, x in enumerate(leaves)]
+        function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
         tape = Tape()
         try:
             inputs = [tape.input(x) for x in leaves]
@@ -246,11 +244,11 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
                 y, aux = y
             y = _scalar(y)
             traced = type(y) is Var and y.transform is tape
-            found = tape.pull([(y.index, np.ones((), y.dtype)[()])] if traced else [], len(leaves))
+            found = tape.pull([(y.index, y.dtype.type(1))] if traced else [], len(leaves))
         finally:
             tape.closed = True
-        gradient = [np.zeros(x.shape, x.dtype) if g is None else own(g) for g, x in zip(found, leaves, strict=True)]
-        g = pytree.unflatten(structure, gradient)
+        gradient = [np.zeros(x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, leaves, strict=True)]
+        g = pytree.unflatten(structure, private(gradient))
         value = y.value if traced else y
         if has_aux:
             value = (value, pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux))
@@ -303,9 +301,18 @@ def partial_at(
     return function, tuple(args[i] for i in places)
 
 
-def _argument(argnums: Argnums, i: int, leaves: list[Any]) -> str:
+def chosen_leaves(
+    f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], list[Any], Any]:
+    """f as a function of the chosen arguments, their leaves, checked, and the structure of their tuple."""
+    function, chosen = partial_at(f, argnums, args, kwargs)
+    leaves, structure = pytree.flatten_arguments(chosen)
+    return function, [pytree.differentiable(x, _argument, argnums, i, len(leaves)) for i, x in enumerate(leaves)], structure
+
+
+def _argument(argnums: Argnums, i: int, count: int) -> str:
     one = not isinstance(argnums, tuple | list)
-    return f"argument {argnums}" if one and len(leaves) == 1 else f"leaf {i} of the arguments {argnums}"
+    return f"argument {argnums}" if one and count == 1 else f"leaf {i} of the arguments {argnums}"
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -356,9 +363,7 @@ def _jacobian_function(f: Callable[..., Any], argnums: Argnums, chunk: int | Non
 
     @functools.wraps(f)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        function, chosen = partial_at(f, argnums, args, kwargs)
-        leaves, structure = pytree.flatten(chosen)
-        leaves = [pytree.differentiable(x, _argument(argnums, i, leaves)) for i, x in enumerate(leaves)]
+        function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
         blocks, out_structure = method(function, structure, leaves, chunk)
         return assemble(blocks, structure, out_structure, argnums)
 
@@ -390,7 +395,7 @@ def jacobian_forward(f: Any, structure: Any, leaves: list[Any], chunk: int | Non
         step = chunk or chunk_for(total, max(total, *(int(y.size) for y in out)))
     assert out is not None
     columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
-    blocks = [[own(b) for b in split_columns(c, y.shape, leaves)] for c, y in zip(columns, out, strict=True)]
+    blocks = [private(split_columns(c, y.shape, leaves)) for c, y in zip(columns, out, strict=True)]
     return blocks, out_structure
 
 
@@ -412,9 +417,8 @@ def blocks_by_pulls(recording: Recording, chunk: int | None) -> list[list[Any]]:
     blocks, start = [], 0
     for y in values:
         size = int(y.size)
-        blocks.append(
-            [own(np.reshape(r[start : start + size], y.shape + x.shape)) for r, x in zip(rows, leaves, strict=True)]
-        )
+        parts = [r if size == total else r[start : start + size] for r in rows]
+        blocks.append(private([np.reshape(r, y.shape + x.shape) for r, x in zip(parts, leaves, strict=True)]))
         start += size
     return blocks
 
@@ -429,7 +433,7 @@ def blocks_by_pushes(recording: Recording, chunk: int | None) -> list[list[Any]]
         k = min(step, total - start)
         parts.append(recording.push(unit_directions(leaves, start, k), (k,)))
     columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
-    return [[own(b) for b in split_columns(c, y.shape, leaves)] for c, y in zip(columns, values, strict=True)]
+    return [private(split_columns(c, y.shape, leaves)) for c, y in zip(columns, values, strict=True)]
 
 
 def chunk_for(directions: int, width: int) -> int:
@@ -584,7 +588,19 @@ def _as_array(t: Any) -> Any:
 
 
 def own(g: Any) -> Any:
-    """An array that shares no memory with the tape or the caller's seeds, and may be written to."""
-    if type(g) is np.ndarray and (g.base is not None or not g.flags.writeable):
-        return g.copy()
-    return g
+    """An array that shares no memory with the caller's: a copy of what may be a view."""
+    return g.copy() if type(g) is np.ndarray and g.base is not None else g
+
+
+def private(arrays: list[Any]) -> list[Any]:
+    """Results of a sweep as arrays that may be written to and share no memory with each other."""
+    out: list[Any] = []
+    seen = set()
+    for g in arrays:
+        if type(g) is np.ndarray:
+            memory = id(g if g.base is None else g.base)
+            if memory in seen or not g.flags.writeable:
+                g = g.copy()
+            seen.add(memory)
+        out.append(g)
+    return out

@@ -19,9 +19,15 @@ def expand(u: Any, x: Any, axis: Any, keepdims: bool, lead: int) -> Any:
 
 def _unreduce(u: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """The transpose of a sum over axes: constant along them."""
+    if axis is None and u.ndim == 0:
+        return broadcast(u, x.shape)
     removed = 0 if keepdims else len(trailing(axis, x.ndim))
     lead = u.ndim - (x.ndim - removed)
     return broadcast(expand(u, x, axis, keepdims, lead), u.shape[:lead] + x.shape)
+
+
+def _sum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.add.reduce(a, axis=axis, keepdims=keepdims)
 
 
 def _count(x: Any, axis: Any) -> int:
@@ -35,7 +41,7 @@ def _count(x: Any, axis: Any) -> int:
 add(Linear(np.sum,
     lambda t, x, axis=None, keepdims=False: np.sum(t, axis=trailing(axis, x.ndim), keepdims=keepdims),
     lambda u, x, axis=None, keepdims=False: _unreduce(u, x, axis, keepdims),
-    flops=lambda y, x, **_: size_of(x)))
+    evaluate=_sum, flops=lambda y, x, **_: size_of(x)))
 add(Linear(np.mean,
     lambda t, x, axis=None, keepdims=False: np.mean(t, axis=trailing(axis, x.ndim), keepdims=keepdims),
     lambda u, x, axis=None, keepdims=False: _unreduce(u / _count(x, axis), x, axis, keepdims),

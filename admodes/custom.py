@@ -1,0 +1,146 @@
+"""Operations of a user's own: a derivative stated once, in one call, gives both modes and every order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .registry import Composite, Elementwise, Op, Via, add, lead_shape
+from .tracing import primitive
+
+Rule = Callable[..., Any]
+
+
+def register(
+    fn: Callable[..., Any],
+    *,
+    partial: Rule | float | Sequence[Rule | float | None] | None = None,
+    transpose: Rule | None = None,
+    push: Rule | Sequence[Rule | None] | None = None,
+    composite: Rule | None = None,
+    flops: float = 1.0,
+    batched: bool = False,
+) -> None:
+    """State the derivative of a NumPy function or ufunc that has no rule; from then on it may be differentiated.
+
+    Parameters
+    ----------
+    fn : a function that dispatches, of numpy or a ufunc of any library. For your own Python function use `custom_op`.
+    partial : for an elementwise function: p(y, x), or a list of p(y, a, b, …), one an argument, None for an argument
+        that only chooses among pieces. y is the result.
+    transpose : for a function that is linear in its first argument: transpose(u, x, …) -> cotangent of x.
+    push : for any other: push(t, y, x, …) -> tangent of y, in registered NumPy functions; or a list, one an argument.
+    composite : the function itself in terms of registered NumPy functions.
+    flops : floating-point operations an element of the result, for counts.
+    batched : transpose and push work on K directions at once, shape (K, *s); else they are called once a direction.
+
+    Raises
+    ------
+    TypeError : not exactly one of partial, transpose, push, composite; a function that does not dispatch.
+
+    >>> import numpy as np
+    >>> from admodes import grad
+    >>> register(np.i0, partial=lambda y, x: np.exp(x))  # not its derivative, but what was stated
+    >>> float(grad(np.i0)(0.0))
+    1.0
+    >>> del admodes.registry.OPS[np.i0]
+    """
+    if not (isinstance(fn, np.ufunc) or hasattr(fn, "_implementation")):
+        raise TypeError(
+            f"register: {getattr(fn, '__name__', fn)!r} is neither a ufunc nor a NumPy function that dispatches, so traced "
+            "values would never reach its rule. Make an operation of your own: g = admodes.custom_op(fn, ...)."
+        )
+    add(_row("register", fn, partial, transpose, push, composite, flops, batched))
+
+
+def custom_op(
+    fn: Callable[..., Any] | None = None,
+    *,
+    partial: Rule | float | Sequence[Rule | float | None] | None = None,
+    transpose: Rule | None = None,
+    push: Rule | Sequence[Rule | None] | None = None,
+    composite: Rule | None = None,
+    flops: float = 1.0,
+    batched: bool = False,
+) -> Any:
+    """A function of your own with a derivative you state, by its partial, its transpose or a push.
+
+    Parameters as for `register`; may be used as a decorator.  The function itself sees plain arrays only, so it may
+    be anything: compiled code, a table, a simulation.
+
+    Returns
+    -------
+    A function that runs `fn` on plain values and is differentiated by the stated rule in both modes.
+
+    Raises
+    ------
+    TypeError : not exactly one of partial, transpose, push, composite.
+
+    >>> import numpy as np
+    >>> from admodes import grad, jvp
+    >>> softplus = custom_op(lambda x: np.logaddexp(0.0, x), partial=lambda y, x: 1 - np.exp(-y))
+    >>> grad(softplus)(0.0), jvp(softplus, (0.0,), (2.0,))[1]
+    (np.float64(0.5), np.float64(1.0))
+    """
+    if fn is None:
+        return lambda f: custom_op(
+            f, partial=partial, transpose=transpose, push=push, composite=composite, flops=flops, batched=batched
+        )
+    op = _row("custom_op", fn, partial, transpose, push, composite, flops, batched)
+    function = primitive(op)
+    function.__name__ = function.__qualname__ = getattr(fn, "__name__", "custom_op")
+    function.__doc__ = fn.__doc__
+    return function
+
+
+def _row(
+    caller: str, fn: Any, partial: Any, transpose: Any, push: Any, composite: Any, flops: float, batched: bool
+) -> Op:
+    rules = {"partial": partial, "transpose": transpose, "push": push, "composite": composite}
+    given = [name for name, rule in rules.items() if rule is not None]
+    if len(given) != 1:
+        raise TypeError(
+            f"{caller}: state the derivative of {getattr(fn, '__name__', fn)} in exactly one way, by partial=, transpose=, "
+            f"push= or composite=; got {', '.join(given) or 'none'}."
+        )
+    lead = (lambda t, x: ()) if batched else lead_shape
+    op: Op
+    if partial is not None:
+        partials = list(partial) if isinstance(partial, list | tuple) else [partial]
+        return Elementwise(fn, partials, flops=flops)
+    if transpose is not None:
+        op = Via(fn, [lambda t, y, x, *args, **params: _each(lambda d: op.evaluate(d, *args, **params), t, lead(t, x))],
+                 [lambda u, y, x, *args, **params: _each(lambda d: transpose(d, x, *args, **params), u, lead(u, y))],
+                 flops=flops)  # fmt: skip
+        op.params = _Any()
+        return op
+    if push is not None:
+        pushes = list(push) if isinstance(push, list | tuple) else [push]
+        op = Via(fn, [p and _each_push(p, i, lead) for i, p in enumerate(pushes)], flops=flops)
+        op.params = _Any()
+        return op
+    return Composite(fn, composite, flops=flops)
+
+
+class _Any(frozenset[str]):
+    """Every keyword is known: a user's own rule takes what the function takes."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+def _each(rule: Callable[[Any], Any], t: Any, lead: tuple[int, ...]) -> Any:
+    """rule of a direction, or of each of K, stacked."""
+    return np.stack([rule(t[k]) for k in range(lead[0])]) if lead else rule(t)
+
+
+def _each_push(push: Rule, i: int, lead: Rule) -> Rule:
+    def rule(t: Any, y: Any, *args: Any, **params: Any) -> Any:
+        return _each(lambda d: push(d, y, *args, **params), t, lead(t, args[i]))
+
+    return rule
