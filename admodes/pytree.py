@@ -116,3 +116,10 @@ def result(y: Any, where: str) -> Any:
     if isinstance(y, np.ndarray | np.generic | int | float | complex):
         return np.asarray(y)[()] if not isinstance(y, np.ndarray) else np.asarray(y)
     raise TypeError(f"{where} is a {type(y).__name__}; a function to differentiate returns arrays or trees of arrays.")
+
+
+def labels(tree: Any) -> list[str]:
+    """A short identifier for every leaf, from the keys and places that lead to it."""
+    flatten(tree)  # makes dataclasses known
+    paths = optree.tree_paths(tree, namespace=NAMESPACE)
+    return ["".join(c if c.isalnum() else "_" for c in "_".join(map(str, path))) for path in paths]

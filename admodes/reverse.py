@@ -150,15 +150,22 @@ class Tape(Trace):
         cotangents: list[Any] = [None] * len(entries)
         owned = bytearray(len(entries))  # whether a cotangent is a buffer of this sweep, to be added into
         last = -1
+        below = None  # the transform below, told of the sweep
         for index, u in seeds:
             cotangents[index] = _sum(cotangents[index], u)
             last = max(last, index)
+            value = entries[index][-1] if len(entries[index]) == 1 else _general(entries[index])[3]
+            if isinstance(value, Tracer):
+                below = value.transform
+                below.backward()
         for index in range(last, inputs - 1, -1):
             u = cotangents[index]
             if u is None:
                 continue
             cotangents[index] = None
             entry = entries[index]
+            if below is not None and len(entry) > 1:
+                below.adjoint(_general(entry)[3], u)
             if len(entry) == 4:
                 op, i, y, x = entry
                 g = op.pulls[0](u, y, x)
@@ -186,6 +193,9 @@ class Tape(Trace):
                             _add(cotangents, owned, j, g)
             else:
                 _pull_general(entry, u, cotangents, owned)
+        if below is not None:
+            for index in range(inputs):
+                below.adjoint(entries[index][-1], cotangents[index])
         return cotangents[:inputs]
 
     def push(self, seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:

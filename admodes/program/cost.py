@@ -1,0 +1,142 @@
+"""The cost of a program, exact and the same on every machine: counted from shapes, without a clock.
+
+Conventions: + − × ÷ √ and comparisons are 1 flop an element, transcendental functions 10; a contraction is 2 flops for
+each product of its extents (a multiplication and an addition), and half as many multiply-adds; an FFT of n points is
+5 n log₂ n; bytes are those of the arrays read and written, none for a view; the peak is that of the values alive at
+once, the inputs and large constants among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .recording import GUARD, Instruction, Value, leaves
+
+if TYPE_CHECKING:
+    from .program import Program
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counted work; printing it gives a table of the operations the work goes to."""
+
+    flops: float
+    multiply_adds: float
+    bytes: int
+    peak_bytes: int
+    operations: int
+    by_operation: tuple[tuple[str, int, float, float, int], ...]  # name, times, flops, multiply-adds, bytes
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity: flops a byte."""
+        return self.flops / self.bytes if self.bytes else 0.0
+
+    def __str__(self) -> str:
+        rows = [("operation", "times", "flops", "multiply-adds", "bytes", "share")]
+        total = self.flops or 1.0
+        for name, times, flops, products, moved in sorted(self.by_operation, key=lambda row: (-row[2], -row[4], row[0])):
+            rows.append((name, f"{times:,}", f"{flops:,.0f}", f"{products:,.0f}", f"{moved:,}", f"{flops / total:.0%}"))
+        rows.append(("total", f"{self.operations:,}", f"{self.flops:,.0f}", f"{self.multiply_adds:,.0f}", f"{self.bytes:,}", ""))
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        lines = ["  ".join(c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip()
+                 for r in rows]  # fmt: skip
+        rule = "-" * max(map(len, lines))
+        tail = f"peak {self.peak_bytes:,} bytes; {self.intensity:.3g} flops a byte"
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], tail])
+
+    __repr__ = __str__
+
+
+def cost_of(program: Program) -> Cost:
+    """Add up the instructions of a program."""
+    table: dict[str, list[float]] = {}
+    for instruction in program.instructions:
+        if instruction.op is GUARD:
+            continue
+        flops, products, moved = work(instruction)
+        row = table.setdefault(instruction.op.name, [0, 0.0, 0.0, 0])
+        for k, amount in enumerate((1, flops, products, moved)):
+            row[k] += amount
+    rows = tuple((name, int(t), f, p, int(b)) for name, (t, f, p, b) in table.items())
+    return Cost(
+        flops=sum(r[2] for r in rows),
+        multiply_adds=sum(r[3] for r in rows),
+        bytes=sum(r[4] for r in rows),
+        peak_bytes=peak_bytes(program),
+        operations=sum(r[1] for r in rows),
+        by_operation=rows,
+    )
+
+
+def work(instruction: Instruction) -> tuple[float, float, int]:
+    """Flops, multiply-adds and bytes of one instruction."""
+    op, args, params = instruction.op, instruction.args, instruction.params
+    y = instruction.out
+    moved = 0
+    if not instruction.view:
+        arrays = [x for x in leaves((args, params)) if isinstance(x, Value | np.ndarray)]
+        moved = sum(int(x.nbytes) for x in arrays) + sum(v.nbytes for v in instruction.outs)
+    return op.count(y, args, params), op.multiply_adds(y, args, params), moved
+
+
+def peak_bytes(program: Program) -> int:
+    """Bytes alive at once while the flat code runs: a value lives from its instruction to its last use."""
+    owner = owners(program)
+    last = last_uses(program, owner)
+    constants = {id(x): x.nbytes for i in program.instructions for x in leaves((i.args, i.params)) if isinstance(x, np.ndarray)}
+    alive = sum(v.nbytes for v in program.inputs) + sum(constants.values()) + sum(v.nbytes for v in program.workspace)
+    peak = alive
+    freed: dict[int, int] = {}
+    for k, instruction in enumerate(program.instructions):
+        for v in instruction.outs:
+            if owner[v] is v and instruction.buffer is None and instruction.into is None:
+                alive += v.nbytes
+                freed[last.get(v, k)] = freed.get(last.get(v, k), 0) + v.nbytes
+        peak = max(peak, alive)
+        alive -= freed.pop(k, 0)
+    return peak
+
+
+def owners(program: Program) -> dict[Value, Value]:
+    """For each value the one whose memory it shares: itself, or what it is a view of."""
+    owner = {v: v for v in program.inputs}
+    for instruction in program.instructions:
+        source: Any = None
+        if instruction.view:
+            source = instruction.args[0]
+        elif instruction.into is not None:
+            source = instruction.args[instruction.into]
+        for v in instruction.outs:
+            owner[v] = owner[source] if isinstance(source, Value) else v
+    return owner
+
+
+def last_uses(program: Program, owner: dict[Value, Value]) -> dict[Value, int]:
+    """The last instruction that reads the memory of each owner; the end for what the program returns."""
+    last: dict[Value, int] = {}
+    for k, instruction in enumerate(program.instructions):
+        for v in (*instruction.uses, *instruction.outs):
+            last[owner[v]] = k
+    for v in program.outputs:
+        if isinstance(v, Value):
+            last[owner[v]] = len(program.instructions)
+    return last
+
+
+def cost(f: Callable[..., Any], *args: Any) -> Cost:
+    """The exact cost of f(*args): flops, multiply-adds, bytes, peak bytes, operations, by operation and in total.
+
+    f may be a derivative: cost(grad(f), x).  See the module for the conventions.
+
+    >>> import numpy as np
+    >>> cost(lambda A, x: A @ x, np.ones((3, 4)), np.ones(4)).flops
+    24.0
+    """
+    from .program import trace
+
+    return trace(f, *args).cost

@@ -1,0 +1,415 @@
+"""Flat code: a program as straight-line Python, like the lecture's (seed 002): forward lines, then backward lines."""
+
+from __future__ import annotations
+
+import itertools
+import keyword
+import linecache
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .cost import last_uses, owners
+from .recording import GUARD, Instruction, Value, leaves
+
+if TYPE_CHECKING:
+    from .program import Program
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Code:
+    """Flat code, the names it needs, and the function it defines."""
+
+    source: str
+    namespace: dict[str, Any]
+    function: Callable[..., Any]
+
+
+INFIX = {
+    np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.remainder: "%",
+    np.floor_divide: "//", np.matmul: "@", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=",
+    np.equal: "==", np.not_equal: "!=", np.logical_and: "&", np.logical_or: "|",
+}  # fmt: skip
+_BOOLEAN_INFIX = {np.logical_and, np.logical_or}
+# Scalars as Python floats: the functions of the math module that agree with NumPy's up to rounding.
+MATH = {
+    np.sin: "math.sin", np.cos: "math.cos", np.tan: "math.tan", np.arcsin: "math.asin", np.arccos: "math.acos",
+    np.arctan: "math.atan", np.arctan2: "math.atan2", np.hypot: "math.hypot", np.exp: "math.exp", np.expm1: "math.expm1",
+    np.log: "math.log", np.log1p: "math.log1p", np.log2: "math.log2", np.log10: "math.log10", np.sqrt: "math.sqrt",
+    np.sinh: "math.sinh", np.cosh: "math.cosh", np.tanh: "math.tanh", np.arcsinh: "math.asinh",
+    np.arccosh: "math.acosh", np.arctanh: "math.atanh", np.absolute: "abs", np.fabs: "abs",
+    np.deg2rad: "math.radians", np.rad2deg: "math.degrees",
+}  # fmt: skip
+
+
+class Namer:
+    """Names for values, literals for constants; what has no literal becomes a named constant."""
+
+    def __init__(self, program: Program) -> None:
+        self.names: dict[Value, str] = {}
+        self.constants: dict[str, Any] = {}
+        self._ids: dict[int, str] = {}
+        self.taken = {"np", "math", "same", "GuardFailed", *keyword.kwlist}
+        for k, v in enumerate(program.workspace):
+            self._take(v, f"w{k}")
+        for v in program.inputs:
+            self._take(v, v.name if v.name.isidentifier() else "x")
+        self._counter = itertools.count()
+
+    def _take(self, v: Value, name: str) -> str:
+        unique, k = name, 1
+        while unique in self.taken:
+            unique, k = f"{name}_{k}", k + 1
+        self.taken.add(unique)
+        self.names[v] = unique
+        return unique
+
+    def new(self, v: Value) -> str:
+        """The name of a value that is about to be computed."""
+        if v in self.names:
+            return self.names[v]
+        primal = self.names.get(v.adjoint_of) if v.adjoint_of is not None else None
+        if primal is not None and primal.isidentifier():
+            return self._take(v, f"grad_{primal}")
+        return self._take(v, f"t{next(self._counter)}")
+
+    def text(self, x: Any, wide: bool = True) -> str:
+        """An argument as an expression; wide: every array beside it is of double precision."""
+        if isinstance(x, Value):
+            return self.names[x]
+        if isinstance(x, tuple):
+            inner = ", ".join(self.text(e) for e in x)
+            return f"({inner},)" if len(x) == 1 else f"({inner})"
+        if isinstance(x, list):
+            return f"[{', '.join(self.text(e) for e in x)}]"
+        if isinstance(x, slice):
+            return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
+        if x is Ellipsis:
+            return "..."
+        if x is None or isinstance(x, str | bool | int) and not isinstance(x, np.generic):
+            return repr(x)
+        if isinstance(x, np.float64) and not wide:
+            return self.constant(x)
+        if isinstance(x, float):  # np.float64 too: beside doubles it promotes as a Python float does
+            return repr(float(x)) if math.isfinite(x) else f"float('{float(x)}')"
+        return self.constant(x)
+
+    def constant(self, x: Any) -> str:
+        if id(x) not in self._ids:
+            name = f"c{len(self.constants)}"
+            while name in self.taken:
+                name += "_"
+            self._ids[id(x)] = name
+            self.taken.add(name)
+            self.constants[name] = x
+        return self._ids[id(x)]
+
+
+def emit(program: Program, scalars: bool = False) -> Code:
+    """The flat code of a program. scalars: on Python floats with the math module (see `is_scalar`)."""
+    namer = Namer(program)
+    arguments = [namer.names[v] for v in (*program.inputs, *program.workspace)]
+    lines = _scalar_body(program, namer) if scalars else _body(program, namer)
+    outputs = [_result(program, v, namer, scalars) for v in program.outputs]
+    lines.append(f"return {', '.join(outputs)}{',' if len(outputs) == 1 else ''}" if outputs else "return ()")
+    name = program.name if program.name.isidentifier() and not keyword.iskeyword(program.name) else "f"
+    helpers = _helpers(program)
+    head = ["import math" if scalars else "import numpy as np", *_definitions(namer.constants)]
+    source = "\n".join([*head, "", "", f"def {name}({', '.join(arguments)}):", *(f"    {line}" for line in lines), ""])
+    namespace = {**helpers, **namer.constants}
+    return Code(source, namespace, _compiled(source, name, namespace))
+
+
+def _compiled(source: str, name: str, namespace: dict[str, Any]) -> Callable[..., Any]:
+    """Execute the source under a file name of its own, so that tracebacks show its lines."""
+    filename = f"<admodes {name} {next(_numbers)}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    scope = {"np": np, "math": math, **namespace}
+    exec(compile(source, filename, "exec"), scope)
+    scope.update(namespace)  # the constants themselves, not their printed digits
+    return scope[name]  # type: ignore[no-any-return]
+
+
+def _definitions(constants: dict[str, Any]) -> list[str]:
+    """Small constants as literals; the others are told of in a comment and come with `namespace`."""
+    lines = []
+    for name, x in constants.items():
+        if isinstance(x, np.ndarray) and x.size <= 8 and x.dtype.kind in "fiub" and np.isfinite(x).all():
+            lines.append(f"{name} = np.array({x.tolist()!r}, dtype={x.dtype.name!r})")
+        elif isinstance(x, np.ndarray):
+            lines.append(f"# {name}: {x.dtype}{list(x.shape)}, in program.namespace")
+        else:
+            lines.append(f"# {name}: {type(x).__name__}, in program.namespace")
+    return lines
+
+
+def _helpers(program: Program) -> dict[str, Any]:
+    """Functions of our own that instructions call: scatter, a user's operation, a guard."""
+    from .program import GuardFailed
+
+    out: dict[str, Any] = {"GuardFailed": GuardFailed, "same": np.array_equal}
+    for instruction in program.instructions:
+        if _public(instruction.op) is None:
+            out[_helper_name(instruction.op)] = instruction.op.evaluate
+    return out
+
+
+def _helper_name(op: Any) -> str:
+    return "".join(c if c.isalnum() else "_" for c in op.name) or "op"
+
+
+def _public(op: Any) -> str | None:
+    """np.… of a function of NumPy's, else None."""
+    fn = op.fn
+    for place, prefix in ((np, "np."), (np.linalg, "np.linalg."), (np.fft, "np.fft.")):
+        name = getattr(fn, "__name__", "")
+        if getattr(place, name, None) is fn:
+            return prefix + name
+    return None
+
+
+def _body(program: Program, namer: Namer) -> list[str]:
+    owner = owners(program)
+    last = last_uses(program, owner)
+    dies: dict[int, list[Value]] = {}
+    for v in _deletable(program):
+        dies.setdefault(max(last[owner[v]], 0), []).append(v)
+    lines = []
+    backward = False
+    if any(i.backward for i in program.instructions):
+        lines.append("# forward")
+    for k, instruction in enumerate(program.instructions):
+        if instruction.backward and not backward:
+            backward = True
+            lines.append("# backward")
+        lines += _statement(instruction, namer)
+        dead = dict.fromkeys(namer.names[v] for v in dies.get(k, []))
+        if dead:
+            lines.append(f"del {', '.join(dead)}")
+    return lines
+
+
+def _deletable(program: Program) -> list[Value]:
+    """Values that hold memory of their own until their last use: not the inputs, the outputs, or the workspace."""
+    aliases = {v for i in program.instructions if i.into is not None for v in i.outs}
+    return [v for i in program.instructions for v in i.outs if v.ndim and i.buffer is None and v not in aliases]
+
+
+def _statement(instruction: Instruction, namer: Namer) -> list[str]:
+    if instruction.op is GUARD:
+        return _guard(instruction, namer)
+    if instruction.into is not None:
+        target = namer.names[instruction.args[instruction.into]]
+        namer.names[instruction.outs[0]] = target
+        if instruction.op.name == "add_at":
+            a, u, index = instruction.args
+            return [f"{namer.text(a)}[{_index(index, namer)}] += {namer.text(u)}"]
+        return [f"{_public(instruction.op)}({_arguments(instruction, namer)}, {target})"]
+    expression = _expression(instruction, namer)
+    names = ", ".join(namer.new(v) for v in instruction.outs)
+    lines = [f"{names} = {expression}"]
+    if instruction.op.name == "scatter" and _zeros_first(instruction):
+        lines.append(f"{names}[{_index(_behind(instruction), namer)}] = {namer.text(instruction.args[0])}")
+    return lines
+
+
+def _zeros_first(instruction: Instruction) -> bool:
+    """Whether a scatter is zeros and one assignment: no index repeats, and NumPy keeps the axes in place."""
+    return all(i is None or i is Ellipsis or isinstance(i, int | np.integer) and not isinstance(i, bool)
+               for i in leaves(instruction.args[1]))  # fmt: skip
+
+
+def _behind(instruction: Instruction) -> tuple[Any, ...]:
+    """The index of a scatter behind the direction axes."""
+    u, index, _, ndim = instruction.args
+    return (slice(None),) * (u.ndim - ndim) + tuple(index)
+
+
+def _dtype(v: Value) -> str:
+    return "" if v.dtype == np.float64 else f", dtype=np.{v.dtype.name}"
+
+
+def _guard(instruction: Instruction, namer: Namer) -> list[str]:
+    value, assumed = instruction.args
+    name = namer.text(value)
+    if isinstance(assumed, bool | np.bool_):
+        condition = f"not {name}" if assumed else name
+    elif np.ndim(assumed) == 0:
+        condition = f"{name} != {namer.text(assumed.item())}"
+    else:
+        condition = f"not same({name}, {namer.constant(assumed)})"
+    return [f"if {condition}:", "    raise GuardFailed"]
+
+
+def _wide(instruction: Instruction) -> bool:
+    return all(x.dtype.char in "dD?lqi" for x in leaves(instruction.args) if isinstance(x, Value | np.ndarray))
+
+
+def _arguments(instruction: Instruction, namer: Namer) -> str:
+    wide = _wide(instruction)
+    args = instruction.args
+    if instruction.op.sequence:
+        args = (tuple(args),)
+    parts = [namer.text(a, wide) for a in args] + [f"{k}={namer.text(v)}" for k, v in instruction.params.items()]
+    return ", ".join(parts)
+
+
+def _expression(instruction: Instruction, namer: Namer) -> str:
+    fn, args = instruction.op.fn, instruction.args
+    wide = _wide(instruction)
+    if instruction.buffer is not None:
+        return f"{_public(instruction.op)}({_arguments(instruction, namer)}, w{instruction.buffer})"
+    if fn in (np.matmul, np.dot) and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in args):
+        return f"{namer.text(args[0])}.dot({namer.text(args[1])})"
+    if fn in INFIX and not instruction.params and (fn not in _BOOLEAN_INFIX or all(_boolean(x) for x in args)):
+        a, b = (_operand(x, namer, wide) for x in args)
+        return f"{a} {INFIX[fn]} {b}"
+    if fn is np.negative and not instruction.params:
+        return f"-{_operand(args[0], namer, wide)}"
+    if instruction.op.name == "scatter" and _zeros_first(instruction):
+        return f"np.zeros({namer.text(instruction.out.shape)}{_dtype(instruction.out)})"  # type: ignore[union-attr]
+    if instruction.op.name == "getitem":
+        return f"{namer.text(args[0])}[{_index(args[1], namer)}]"
+    if fn is np.reshape and "order" not in instruction.params and isinstance(args[0], Value):
+        shape = instruction.params.get("shape", args[1] if len(args) > 1 else None)
+        return f"{namer.text(args[0])}.reshape({namer.text(shape)})"
+    if fn is np.astype and isinstance(args[0], Value):
+        return f"{namer.text(args[0])}.astype(np.{np.dtype(instruction.params['dtype']).name})"
+    if fn is np.sum and isinstance(args[0], Value):
+        return f"{namer.text(args[0])}.sum({', '.join(f'{k}={namer.text(v)}' for k, v in instruction.params.items())})"
+    return f"{_public(instruction.op) or _helper_name(instruction.op)}({_arguments(instruction, namer)})"
+
+
+def _boolean(x: Any) -> bool:
+    return isinstance(x, Value) and x.dtype.kind == "b"
+
+
+def _operand(x: Any, namer: Namer, wide: bool) -> str:
+    text = namer.text(x, wide)
+    return f"({text})" if text.startswith("-") else text
+
+
+def _index(index: Any, namer: Namer) -> str:
+    """An index as one writes it: 1:, ..., None, i."""
+
+    def one(i: Any) -> str:
+        if isinstance(i, slice):
+            start, stop, step = ("" if e is None else namer.text(e) for e in (i.start, i.stop, i.step))
+            return f"{start}:{stop}" + (f":{step}" if step else "")
+        return namer.text(i)
+
+    if not isinstance(index, tuple):
+        return one(index)
+    return ", ".join(map(one, index)) + ("," if len(index) == 1 else "") if index else "()"
+
+
+def _result(program: Program, v: Any, namer: Namer, scalars: bool) -> str:
+    """An output: an array of the caller's own, never an input, a constant or a workspace array."""
+    if scalars:
+        return f"np.float64({namer.text(v)})" if isinstance(v, Value) and v.dtype.kind == "f" else namer.text(v)
+    if not isinstance(v, Value):
+        return f"{namer.text(v)}.copy()" if isinstance(v, np.ndarray) else f"np.asarray({namer.text(v)})[()]"
+    owner = owners(program)
+    shared = owner[v] in program.inputs or sum(owner[o] is owner[v] for o in program.outputs if isinstance(o, Value)) > 1
+    read_only = any(v in i.outs and i.op.fn is np.broadcast_to for i in program.instructions)
+    return f"{namer.text(v)}.copy()" if v.ndim and (shared or read_only) else namer.text(v)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Scalars as Python floats
+# ---------------------------------------------------------------------------------------------------
+
+
+def is_scalar(program: Program) -> bool:
+    """Whether every value is a 0-d double or boolean, and every operation one of Python's or the math module's."""
+    values = [*program.inputs, *(v for i in program.instructions for v in i.outs)]
+    if not program.instructions or not all(v.ndim == 0 and v.dtype.char in "d?" for v in values):
+        return False
+    return all(i.op is GUARD or _is_scalar_operation(i) for i in program.instructions)
+
+
+def _is_scalar_operation(instruction: Instruction) -> bool:
+    fn, args = instruction.op.fn, instruction.args
+    if instruction.params or not all(isinstance(x, Value | int | float) or (np.ndim(x) == 0) for x in args):
+        return False
+    if fn is np.power:
+        return not isinstance(args[1], Value) and float(args[1]) == int(args[1])
+    return fn in MATH or fn in (np.negative, np.positive, np.square, np.reciprocal, np.where) or (
+        fn in INFIX and fn not in _BOOLEAN_INFIX and fn not in (np.matmul, np.remainder, np.floor_divide)
+    )
+
+
+def _scalar_body(program: Program, namer: Namer) -> list[str]:
+    """One line a value; a value that is used once stands in the line that uses it."""
+    used = [MATH[i.op.fn] for i in program.instructions if i.op.fn in MATH and MATH[i.op.fn] != "abs"]
+    lines = [f"{name[5:]} = {name}" for name in dict.fromkeys(used)]
+    uses: dict[Value, int] = {}
+    for v in (v for i in program.instructions for v in i.uses):
+        uses[v] = uses.get(v, 0) + 1
+    for v in program.outputs:
+        if isinstance(v, Value):
+            uses[v] = uses.get(v, 0) + 2
+    for instruction in program.instructions:
+        if instruction.op is GUARD:
+            lines += _guard(instruction, namer)
+            continue
+        out, expression = instruction.outs[0], _scalar(instruction, namer)
+        if uses.get(out) == 1 and len(expression) < 60:
+            namer.names[out] = f"({expression})"
+        else:
+            lines.append(f"{namer.new(out)} = {expression}")
+    return lines
+
+
+def _scalar(instruction: Instruction, namer: Namer) -> str:
+    fn = instruction.op.fn
+    a = [_operand(float(x) if isinstance(x, np.generic) and x.dtype.kind == "f" else x, namer, True) for x in instruction.args]
+    if fn in MATH:
+        return f"{MATH[fn].removeprefix('math.')}({', '.join(a)})"
+    if fn is np.where:
+        return f"{a[1]} if {a[0]} else {a[2]}"
+    if fn is np.square:
+        return f"{a[0]} * {a[0]}" if a[0].isidentifier() else f"{a[0]} ** 2"
+    if fn is np.reciprocal:
+        return f"1.0 / {a[0]}"
+    if fn is np.power:
+        n = int(float(instruction.args[1]))
+        return f"{a[0]} * {a[0]}" if n == 2 and a[0].isidentifier() else f"{a[0]} ** {n}" if n >= 0 else f"{a[0]} ** ({n})"
+    if fn in (np.negative, np.positive):
+        return f"{'-' if fn is np.negative else ''}{a[0]}"
+    return f"{a[0]} {INFIX[fn]} {a[1]}"
+
+
+# ---------------------------------------------------------------------------------------------------
+# The listing
+# ---------------------------------------------------------------------------------------------------
+
+
+def listing(program: Program) -> str:
+    """One line an instruction: name, dtype and shape, operation."""
+    namer = Namer(program)
+    head = ", ".join(f"{namer.names[v]}: {v.dtype}{list(v.shape)}" for v in program.inputs)
+    rows: list[tuple[str, str, str]] = []
+    backward = False
+    for instruction in program.instructions:
+        if instruction.backward and not backward:
+            backward = True
+            rows.append(("# backward", "", ""))
+        statement = _statement(instruction, namer)
+        text = statement[0]
+        if instruction.op is GUARD:
+            rows.append((f"guard {statement[0][3:-1]} is false", "", ""))
+            continue
+        kinds = " ".join(f"{v.dtype}{list(v.shape)}" for v in instruction.outs)
+        name, _, expression = text.partition(" = ")
+        rows.append((name, kinds, expression))
+    width = max((len(name) for name, _, e in rows if e), default=0)
+    middle = max((len(kind) for _, kind, e in rows if e), default=0)
+    lines = [f"  {name:<{width}}  {kind:<{middle}}  = {e}" if e else f"  {name}" for name, kind, e in rows]
+    outputs = ", ".join(namer.text(v) for v in program.outputs)
+    return "\n".join([f"{program.name}({head}):", *lines, f"  return {outputs}"])

@@ -1,0 +1,477 @@
+"""Passes: small pure functions Program -> Program.  None changes a result beyond rounding; nan, inf and signed zeros
+survive (so x + 0 stays: it turns −0.0 into 0.0; x − 0, x · 1, x / 1 go).
+
+Constants are arrays and numbers that f met while it was traced; values are `Value`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..registry import OPS, lookup
+from .cost import last_uses, owners
+from .program import Program
+from .recording import GUARD, Instruction, Value, leaves, mapped, same
+
+Pass = Callable[[Program], Program]
+
+# Arrays of at least this many bytes get a place in the workspace; below, a fresh array is as fast.
+WORKSPACE_BYTES = 1 << 14
+
+
+def substitute(program: Program, known: dict[Value, Any], kept: Sequence[Instruction]) -> Program:
+    """The kept instructions with values replaced, and the outputs too."""
+
+    def new(x: Any) -> Any:
+        while isinstance(x, Value) and x in known:
+            x = known[x]
+        return x
+
+    instructions = tuple(
+        Instruction(i.op, mapped(i.args, new), mapped(i.params, new), i.out, i.backward, i.view, i.buffer, i.into)
+        for i in kept
+    )
+    return program.with_(instructions=instructions, outputs=tuple(new(v) for v in program.outputs))
+
+
+def dead_code(program: Program) -> Program:
+    """Drop instructions whose results nothing uses; guards stay."""
+    needed = {v for v in program.outputs if isinstance(v, Value)}
+    kept = []
+    for instruction in reversed(program.instructions):
+        if instruction.op is GUARD or instruction.into is not None or any(v in needed for v in instruction.outs):
+            needed.update(instruction.uses)
+            kept.append(instruction)
+    return program.with_(instructions=tuple(reversed(kept)))
+
+
+def common_subexpressions(program: Program) -> Program:
+    """Compute equal expressions once."""
+    seen: dict[Any, Instruction] = {}
+    known: dict[Value, Any] = {}
+    kept = []
+    for instruction in program.instructions:
+
+        def key(x: Any) -> Any:
+            while isinstance(x, Value) and x in known:
+                x = known[x]
+            if isinstance(x, np.ndarray):
+                return ("array", x.dtype.str, x.shape, x.tobytes() if x.nbytes <= 4096 else id(x))
+            return ("value", id(x)) if isinstance(x, Value) else (type(x).__name__, repr(x))
+
+        signature = (instruction.op, _frozen(mapped(instruction.args, key)), _frozen(mapped(instruction.params, key)))
+        earlier = seen.get(signature)
+        if earlier is None:
+            seen[signature] = instruction
+            kept.append(instruction)
+        else:
+            known.update(zip(instruction.outs, earlier.outs, strict=True))
+    return substitute(program, known, kept)
+
+
+def _frozen(tree: Any) -> Any:
+    if isinstance(tree, tuple | list):
+        return (type(tree).__name__, *map(_frozen, tree))
+    if isinstance(tree, dict):
+        return ("dict", *((k, _frozen(v)) for k, v in sorted(tree.items())))
+    return ("slice", tree.start, tree.stop, tree.step) if isinstance(tree, slice) else tree
+
+
+def constant_folding(program: Program) -> Program:
+    """Evaluate instructions whose arguments are all constants."""
+    known: dict[Value, Any] = {}
+    kept = []
+    for instruction in program.instructions:
+
+        def value(x: Any) -> Any:
+            return known.get(x, x) if isinstance(x, Value) else x
+
+        args, params = mapped(instruction.args, value), mapped(instruction.params, value)
+        if instruction.op is GUARD or any(isinstance(x, Value) for x in leaves((args, params))):
+            kept.append(instruction)
+            continue
+        y = instruction.op.evaluate(*args, **params)
+        known.update(zip(instruction.outs, y if isinstance(y, tuple) else (y,), strict=True))
+    return substitute(program, known, kept)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Algebraic identities
+# ---------------------------------------------------------------------------------------------------
+
+
+def scales(program: Program) -> Program:
+    """c · (d · x) as (c·d) · x, and −(d · x) as (−d) · x, where nothing else uses d · x.
+
+    Only where c and d are both at least 1 or both at most 1 in size, and c·d is an ordinary number: then what overflows
+    or vanishes does so either way.
+    """
+    uses = _use_counts(program)
+    made: dict[Value, Instruction] = {}
+    body = []
+    for instruction in program.instructions:
+        new = instruction
+        scaled = _scale(instruction)
+        if scaled is not None:
+            c, x = scaled
+            inner = _scale(made[x]) if x in made and uses[x] == 1 else None
+            if inner is not None and _mergeable(c, inner[0]) and inner[1].dtype == instruction.outs[0].dtype:
+                args = (c * inner[0], inner[1])
+                new = Instruction(OPS[np.multiply], args, {}, instruction.out, instruction.backward)
+        made.update(dict.fromkeys(new.outs, new))
+        body.append(new)
+    return program.with_(instructions=tuple(body))
+
+
+def _scale(instruction: Instruction) -> tuple[float, Value] | None:
+    """(c, x) of an instruction c · x."""
+    fn, args = instruction.op.fn, instruction.args
+    if instruction.outs and instruction.outs[0].dtype.kind == "f":
+        if fn is np.negative and isinstance(args[0], Value):
+            return -1.0, args[0]
+        if fn is np.multiply and not instruction.params:
+            for c, x in (args, args[::-1]):
+                if type(c) in (int, float) and isinstance(x, Value) and x.shape == instruction.outs[0].shape:
+                    return float(c), x
+    return None
+
+
+def _mergeable(c: float, d: float) -> bool:
+    ordinary = np.isfinite(c * d) and abs(c * d) > np.finfo(float).tiny
+    return bool(ordinary and ((abs(c) >= 1) == (abs(d) >= 1) or abs(c) == 1 or abs(d) == 1))
+
+
+def identities(program: Program) -> Program:
+    """x · 1, x / 1, x − 0, x ** 1, −(−x), x ** 2 as a square, transposes and reshapes of each other, changes to the same
+    shape or dtype, and constant arrays of one number throughout as that number."""
+    known: dict[Value, Any] = {}
+    made: dict[Value, Instruction] = {}
+    kept = []
+    for instruction in program.instructions:
+
+        def value(x: Any) -> Any:
+            return known.get(x, x) if isinstance(x, Value) else x
+
+        args = mapped(instruction.args, value)
+        simpler = _simpler(instruction, args, made)
+        if isinstance(simpler, Instruction):
+            made.update(dict.fromkeys(simpler.outs, simpler))
+            kept.append(simpler)
+        elif simpler is not None:
+            known[instruction.outs[0]] = simpler
+        else:
+            made.update(dict.fromkeys(instruction.outs, instruction))
+            kept.append(instruction)
+    return substitute(program, known, kept)
+
+
+def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, Instruction]) -> Any:
+    """A value that the instruction equals, a simpler instruction, or None."""
+    if len(instruction.outs) != 1:
+        return None
+    out, fn = instruction.outs[0], instruction.op.fn
+    x = args[0] if args else None
+    if fn in _NEUTRAL:
+        other = _without_neutral(fn, args, out)
+        if other is not None:
+            return other
+    if fn is np.power and type(args[1]) in (int, float) and args[1] == 2 and out.dtype.kind == "f":
+        return Instruction(OPS[np.square], (x,), {}, out, instruction.backward)
+    if instruction.op.arity == 2 and isinstance(fn, np.ufunc) and fn.signature is None:
+        numbers = tuple(_number(a, args[1 - k], out) for k, a in enumerate(args))
+        return None if all(a is b for a, b in zip(numbers, args, strict=True)) else Instruction(instruction.op, numbers, {}, out, instruction.backward)
+    if not isinstance(x, Value):
+        return None
+    inner = made.get(x)
+    if fn in (np.reshape, np.broadcast_to, np.astype, np.squeeze, np.expand_dims, np.positive, np.conjugate, np.real):
+        unchanged = x.shape == out.shape and x.dtype == out.dtype
+        if unchanged and (fn is not np.conjugate or x.dtype.kind != "c"):
+            return x
+    if inner is None or inner.op.fn is not fn or len(inner.uses) != 1:
+        return None
+    if fn is np.reshape and not {"order"} & (set(instruction.params) | set(inner.params)):
+        return Instruction(instruction.op, (inner.args[0], *args[1:]), instruction.params, out, instruction.backward, inner.view)
+    if fn is np.negative:
+        return inner.args[0]
+    if fn is np.transpose and _axes(inner, x.ndim)[_axes(instruction, x.ndim)].tolist() == list(range(x.ndim)):
+        return inner.args[0]
+    if fn is np.swapaxes and {a % x.ndim for a in _swapped(instruction)} == {a % x.ndim for a in _swapped(inner)}:
+        return inner.args[0]
+    return None
+
+
+_NEUTRAL = {np.multiply: 1, np.divide: 1, np.subtract: 0, np.power: 1}
+
+
+def _without_neutral(fn: Any, args: tuple[Any, ...], out: Value) -> Any:
+    """The other argument where one is neutral; on the left it counts for × alone."""
+    for place in (1, 0) if fn is np.multiply else (1,):
+        other = args[1 - place]
+        if isinstance(other, Value) and (other.shape, other.dtype) == (out.shape, out.dtype) and _is(args[place], _NEUTRAL[fn]):
+            return other
+    return None
+
+
+def _is(x: Any, number: int) -> bool:
+    """Whether a constant is `number` throughout (0 means +0.0, as x − (−0.0) is x + 0.0)."""
+    if isinstance(x, Value) or not isinstance(x, np.ndarray | np.generic | int | float):
+        return False
+    return bool(np.all(np.equal(x, number))) and not (number == 0 and np.any(np.signbit(np.asarray(x, dtype=float))))
+
+
+def _number(x: Any, other: Any, out: Value) -> Any:
+    """A constant array of one number throughout as that number, where the other argument has the result's shape."""
+    if not (isinstance(x, np.ndarray) and x.size and isinstance(other, Value) and other.shape == out.shape):
+        return x
+    if x.dtype != out.dtype or other.dtype != out.dtype or x.dtype.kind != "f":
+        return x
+    first = x.flat[0]
+    return float(first) if same(x.view(np.uint8), np.full_like(x, first).view(np.uint8)) else x
+
+
+def _axes(instruction: Instruction, ndim: int) -> np.ndarray:
+    axes = instruction.params.get("axes", instruction.args[1] if len(instruction.args) > 1 else None)
+    return np.arange(ndim)[::-1] if axes is None else np.array([a % ndim for a in axes], dtype=int)
+
+
+def _swapped(instruction: Instruction) -> list[int]:
+    return [int(a) for a in (*instruction.args[1:], *instruction.params.values())]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Contraction order
+# ---------------------------------------------------------------------------------------------------
+
+_PRODUCTS = {np.matmul, np.dot}
+
+
+def contraction_order(program: Program) -> Program:
+    """Rebracket chains of matrix products, (A B) x as A (B x), where that takes fewer multiply-adds."""
+    for _ in range(len(program.instructions)):
+        changed = _rotate_once(program)
+        if changed is None:
+            break
+        program = changed
+    return program
+
+
+def _rotate_once(program: Program) -> Program | None:
+    uses = _use_counts(program)
+    made: dict[Value, int] = {}
+    for k, instruction in enumerate(program.instructions):
+        if _is_product(instruction):
+            for side in (0, 1):
+                factor = instruction.args[side]
+                inner_at = made.get(factor) if isinstance(factor, Value) else None
+                if inner_at is None or uses[factor] != 1:
+                    continue
+                inner = program.instructions[inner_at]
+                pair = _rotated(instruction, inner, side)
+                if pair is not None:
+                    body = list(program.instructions)
+                    body[k : k + 1] = pair
+                    del body[inner_at]
+                    return program.with_(instructions=tuple(body))
+            made[instruction.outs[0]] = k
+    return None
+
+
+def _is_product(instruction: Instruction) -> bool:
+    return (
+        instruction.op.fn in _PRODUCTS
+        and instruction.buffer is None
+        and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in instruction.args)
+    )
+
+
+def _rotated(outer: Instruction, inner: Instruction, side: int) -> list[Instruction] | None:
+    """(A B) C as A (B C), or A (B C) as (A B) C; None where it is not defined or not cheaper."""
+    a, b, c = (*inner.args, outer.args[1]) if side == 0 else (outer.args[0], *inner.args)
+    if b.ndim != 2:
+        return None
+    before = _madds(inner.args[0], inner.args[1]) + _madds(*outer.args)
+    x, y = (b, c) if side == 0 else (a, b)
+    mid = Value(x.shape[:-1] + y.shape[1:], np.result_type(x.dtype, y.dtype))
+    first = Instruction(inner.op, (x, y), {}, mid, outer.backward)
+    args = (a, mid) if side == 0 else (mid, c)
+    after = _madds(x, y) + _madds(*args)
+    return [first, Instruction(outer.op, args, {}, outer.out, outer.backward)] if after < before else None
+
+
+def _madds(a: Any, b: Any) -> int:
+    rows = a.shape[0] if a.ndim == 2 else 1
+    return int(rows * a.shape[-1] * (b.shape[1] if b.ndim == 2 else 1))
+
+
+def _use_counts(program: Program) -> dict[Value, int]:
+    counts: dict[Value, int] = {}
+    for instruction in program.instructions:
+        for v in instruction.uses:
+            counts[v] = counts.get(v, 0) + 1
+    for v in program.outputs:
+        if isinstance(v, Value):
+            counts[v] = counts.get(v, 0) + 2
+    return counts
+
+
+# ---------------------------------------------------------------------------------------------------
+# Memory: scatters add in place, elementwise runs reuse what dies, the rest goes to the workspace
+# ---------------------------------------------------------------------------------------------------
+
+
+def add_at(a: Any, u: Any, index: Any) -> Any:
+    """a with u added at index, in the memory of a."""
+    a[index] += u
+    return a
+
+
+ADD_AT = type(lookup(np.add))(add_at, [None, None, None], name="add_at", flops=lambda y, a, u, index: u.size)  # type: ignore[misc]
+
+
+def scatters_in_place(program: Program) -> Program:
+    """a + scatter(u, index) as a[index] += u, where a is an array of the program's own that nothing else uses."""
+    uses, made = _use_counts(program), {v: i for i in program.instructions for v in i.outs}
+    free = set(_own_arrays(program))
+    gone: set[int] = set()
+    body: list[Instruction] = []
+    for instruction in program.instructions:
+        new = instruction
+        if instruction.op.fn is np.add:
+            for a, s in (instruction.args, instruction.args[::-1]):
+                scatter = made.get(s) if isinstance(s, Value) else None
+                if (
+                    scatter is not None
+                    and scatter.op.name == "scatter"
+                    and uses[s] == 1
+                    and isinstance(a, Value)
+                    and a in free
+                    and uses[a] == 1
+                    and _basic(scatter.args[1])
+                    and a.shape == instruction.outs[0].shape == s.shape
+                    and a.dtype == instruction.outs[0].dtype
+                ):
+                    u, index, _, ndim = scatter.args
+                    index = (slice(None),) * (u.ndim - ndim) + index
+                    new = Instruction(ADD_AT, (a, u, index), {}, instruction.out, instruction.backward, into=0)
+                    gone.add(id(scatter))
+                    break
+        body.append(new)
+    return program.with_(instructions=tuple(i for i in body if id(i) not in gone))
+
+
+def _own_arrays(program: Program) -> list[Value]:
+    """Values with memory of their own, and no view of it taken."""
+    viewed = {i.args[0] for i in program.instructions if i.view and isinstance(i.args[0], Value)}
+    return [
+        v
+        for i in program.instructions
+        if not i.view and not isinstance(i.out, tuple) and i.out.ndim and i.out not in viewed
+        for v in i.outs
+    ]
+
+
+def _basic(index: Any) -> bool:
+    return all(isinstance(x, int | np.integer | type(None) | type(Ellipsis)) and not isinstance(x, bool) for x in leaves(index))
+
+
+def workspace(program: Program) -> Program:
+    """Give large results of ufuncs and matrix products a place: the memory of an argument that dies, or a workspace array."""
+    owner = owners(program)
+    last = last_uses(program, owner)
+    escaping = {owner[v] for v in program.outputs if isinstance(v, Value)}
+    place: dict[Value, int] = {}  # owner -> workspace array
+    own = {v for v in _memory_owners(program, owner)}
+    spare: dict[tuple[Any, ...], list[int]] = {}
+    arrays: list[Value] = list(program.workspace)
+    body = []
+    for k, instruction in enumerate(program.instructions):
+        new = instruction
+        if _can_take_out(instruction):
+            out = instruction.outs[0]
+            into = _dying_argument(instruction, k, owner, last, own, place, out in escaping)
+            if into is not None:
+                new = _placed(instruction, into=into)
+                source = owner[instruction.args[into]]
+                if source in place:
+                    place[out] = place.pop(source)
+            elif out not in escaping:
+                kind = (out.shape, out.dtype)
+                if not spare.get(kind):
+                    spare[kind] = [len(arrays)]
+                    arrays.append(Value(out.shape, out.dtype, f"w{len(arrays)}"))
+                place[out] = spare[kind].pop()
+                new = _placed(instruction, buffer=place[out])
+        elif instruction.into is not None:  # a scatter in place: the memory goes on under a new name
+            source, out = owner[instruction.args[instruction.into]], instruction.outs[0]
+            place.update({out: place[source]} if source in place and owner[out] is out else {})
+        body.append(new)
+        for v in [v for v in place if last.get(v, k) <= k]:
+            array = arrays[place.pop(v)]
+            spare.setdefault((array.shape, array.dtype), []).append(int(array.name[1:]))
+    return program.with_(instructions=tuple(body), workspace=tuple(arrays))
+
+
+def _placed(i: Instruction, buffer: int | None = None, into: int | None = None) -> Instruction:
+    return Instruction(i.op, i.args, i.params, i.out, i.backward, i.view, buffer, into)
+
+
+def _memory_owners(program: Program, owner: dict[Value, Value]) -> list[Value]:
+    return [v for i in program.instructions if not isinstance(i.out, tuple) for v in i.outs if owner[v] is v]
+
+
+def _can_take_out(instruction: Instruction) -> bool:
+    fn = instruction.op.fn
+    if isinstance(instruction.out, tuple) or instruction.view or instruction.params or instruction.into is not None:
+        return False
+    if instruction.out.nbytes < WORKSPACE_BYTES or not instruction.out.ndim:
+        return False
+    if isinstance(fn, np.ufunc) and fn.signature is None:
+        return OPS.get(fn) is instruction.op
+    return fn in _PRODUCTS and all(isinstance(x, Value | np.ndarray) and x.ndim == 2 for x in instruction.args)
+
+
+def _dying_argument(
+    instruction: Instruction,
+    k: int,
+    owner: dict[Value, Value],
+    last: dict[Value, int],
+    own: set[Value],
+    place: dict[Value, int],
+    escapes: bool,
+) -> int | None:
+    """An elementwise argument of the result's shape whose memory nothing needs afterwards."""
+    if instruction.op.fn in _PRODUCTS:
+        return None
+    out = instruction.outs[0]
+    for j, a in enumerate(instruction.args):
+        if not (isinstance(a, Value) and a in own and a.shape == out.shape and a.dtype == out.dtype and last[a] == k):
+            continue
+        others = [b for b in instruction.args if isinstance(b, Value) and b is not a]
+        if any(owner[b] is a for b in others) or (escapes and a in place):
+            continue
+        return j
+    return None
+
+
+# In the order in which `admodes.compile` applies them.
+PASSES: tuple[Pass, ...] = (
+    constant_folding,
+    identities,
+    scales,
+    common_subexpressions,
+    contraction_order,
+    dead_code,
+    scatters_in_place,
+    dead_code,
+    workspace,
+)
+
+
+def optimise(program: Program, passes: Sequence[Pass] = PASSES) -> Program:
+    """All passes, one after the other."""
+    for one in passes:
+        program = one(program)
+    return program
