@@ -83,6 +83,9 @@ class Counter(Trace):
     def _is_array(op: Op, i: int) -> bool:
         return op.arrays is None or i < op.arrays
 
+    def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return Counted(self.strip(op, args, params), self)
+
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         y = super().strip(op, args, params)
         self.tally.add(op, y, self.values(args), params)

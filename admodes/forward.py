@@ -14,7 +14,7 @@ from .tracing import Trace, Tracer, canonical
 class Dual(Tracer):
     """A value and its tangent, of shape (*lead, *value.shape) with lead () or (K,)."""
 
-    __slots__ = ("tangent",)
+    __slots__ = ()
 
     def __init__(self, value: Any, tangent: Any, trace: Forward) -> None:
         self.value = value
@@ -79,6 +79,10 @@ class Forward(Trace):
             if push is not None:
                 total = plus(total, push(t, y, *values, **params))
         return y if total is None else self.wrap(y, total)
+
+    def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        y = self.strip(op, args, params)
+        return Dual(y, self.tangent_of(y), self)
 
     def wrap(self, y: Any, t: Any) -> Any:
         """Pair a result, an array or a tuple of arrays, with its tangent."""

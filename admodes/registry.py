@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -26,9 +27,18 @@ OPS: dict[Any, Op] = {}
 NO_VALUE = np._NoValue  # type: ignore[attr-defined]
 
 
+# Library -> what adds its rows, called when one of its functions is first met: scipy.special is not loaded before.
+LATE: dict[str, Callable[[], Any]] = {}
+
+
 def lookup(fn: Any) -> Op | None:
     """The row of a NumPy function, or None where there is none."""
-    return OPS.get(fn)
+    op = OPS.get(fn)
+    if op is None and LATE:
+        for library in [name for name in LATE if name in sys.modules]:
+            LATE.pop(library)()
+        op = OPS.get(fn)
+    return op
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -118,6 +128,11 @@ class Op:
     pull_all: Callable[..., Any] | None = None
     # Adds the pull of the first argument into a buffer of its shape: accumulate(buffer, u, y, *args).
     accumulate: Callable[..., Any] | None = None
+
+    # Whether NumPy may give the result as a view of the first argument, and what writes a changed view back into its
+    # base, write(new, y, *args) -> base; None where the view is read-only.
+    view = False
+    write: Callable[..., Any] | None = None
 
     def __init__(
         self,
@@ -494,7 +509,9 @@ class Passive(Op):
     It is evaluated on the values; its result carries no derivative.
     """
 
-    def __init__(self, fn: Callable[..., Any], **row: Any) -> None:
+    def __init__(self, fn: Callable[..., Any], *, static: bool = False, shape_from_values: bool = False, **row: Any) -> None:
+        self.static = static  # the result follows from shapes and dtypes
+        self.shape_from_values = shape_from_values  # the shape of the result depends on the values
         row.setdefault("arrays", None)
         row.setdefault("flops", float(isinstance(fn, np.ufunc)))
         super().__init__(fn, **row)

@@ -27,7 +27,7 @@ COPIED_BYTES = 1 << 16
 class Var(Tracer):
     """A value and the number of the tape's entry that made it."""
 
-    __slots__ = ("index",)
+    __slots__ = ()
 
     def __init__(self, value: Any, transform: Tape, index: int) -> None:
         self.value = value
@@ -39,7 +39,7 @@ class Tape(Trace):
     """One reverse-mode transform: the record of its operations, in the order they were carried out.
 
     An entry is a tuple, told apart by its length (the short forms keep an operation to microseconds):
-    (value,)                                            an input
+    (value,)                                            an input, or a constant
     (op, parent, y, x)                                  one array
     (op, parent, parent, y, a, b)                       two arrays; a parent of -1 is a constant
     (op, positions, parents, y, args, params, None)     any other: args at `positions` are the entries `parents`
@@ -74,6 +74,11 @@ class Tape(Trace):
             elif not _agree(known[1], now):
                 return self.keep(a.copy())  # a buffer used again: the earlier content is gone, and pull will say so
         return a
+
+    def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Var:
+        y = self.strip(op, args, params)
+        self.entries.append((y,))
+        return Var(y, self, len(self.entries) - 1)
 
     def keep_parameter(self, a: Any) -> Any:
         """`keep` for a parameter, which may be a tuple or list with arrays in it (an index)."""
@@ -154,7 +159,7 @@ class Tape(Trace):
         for index, u in seeds:
             cotangents[index] = _sum(cotangents[index], u)
             last = max(last, index)
-            value = entries[index][-1] if len(entries[index]) == 1 else _general(entries[index])[3]
+            value = _general(entries[index])[3]
             if isinstance(value, Tracer):
                 below = value.transform
                 below.backward()
@@ -191,7 +196,7 @@ class Tape(Trace):
                             cotangents[j] = g
                         else:
                             _add(cotangents, owned, j, g)
-            else:
+            elif len(entry) > 1:
                 _pull_general(entry, u, cotangents, owned)
         if below is not None:
             for index in range(inputs):
@@ -222,7 +227,7 @@ class Tape(Trace):
                 if uses[parent] == 0:
                     tangents[parent] = None
             total = None
-            if op.push_all is not None and given:
+            if given and op.push_all is not None:
                 total = op.push_all(given, y, args, params)
             else:
                 for i, t in given.items():
@@ -246,7 +251,7 @@ def _general(entry: tuple[Any, ...]) -> tuple[Any, ...]:
         op, i, j, y, a, b = entry
         positions = tuple(k for k, parent in enumerate((i, j)) if parent >= 0)
         return op, positions, tuple(parent for parent in (i, j) if parent >= 0), y, (a, b), {}, None
-    return entry
+    return entry if len(entry) > 1 else (None, (), (), entry[0], (), {}, None)
 
 
 def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:

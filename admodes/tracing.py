@@ -16,7 +16,8 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import Detached, LeakedTracer, MissingRule, missing_parameter
-from .registry import NO_VALUE, OPS, Op, Passive, name_of
+from .registry import NO_VALUE, OPS, Op, Passive, lookup, name_of
+from .views import link, overwrite
 
 OBJECT = np.dtype(object)
 _levels = itertools.count(1)
@@ -54,6 +55,10 @@ class Trace:
         """Evaluate a function without derivative on the values of this transform's tracers."""
         return op.evaluate(*self.values(args), **self.values(params))
 
+    def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """A traced value that does not depend on this transform's arguments (zeros_like), to be assigned into."""
+        raise NotImplementedError
+
     def values(self, tree: Any) -> Any:
         """The tree with this transform's tracers replaced by their values."""
         kind = type(tree)
@@ -88,11 +93,28 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             return op.evaluate(*args, **params)
     if trace.closed:
         raise LeakedTracer
-    return op.apply(trace, args, params)
+    result = op.apply(trace, args, params)
+    if op.view and isinstance(result, Tracer) and result is not args[0]:
+        _link(op, result, args, params)
+    return result
+
+
+def _link(op: Op, result: Tracer, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+    """Remember a result that NumPy would give as a view of the first argument."""
+    base = args[0]
+    if not isinstance(base, Tracer) or not result.ndim:
+        return
+
+    def read() -> Any:
+        return op.apply(highest((args, params)), args, params)
+
+    link(result, base, read, None if op.write is None else lambda new: op.write(new, result, *args, **params))
 
 
 def unary(op: Op, x: Tracer) -> Any:
     """`apply` for an operator or function of one array."""
+    if op.view:
+        return apply(op, (x,), {})
     trace = x.transform
     if trace.closed:
         raise LeakedTracer
@@ -142,6 +164,9 @@ def call(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         args = args[: op.arrays]
     if params:
         params = {k: v for k, v in params.items() if v is not NO_VALUE}
+        out = params.pop("out", None)
+        if out is not None:
+            return store(out[0] if isinstance(out, tuple) else out, call(op, args, params), op.name)
         if op.arrays and len(args) < op.arrays:
             args, params = _positional(op, args, params)
         if not isinstance(op, Passive):
@@ -210,7 +235,8 @@ class Tracer:
     `value` is a NumPy array or scalar, or a tracer of a lower level where transforms are nested.
     """
 
-    __slots__ = ("__weakref__", "transform", "value")
+    # The slots of all kinds stand here, so that a change in place may turn one kind into another (see `views`).
+    __slots__ = ("__weakref__", "index", "node", "tangent", "transform", "value", "view_of", "views")
     __hash__ = None  # type: ignore[assignment]
     value: Any
     transform: Any
@@ -218,12 +244,12 @@ class Tracer:
     # NumPy's protocols --------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
-        op = OPS.get(ufunc)
+        op = OPS.get(ufunc) or lookup(ufunc)
         if op is None:
             raise MissingRule(_public_name(ufunc))
         if method == "__call__":
             if params:
-                return call(op, inputs, _refuse_out(op, params))
+                return ufunc_call(ufunc, inputs, params)
             if op.arity == 2:
                 return binary(op, inputs[0], inputs[1])
             if op.arity == 1:
@@ -232,18 +258,15 @@ class Tracer:
                     raise LeakedTracer
                 return trace.unary(op, self)
             return apply(op, inputs, params)
-        reduction = OPS.get((ufunc, method))
-        if reduction is None:
-            raise MissingRule(f"{_public_name(ufunc)}.{method}")
-        return call(reduction, inputs, _refuse_out(op, params))
+        return ufunc_method(ufunc, method, inputs, params)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        op = OPS.get(func)
+        op = OPS.get(func) or lookup(func)
         if op is None:
             raise MissingRule(_public_name(func))
         if op.arity == 1 and not kwargs and len(args) == 1:
             return unary(op, args[0])
-        return call(op, args, _refuse_out(op, kwargs) if "out" in kwargs else kwargs)
+        return call(op, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if dtype is not None and np.dtype(dtype) != OBJECT:
@@ -361,10 +384,7 @@ class Tracer:
     # Changes in place -----------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "assignment into a traced array is not supported: it would change it in place. Build the new array "
-            "instead: np.where(mask, new, x), np.concatenate([...]), np.stack([...]) or np.array([...])."
-        )
+        overwrite(self, put(self, index, value))
 
     # Indexing -------------------------------------------------------------------------------------
 
@@ -372,14 +392,64 @@ class Tracer:
         return apply(OPS[operator.getitem], (self, index), {})
 
 
-def _refuse_out(op: Op, params: dict[str, Any]) -> dict[str, Any]:
-    """Drop an `out` that is None; any other would store a traced value in a plain array."""
-    if any(x is not None for x in np.atleast_1d(np.asarray(params.get("out"), dtype=object))):
+# ---------------------------------------------------------------------------------------------------
+# Changes in place
+# ---------------------------------------------------------------------------------------------------
+
+
+def put(x: Any, index: Any, value: Any) -> Any:
+    """The array that x[index] = value would leave in x."""
+    return apply(OPS[operator.setitem], (x, index, canonical(value)), {})
+
+
+def store(out: Any, result: Any, name: str) -> Any:
+    """Carry out `out=`: write a result into a traced array, as NumPy would into a plain one."""
+    if not isinstance(out, Tracer):
         raise Detached(
-            f"np.{op.name} with out= (or an operator such as a += x on a plain array a)",
-            "Write the result to a new name: y = np.add(a, x), a = a + x.",
+            f"np.{name} with out= (or an operator such as a += x on a plain array a)",
+            "Write the result to a new name: y = np.add(a, x), a = a + x; or make a traced: a = np.zeros_like(x).",
         )
-    return {k: v for k, v in params.items() if k != "out"}
+    if np.shape(result) != out.shape:
+        raise ValueError(f"np.{name}: out has shape {out.shape}, the result has shape {np.shape(result)}; they must agree.")
+    if out.ndim == 0:
+        raise TypeError(f"np.{name}: out= is a traced scalar, which like NumPy's scalars cannot be changed in place.")
+    overwrite(out, put(out, ..., result))
+    return out
+
+
+def ufunc_call(ufunc: np.ufunc, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """A ufunc with parameters: out=, where= and dtype= as NumPy means them."""
+    params = dict(params)
+    outs = params.pop("out", None) or ()
+    where, dtype = params.pop("where", True), params.pop("dtype", None)
+    for k, v in params.items():
+        if (k, v) not in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("subok", False)):
+            raise missing_parameter(ufunc.__name__, k, v)
+    if dtype is not None:
+        inputs = tuple(np.astype(x, dtype) if isinstance(x, Tracer) else np.asarray(x, dtype) for x in map(canonical, inputs))
+    result = ufunc(*inputs)
+    if where is not True:
+        if not outs or outs[0] is None:
+            raise MissingRule(f"np.{ufunc.__name__}", "where= without out= leaves the other elements undefined")
+        result = np.where(where, result, outs[0])
+    if not outs:
+        return result
+    results = result if isinstance(result, tuple) else (result,)
+    stored = [r if o is None else store(o, r, ufunc.__name__) for o, r in zip(outs, results, strict=True)]
+    return stored[0] if len(stored) == 1 else tuple(stored)
+
+
+def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """ufunc.reduce, .accumulate, .reduceat, .outer, .at: rows of their own, under the key (ufunc or None, method)."""
+    outs = params.pop("out", None) or (None,)
+    op = OPS.get((ufunc, method))
+    if op is None:
+        op = OPS.get((None, method))
+        if op is None or ufunc.nin != 2 or ufunc.nout != 1:
+            raise MissingRule(f"{_public_name(ufunc)}.{method}")
+        inputs = (ufunc, *inputs)
+    result = call(op, inputs, params)
+    return result if outs[0] is None else store(outs[0], result, f"{ufunc.__name__}.{method}")
 
 
 def _public_name(fn: Any) -> str:
@@ -393,7 +463,7 @@ def _public_name(fn: Any) -> str:
 
 
 def _operators(op: Op, symbol: str) -> None:
-    """Define x ∘ y and y ∘ x for a binary operation; x ∘= y makes a new scalar, and is refused for arrays."""
+    """Define x ∘ y, y ∘ x and x ∘= y, which changes an array in place and, like Python, gives a new scalar."""
 
     def forward(self: Tracer, other: Any) -> Any:
         return binary(op, self, other)
@@ -402,12 +472,8 @@ def _operators(op: Op, symbol: str) -> None:
         return binary(op, other, self)
 
     def in_place(self: Tracer, other: Any) -> Any:
-        if self.value.ndim:
-            raise TypeError(
-                f"the in-place operator of np.{op.name} would change a traced array, and every name for it, in place; "
-                "write x = x + y (and so on) for a new array."
-            )
-        return binary(op, self, other)
+        result = binary(op, self, other)
+        return store(self, result, op.name) if self.value.ndim else result
 
     setattr(Tracer, f"__{symbol}__", forward)
     setattr(Tracer, f"__r{symbol}__", reflected)
@@ -425,7 +491,7 @@ def _method(op: Op) -> Callable[..., Any]:
     def method(self: Tracer, *args: Any, **params: Any) -> Any:
         if op.arity == 1 and not args and not params:
             return unary(op, self)
-        return call(op, (self, *args), _refuse_out(op, params) if "out" in params else params)
+        return call(op, (self, *args), params)
 
     method.__name__ = op.name
     return method

@@ -1,8 +1,16 @@
-"""The table of derivatives, split by area of NumPy.  Importing this package fills the registry."""
+"""The table of derivatives, split by area of NumPy.  Importing this package fills the registry.
 
+The rows of scipy.special are added when one of its functions is first met, so that SciPy is not loaded before.
+"""
+
+import importlib
+
+from ..registry import LATE
 from ..tracing import define_operators
-from . import contraction, elementwise, index, linalg, reduction, shape
+from . import contraction, elementwise, index, linalg, reduction, shape  # isort: skip
+from . import assignment
 
 define_operators()
+LATE["scipy.special"] = lambda: importlib.import_module(".special", __name__)
 
-__all__ = ["contraction", "elementwise", "index", "linalg", "reduction", "shape"]
+__all__ = ["assignment", "contraction", "elementwise", "index", "linalg", "reduction", "shape"]

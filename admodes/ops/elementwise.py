@@ -57,11 +57,13 @@ def _power_exponent(y: Any, a: Any, b: Any) -> Any:
 
 def _larger(y: Any, a: Any, b: Any) -> Any:
     """1 where a > b, ½ where a = b, else 0."""
-    return 0.5 * np.add(a > b, a >= b, dtype=y.dtype)
+    half = y.dtype.type(0.5)
+    return (a > b) * half + (a >= b) * half
 
 
 def _smaller(y: Any, a: Any, b: Any) -> Any:
-    return 0.5 * np.add(a < b, a <= b, dtype=y.dtype)
+    half = y.dtype.type(0.5)
+    return (a < b) * half + (a <= b) * half
 
 
 def _same_sign(y: Any, a: Any, b: Any) -> Any:
@@ -182,7 +184,9 @@ for _fn in (
     np.floor, np.ceil, np.trunc, np.rint, np.sign, np.signbit, np.floor_divide, np.spacing,
     np.isnan, np.isinf, np.isfinite, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
     np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.round, np.around, np.fix,
-    np.isclose, np.allclose, np.array_equal, np.array_equiv, np.iscomplex, np.isreal, np.iscomplexobj, np.isrealobj,
+    np.isclose, np.allclose, np.array_equal, np.array_equiv, np.iscomplex, np.isreal,
     np.isposinf, np.isneginf,
 ):  # fmt: skip
     add(Passive(_fn))
+for _fn in (np.iscomplexobj, np.isrealobj):
+    add(Passive(_fn, static=True))

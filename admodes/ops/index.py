@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..registry import Composite, Op, Passive, add, cast
-from ..tracing import canonical, primitive
+from ..tracing import Tracer, apply, canonical, primitive
 
 
 def as_tuple(index: Any) -> tuple[Any, ...]:
@@ -38,9 +38,10 @@ def advanced_axes(index: tuple[Any, ...]) -> int:
 
 def read(t: Any, index: tuple[Any, ...], lead: int) -> Any:
     """t[index] behind `lead` leading axes."""
+    full = (slice(None),) * lead + index
+    out = apply(INDEX, (t, full), {}) if any(isinstance(i, Tracer) for i in index) else t[full]
     if not lead:
-        return t[index]
-    out = t[(slice(None),) * lead + index]
+        return out
     first = advanced_axes(index)
     return np.moveaxis(out, range(first, first + lead), range(lead)) if first else out
 
@@ -109,7 +110,7 @@ class _Scatter(Op):
         return read(v, index, v.ndim - len(shape))
 
 
-add(_Index())
+INDEX = add(_Index())
 scatter = primitive(add(_Scatter()))
 
 
@@ -170,7 +171,9 @@ add(Composite(np.sort, _sort))
 add(Composite(np.extract, lambda condition, arr: np.ravel(arr)[np.flatnonzero(condition)]))
 
 for _fn in (
-    np.argmax, np.argmin, np.argsort, np.argpartition, np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero,
+    np.argmax, np.argmin, np.argsort, np.argpartition, np.count_nonzero,
     np.searchsorted, np.any, np.all, np.digitize, np.isin, np.lexsort, np.nanargmax, np.nanargmin,
 ):  # fmt: skip
     add(Passive(_fn))
+for _fn in (np.nonzero, np.flatnonzero, np.argwhere):
+    add(Passive(_fn, shape_from_values=True))

@@ -69,8 +69,8 @@ add(Linear(np.cumsum, _cumsum, _cumsum_transpose, flops=1.0))
 
 
 def _share(y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    chosen = x == expand(y, x, axis, keepdims, 0)
-    return chosen / np.sum(chosen, axis=trailing(axis, x.ndim) if x.ndim else None, keepdims=True, dtype=x.dtype)
+    chosen = (x == expand(y, x, axis, keepdims, 0)) * x.dtype.type(1)
+    return chosen / np.sum(chosen, axis=trailing(axis, x.ndim), keepdims=True)
 
 
 def _extreme_push(t: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:

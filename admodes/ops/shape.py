@@ -423,5 +423,5 @@ for _fn in (
     np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.result_type, np.can_cast,
     np.min_scalar_type, np.common_type, np.iterable,
 ):  # fmt: skip
-    add(Passive(_fn))
+    add(Passive(_fn, static=True))
 

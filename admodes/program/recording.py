@@ -106,7 +106,7 @@ GUARD = Op(same, name="guard", arrays=2)
 class Symbol(Tracer):
     """A value under recording, with its place in the program."""
 
-    __slots__ = ("node",)
+    __slots__ = ()
 
     def __init__(self, value: Any, transform: Recorder, node: Value) -> None:
         self.value = value
@@ -175,6 +175,9 @@ class Recorder(Trace):
             return super().strip(op, args, params)
         if op.shape_from_values:
             return op.evaluate(*mapped(args, self._known), **mapped(params, self._known))
+        return self.record(op, args, params)
+
+    def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return self.record(op, args, params)
 
     def record(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -1,0 +1,217 @@
+"""Changes in place: x[index] = v, ufunc.at, arrays to be filled (zeros_like), and the methods of ufuncs.
+
+`put` is the array that an assignment leaves; Tracer.__setitem__ lets the tracer stand for it (see `views`).
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..registry import OPS, Composite, Op, add, cast, gather, trailing
+from ..tracing import Tracer, canonical, primitive, put
+from ..views import overwrite
+from .index import advanced_axes, as_tuple, is_array, read, scatter
+
+
+def _put(x: Any, index: Any, value: Any) -> Any:
+    y = np.array(x)
+    if np.result_type(value).kind == "c" and y.dtype.kind != "c":
+        raise TypeError("a complex value cannot be assigned into a real array; take its real part, or x.astype(complex)")
+    y[index] = value
+    return y
+
+
+def _behind(index: Any, lead: int) -> tuple[Any, ...]:
+    return (slice(None),) * lead + as_tuple(index)
+
+
+def _aligned(value: Any, index: tuple[Any, ...], lead: int, ndim: int) -> Any:
+    """Directions of an assigned value in the shape of t[:, index], where `ndim` axes follow the directions."""
+    value = np.reshape(value, value.shape[:lead] + (1,) * (ndim + lead - value.ndim) + value.shape[lead:])
+    first = advanced_axes(index)
+    return np.moveaxis(value, range(lead), range(first, first + lead)) if lead and first else value
+
+
+class _Put(Op):
+    """y = x with y[index] = v: linear in x and v together.
+
+    push: ẏ = ẋ with ẏ[index] = v̇        pull: x̄ = ȳ with x̄[index] = 0, v̄ = gather(ȳ[index])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_put, name="setitem", arrays=1)
+        self.pushes = self.pulls = (_put, None, _put)  # pushed and pulled together, below
+
+    @staticmethod
+    def push_all(tangents: dict[int, Any], y: Any, args: Any, params: dict[str, Any]) -> Any:
+        x, index, value = args
+        i, t = next(iter(tangents.items()))
+        lead = t.shape[: t.ndim - np.ndim(args[i])]
+        base = tangents[0] if 0 in tangents else np.zeros(lead + x.shape, y.dtype)
+        new: Any = 0.0
+        if 2 in tangents:
+            new = _aligned(tangents[2], as_tuple(index), len(lead), read(y, as_tuple(index), 0).ndim)
+        return setitem(base, _behind(index, len(lead)), new)
+
+    @staticmethod
+    def pull_all(u: Any, y: Any, args: Any, params: dict[str, Any]) -> list[Any]:
+        x, index, value = args
+        lead = u.ndim - y.ndim
+        there = read(u, as_tuple(index), lead)
+        if any(is_array(i) and i.dtype != bool for i in as_tuple(index)):
+            there = there * _last_writer(x.shape, as_tuple(index))
+        kept = setitem(u, _behind(index, lead), 0.0)
+        return [cast(kept, x.dtype), None, cast(_fitted(there, np.shape(value), lead), np.result_type(value, np.float32))]
+
+
+def _fitted(there: Any, shape: tuple[int, ...], lead: int) -> Any:
+    """Sum the cotangent of the assigned elements back to the value's shape, which may have had leading ones."""
+    extra = len(shape) - (there.ndim - lead)
+    if extra > 0:
+        there = np.reshape(there, there.shape[:lead] + (1,) * extra + there.shape[lead:])
+    return gather(there, shape, lead)
+
+
+def _last_writer(shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
+    """1 where an element of the value is the last that is written to its place, else 0."""
+    places = np.zeros(shape, dtype=int)
+    numbers = np.arange(places[index].size).reshape(places[index].shape)
+    places[index] = numbers
+    return (places[index] == numbers) * 1.0
+
+
+SETITEM = add(_Put(), operator.setitem)
+setitem = primitive(SETITEM)
+
+# ---------------------------------------------------------------------------------------------------
+# Which functions give views of their argument, and how a changed view is written back
+# ---------------------------------------------------------------------------------------------------
+
+
+def _inverse(op: Op) -> Any:
+    """Of a function that only moves elements: the transpose is the inverse."""
+    return lambda new, y, *args, **params: op.pulls[0](new, y, *args, **params)  # type: ignore[misc]
+
+
+for _fn in (np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.flip):
+    OPS[_fn].view, OPS[_fn].write = True, _inverse(OPS[_fn])
+for _fn in (np.broadcast_to, np.real, np.imag):
+    OPS[_fn].view = True
+OPS[operator.getitem].view = True
+OPS[operator.getitem].write = lambda new, y, x, index: setitem(x, index, new)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Arrays to be filled
+# ---------------------------------------------------------------------------------------------------
+
+
+class _Like(Op):
+    """zeros_like and its kin: a traced constant, so that traced values may be assigned into it."""
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        dtype = params.get("dtype", args[1] if len(args) > 1 else None)
+        if (np.dtype(dtype) if dtype is not None else args[0].dtype).kind not in "fc":
+            return trace.strip(self, args, params)
+        return trace.constant(self, args, params)
+
+
+def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+    return put(np.zeros_like(a, dtype=dtype), ..., fill_value)
+
+
+for _fn in (np.zeros_like, np.ones_like, np.empty_like):
+    add(_Like(_fn, evaluate=np.zeros_like if _fn is np.empty_like else _fn, params=["dtype", "shape", "order", "subok"]))
+add(Composite(np.full_like, _full_like))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Methods of ufuncs: rows under (ufunc, method), or (None, method) for any ufunc
+# ---------------------------------------------------------------------------------------------------
+
+
+def _method(ufunc: np.ufunc | None, method: str, body: Any) -> None:
+    OPS[(ufunc, method)] = Composite(body, body, name=f"{ufunc.__name__ if ufunc else 'ufunc'}.{method}")
+
+
+def _add_at(a: Any, indices: Any, b: Any) -> None:
+    _changeable(a, "np.add.at")
+    there = np.broadcast_to(canonical(b), read(a, as_tuple(indices), 0).shape)
+    overwrite(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
+
+
+def _changeable(a: Any, name: str) -> None:
+    if not isinstance(a, Tracer):
+        raise TypeError(
+            f"{name} of a plain array with traced values would detach them; start from a traced array: a = np.zeros_like(x)."
+        )
+
+
+def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
+    """a[indices] = ufunc(a[indices], b), one occurrence of an index after the other."""
+    _changeable(a, f"np.{ufunc.__name__}.at")
+    index = as_tuple(indices)
+    places = np.arange(a.size).reshape(a.shape)[index]
+    values = None if b is None else np.ravel(np.broadcast_to(canonical(b), places.shape))
+    flat, rank = places.ravel(), _occurrence(places.ravel())
+    for k in range(int(rank.max(initial=-1)) + 1):
+        at = np.unravel_index(flat[rank == k], a.shape)
+        new = ufunc(a[at]) if values is None else ufunc(a[at], values[rank == k])
+        overwrite(a, put(a, at, new))
+
+
+def _occurrence(places: np.ndarray) -> np.ndarray:
+    """How often each place has stood before."""
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if places.size else np.zeros(0, int)
+    rank = np.empty(places.size, dtype=int)
+    rank[order] = np.arange(places.size) - np.repeat(starts, np.diff(np.r_[starts, places.size]))
+    return rank
+
+
+def _outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:
+    a, b = canonical(a), canonical(b)
+    return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+
+
+def _reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, keepdims: bool = False, initial: Any = None) -> Any:
+    """Element by element from the first, along one axis or several."""
+    axes = [k + array.ndim for k in trailing(axis, array.ndim)]
+    kept = [k for k in range(array.ndim) if k not in axes]
+    moved = np.transpose(array, axes + kept)
+    rows = np.reshape(moved, (-1, *(array.shape[k] for k in kept)))
+    items = [rows[i] for i in range(rows.shape[0])]
+    y = functools.reduce(ufunc, items if initial is None else [initial, *items])
+    return np.reshape(y, tuple(1 if k in axes else n for k, n in enumerate(array.shape))) if keepdims else y
+
+
+def _accumulate(ufunc: np.ufunc, array: Any, axis: int = 0) -> Any:
+    rows = np.moveaxis(array, axis, 0)
+    if not rows.shape[0]:
+        return np.positive(array)
+    items = [rows[0]]
+    for i in range(1, rows.shape[0]):
+        items.append(ufunc(items[-1], rows[i]))
+    return np.stack(items, axis=axis)
+
+
+def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0) -> Any:
+    rows = np.moveaxis(array, axis, 0)
+    starts = [operator.index(i) for i in np.asarray(indices)]
+    ends = [*starts[1:], rows.shape[0]]
+    parts = [ufunc.reduce(rows[a:b], axis=0) if a < b else rows[a] for a, b in zip(starts, ends, strict=True)]
+    return np.stack(parts, axis=axis)
+
+
+_method(np.add, "at", _add_at)
+_method(np.subtract, "at", lambda a, indices, b: _add_at(a, indices, -canonical(b)))
+_method(None, "at", _at)
+_method(None, "outer", _outer)
+_method(None, "reduce", _reduce)
+_method(None, "accumulate", _accumulate)
+_method(None, "reduceat", _reduceat)
