@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import pytree
-from .registry import Op
+from .registry import Op, Passive
 from .tracing import Trace, Tracer, canonical
 
 
@@ -86,9 +86,13 @@ class Counter(Trace):
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return Counted(self.strip(op, args, params), self)
 
+    def lift(self, seed: Any) -> Any:
+        return Counted(seed, self)
+
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         y = super().strip(op, args, params)
-        self.tally.add(op, y, self.values(args), params)
+        if not (isinstance(op, Passive) and op.static):  # asking for a shape is no work
+            self.tally.add(op, y, self.values(args), params)
         return y
 
 

@@ -14,12 +14,9 @@ from .counting import Tally, count
 from .transforms import (
     Argnums,
     Recording,
-    assemble,
     chosen_leaves,
     chunk_for,
     jacfwd,
-    jacobian_forward,
-    jacobian_reverse,
     jacrev,
     push_forward,
     unit_directions,
@@ -43,13 +40,20 @@ class Prediction:
 
     forward: float
     reverse: float
+    complex_result: bool = False  # of real arguments: forward mode alone can give it
 
     @property
     def choice(self) -> str:
-        return "forward" if self.forward <= self.reverse else "reverse"
+        return "forward" if self.forward <= self.reverse or self.complex_result else "reverse"
 
 
-def jacobian(f: Callable[..., Any], argnums: Argnums = 0, mode: str = "auto", chunk: int | None = None) -> Callable[..., Any]:
+def jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    mode: str = "auto",
+    chunk: int | None = None,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
     """The Jacobian of f by forward mode, by reverse mode, or by the one that costs less.
 
     Parameters
@@ -72,54 +76,57 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, mode: str = "auto", ch
     array([[3., 2.],
            [0., 6.]])
     """
-    if mode == "forward":
-        return jacfwd(f, argnums, chunk)
-    if mode == "reverse":
-        return jacrev(f, argnums, chunk)
-    if mode != "auto":
+    if mode not in ("auto", "forward", "reverse"):
         raise ValueError(f"jacobian: mode={mode!r} is not one of 'auto', 'forward', 'reverse'")
-    jacfwd(f, argnums, chunk)  # checks chunk
+    ways = {
+        "forward": jacfwd(f, argnums, chunk, holomorphic),
+        "reverse": jacrev(f, argnums, chunk, holomorphic),
+    }
+    if mode != "auto":
+        return ways[mode]
     learnt: dict[Any, str] = {}
 
     @functools.wraps(f)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
         key = tuple((np.shape(x), getattr(x, "dtype", None)) for x in pytree.flatten(args)[0])
         if key not in learnt:
-            learnt[key] = predict(function, structure, leaves, chunk).choice
-        method = jacobian_forward if learnt[key] == "forward" else jacobian_reverse
-        blocks, out_structure = method(function, structure, leaves, chunk)
-        return assemble(blocks, structure, out_structure, argnums)
+            function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+            if any(x.dtype.kind == "c" for x in leaves) and not holomorphic:
+                learnt[key] = "reverse"  # real results of complex arguments are defined there alone
+            else:
+                learnt[key] = predict(function, structure, leaves, chunk).choice
+        return ways[learnt[key]](*args, **kwargs)
 
     return jacobian_of
 
 
 def predict(f: Callable[..., Any], structure: Any, leaves: list[Any], chunk: int | None = None) -> Prediction:
     """The cost of the full Jacobian by each mode, from the counted work of one and of two directions."""
-    sizes: dict[str, Any] = {}
+    results: list[Any] = []
 
     def forward(k: int) -> float:
         def run(xs: list[Any], ts: list[Any]) -> None:
-            sizes["out"] = [np.size(y) for y in push_forward(f, structure, xs, ts, (k,))[0]]
+            results[:] = [np.zeros(np.shape(y), np.result_type(y)) for y in push_forward(f, structure, xs, ts, (k,))[0]]
 
         return predicted_seconds(count(run, leaves, _directions(leaves, k)))
 
     def reverse(k: int) -> float:
-        def run(xs: list[Any]) -> None:
+        def run(xs: list[Any], us: list[Any]) -> None:
             recording = Recording(f, pytree.unflatten(structure, xs))
             if k:
-                recording.pull(_directions(recording.values, k), (k,))
+                recording.pull(us, (k,))
 
-        return predicted_seconds(count(run, leaves))
+        return predicted_seconds(count(run, leaves, _directions(results, k)))
 
     n = sum(int(x.size) for x in leaves)
     forward_one, forward_two = forward(1), forward(2)
-    m = sum(sizes["out"])
+    m = sum(y.size for y in results)
     taping, reverse_one, reverse_two = reverse(0), reverse(1), reverse(2)
     width = max(n, m, 1)
     return Prediction(
         forward=_all(n, chunk or chunk_for(n, width), forward_one, forward_two),
         reverse=taping + _all(m, chunk or chunk_for(m, width), reverse_one - taping, reverse_two - taping),
+        complex_result=any(y.dtype.kind == "c" for y in results) and all(x.dtype.kind != "c" for x in leaves),
     )
 
 

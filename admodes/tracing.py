@@ -59,6 +59,10 @@ class Trace:
         """A traced value that does not depend on this transform's arguments (zeros_like), to be assigned into."""
         raise NotImplementedError
 
+    def lift(self, seed: Any) -> Any:
+        """A plain seed of a transform above, as a value of this one where it must see the work done on it."""
+        return seed
+
     def values(self, tree: Any) -> Any:
         """The tree with this transform's tracers replaced by their values."""
         kind = type(tree)
