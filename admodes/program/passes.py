@@ -229,7 +229,7 @@ def _number(x: Any, other: Any, out: Value) -> Any:
     if x.dtype != out.dtype or other.dtype != out.dtype or x.dtype.kind != "f":
         return x
     first = x.flat[0]
-    return float(first) if same(x.view(np.uint8), np.full_like(x, first).view(np.uint8)) else x
+    return float(first) if x.tobytes() == np.full_like(x, first).tobytes() else x
 
 
 def _axes(instruction: Instruction, ndim: int) -> np.ndarray:

@@ -103,6 +103,10 @@ def same(a: Any, b: Any) -> bool:
 GUARD = Op(same, name="guard", arrays=2)
 
 
+def _overlaps(y: np.ndarray, x: Any) -> bool:
+    return isinstance(x, np.ndarray) and bool(np.may_share_memory(y, x))
+
+
 class Symbol(Tracer):
     """A value under recording, with its place in the program."""
 
@@ -189,7 +193,7 @@ class Recorder(Trace):
             y = tuple(y)
         symbols = tuple(self._symbol(part) for part in y) if isinstance(y, tuple) else self._symbol(y)
         out = tuple(s.node for s in symbols) if isinstance(symbols, tuple) else symbols.node
-        view = isinstance(y, np.ndarray) and isinstance(values[0], np.ndarray) and np.may_share_memory(y, values[0])
+        view = isinstance(y, np.ndarray) and (not y.flags.writeable or _overlaps(y, values[0]))
         self.instructions.append(Instruction(op, self.node(args), self.node(params), out, self.pulling, view))
         return y._make(symbols) if hasattr(y, "_make") else symbols
 
