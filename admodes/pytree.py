@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import optree
 
+from .errors import LeakedTracer
 from .tracing import Tracer, pack
 
 NAMESPACE = "admodes"
@@ -25,7 +26,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
         for kind in unknown:
             _register(kind)
         return flatten(tree)
-    return leaves, structure
+    return leaves, None if len(leaves) == 1 and leaves[0] is tree else structure
 
 
 ONE_ARGUMENT = object()  # the structure of a tuple of one plain leaf
@@ -78,6 +79,7 @@ def _rebuild(kind: type, values: dict[str, Any]) -> Any:
 def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
     """A leaf to differentiate by, as a float or complex array or scalar; else an error that calls it name(*of)."""
     kind: str
+    live(x)
     if type(x) is np.ndarray or isinstance(x, np.generic | Tracer):
         kind = x.dtype.kind
         if kind == "O":
@@ -101,12 +103,19 @@ def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
     return x
 
 
+def live(x: Any) -> None:
+    """Raise if x is a traced value whose transform has returned."""
+    if isinstance(x, Tracer) and x.transform.closed:
+        raise LeakedTracer
+
+
 _KINDS = {"i": "integer", "u": "integer", "b": "boolean", "O": "object"}
 
 
 def result(y: Any, where: str) -> Any:
     """A leaf of a function's result as array, scalar or tracer; else an error that names it."""
     if isinstance(y, Tracer) or type(y) is np.float64:
+        live(y)
         return y
     if type(y) is np.ndarray:
         y = pack(y)

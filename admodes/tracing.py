@@ -356,7 +356,10 @@ class Tracer:
         )
 
     def __complex__(self) -> complex:
-        raise Detached("complex(x)", "Use x itself, or x + 0j.")
+        raise Detached(
+            "complex(x), or storing x in a plain complex array",
+            "Use x itself, or x + 0j; build arrays with np.stack, np.concatenate or np.array([...]).",
+        )
 
     def item(self, *index: Any) -> Any:
         return self[index] if index else np.reshape(self, ())

@@ -58,6 +58,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         raise TypeError(f"jvp: the tangents have the structure {t_structure}, the primals {structure}; they must agree.")
     ts, lead = directions(leaves, ts, "tangent", "primal")
     out, out_structure, tangents_out = push_forward(f, structure, leaves, ts, lead)
+    both = private([*out, *tangents_out], taken=[*leaves, *ts])
+    out, tangents_out = both[: len(out)], both[len(out) :]
     return pytree.unflatten(out_structure, out), pytree.unflatten(out_structure, tangents_out)
 
 
@@ -130,7 +132,7 @@ class Recording:
 
     def value(self) -> Any:
         """The result, in arrays of its own: the tape still needs its values."""
-        return pytree.unflatten(self.out_structure, [own(y) for y in self.values])
+        return pytree.unflatten(self.out_structure, [y.copy() if type(y) is np.ndarray else y for y in self.values])
 
     def pullback(self, cotangent: Any) -> tuple[Any, ...]:
         """One cotangent a primal, from a cotangent of the result."""
@@ -140,7 +142,7 @@ class Recording:
                 f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; they must agree."
             )
         us, lead = directions(self.values, us, "cotangent", "result")
-        return pytree.unflatten(self.in_structure, [own(g) for g in private(self.pull(us, lead))])  # type: ignore[no-any-return]
+        return pytree.unflatten(self.in_structure, [own(g) for g in private(self.pull(us, lead), taken=us)])  # type: ignore[no-any-return]
 
     def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
@@ -620,6 +622,7 @@ def directions(
 
 def direction(x: Any, t: Any, name: str, owner: str) -> Any:
     """One tangent or cotangent in the dtype of its array; Python numbers and float arrays only."""
+    pytree.live(t)
     if not isinstance(t, Tracer):
         if type(t) in (int, float, complex):
             t = np.asarray(t, dtype=complex if type(t) is complex else float)[()]
@@ -645,15 +648,19 @@ def own(g: Any) -> Any:
     return g.copy() if type(g) is np.ndarray and g.base is not None else g
 
 
-def private(arrays: list[Any]) -> list[Any]:
-    """Results of a sweep as arrays that may be written to and share no memory with each other."""
+def private(arrays: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
+    """Results of a sweep as arrays that may be written to and share no memory with each other or with those taken."""
     out: list[Any] = []
-    seen = set()
+    seen = {_memory(a) for a in taken if type(a) is np.ndarray}
     for g in arrays:
         if type(g) is np.ndarray:
-            memory = id(g if g.base is None else g.base)
+            memory = _memory(g)
             if memory in seen or not g.flags.writeable:
                 g = g.copy()
             seen.add(memory)
         out.append(g)
     return out
+
+
+def _memory(a: np.ndarray) -> int:
+    return id(a if a.base is None else a.base)

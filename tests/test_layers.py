@@ -1,0 +1,140 @@
+"""The house's own layers: imports run downward only, and `import admodes` loads nothing it does not need.
+
+(The layers of neural networks are in test_layers_of_the_seeds.py.)
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import admodes
+
+PACKAGE = Path(admodes.__file__).parent
+
+# From the ground up: a module imports only from modules above it in this list. `ops` is one room; see below for it.
+ORDER = [
+    "errors",
+    "contract",
+    "registry",
+    "domain",
+    "views",
+    "tracing",
+    "forward",
+    "reverse",
+    "ops",
+    "pytree",
+    "transforms",
+    "linearized",
+    "counting",
+    "jacobians",
+    "custom",
+    "layers",
+    "program",
+    "bracketing",
+    "chain",
+    "sparse",
+    "implicit",
+    "checkpoint",
+    "check",
+    "compare",
+    "report",
+    "plots",
+    "",  # admodes/__init__.py
+    "__main__",
+]
+# Imports inside a function, which run when it is called: linearize loads SciPy's LinearOperator only then.
+LATE = {("transforms", "linearized")}
+
+MODULES = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in PACKAGE.rglob("*.py")}
+
+
+def room(parts):
+    """The name in ORDER of a module given by the parts of its path below the package."""
+    return "" if parts in ((), ("__init__",)) else parts[0]
+
+
+def imported(path, parts):
+    """The modules of the package that a file imports, inside functions too, as parts below the package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+            yield from (name[1:] for name in names if name[0] == "admodes")
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = parts[: len(parts) - node.level]
+            elif node.module and node.module.split(".")[0] == "admodes":
+                base = ()
+            else:
+                continue
+            base += tuple((node.module or "").split(".") if node.level else node.module.split(".")[1:])
+            base = tuple(part for part in base if part)
+            for alias in node.names:
+                yield base if is_module(base) and not is_module((*base, alias.name)) else (*base, alias.name)
+
+
+def is_module(parts):
+    path = PACKAGE.joinpath(*parts)
+    return path.with_suffix(".py").is_file() if parts and not path.is_dir() else path.is_dir()
+
+
+def test_every_module_has_a_place():
+    places = {room(parts) for parts in MODULES.values()}
+    assert places <= set(ORDER), f"put {places - set(ORDER)} into ORDER"
+    assert len(ORDER) == len(set(ORDER))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_downward(path):
+    parts = MODULES[path]
+    here = room(parts)
+    for target in imported(path, parts):
+        there = room(target)
+        if here == there or (here, there) in LATE:
+            continue
+        assert ORDER.index(there) < ORDER.index(here), (
+            f"{'.'.join(parts)} imports {'.'.join(target)}, which is above it"
+        )
+
+
+def test_the_reading_of_imports(tmp_path):
+    """The reader itself: relative, absolute and late imports are all seen."""
+    text = (
+        "from . import pytree\nfrom .registry import Op\nimport admodes.chain\nfrom admodes.forward import Dual\n"
+        "from admodes import grad\nimport numpy\n\ndef f():\n    from .reverse import Tape\n"
+    )
+    path = tmp_path / "x.py"
+    path.write_text(text)
+    assert {room(target) for target in imported(path, ("transforms",))} == {
+        "pytree", "registry", "chain", "forward", "", "reverse",
+    }  # fmt: skip
+    path.write_text("from ..registry import Op\nfrom . import index\nfrom .. import errors\n")
+    assert [room(t) for t in imported(path, ("ops", "shape"))] == ["registry", "ops", "errors"]
+
+
+def test_rooms_of_ops_do_not_import_upward():
+    """Below `ops` there is no transform: a rule that needed one would tie the table to its users."""
+    for path, parts in MODULES.items():
+        if parts[0] == "ops":
+            assert all(ORDER.index(room(t)) <= ORDER.index("ops") for t in imported(path, parts))
+
+
+HEAVY = ["matplotlib", "rich", "sklearn", "scipy.special", "scipy.sparse", "scipy.linalg"]
+
+
+@pytest.mark.parametrize("statement", ["import admodes", "from admodes import layers"])
+def test_import_is_light(statement):
+    """In a fresh interpreter: none of the heavy packages is loaded by the import alone."""
+    code = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_late_imports_are_late():
+    for here, there in LATE:
+        tree = ast.parse((PACKAGE / f"{here}.py").read_text(encoding="utf-8"))
+        top = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == there]
+        assert not top
+        assert any(t == (there,) for t in imported(PACKAGE / f"{here}.py", (here,)))
