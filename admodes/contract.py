@@ -137,8 +137,19 @@ def pairwise(a: str, b: str, out: str) -> Callable[[Any, Any], Any]:
     return _grouped(a, b, out, batch, left, right, common)
 
 
+def _permutation(have: str, want: str) -> Callable[[Any], Any] | None:
+    """A function that brings axes into the wanted order; None where they have it."""
+    if have == want:
+        return None
+    if len(have) == 2:
+        return lambda x: x.T
+    axes = tuple(have.index(c) for c in want)
+    return lambda x: x.transpose(axes)
+
+
 def _permute(x: Any, have: str, want: str) -> Any:
-    return x if have == want else x.transpose([have.index(c) for c in want])
+    permutation = _permutation(have, want)
+    return x if permutation is None else permutation(x)
 
 
 def _outer(a: str, b: str, out: str) -> Callable[[Any, Any], Any]:
@@ -164,13 +175,28 @@ def _matmul(a: str, b: str, out: str, batch: str, left: str, right: str, common:
     if not batch or (left and right):
         if a == want_a and b == want_b and have == out:
             return np.dot if len(a) <= 2 and len(b) <= 2 else np.matmul  # the same, and np.dot starts faster
-        return lambda x, y: _permute(np.matmul(_permute(x, a, want_a), _permute(y, b, want_b)), have, out)
+        return _transposed(_permutation(a, want_a), _permutation(b, want_b), _permutation(have, out), len(a), len(b))
 
     def run(x: Any, y: Any) -> Any:  # matrix-vector products in a batch: a row or a column of extent 1
         x, y = _permute(x, a, want_a), _permute(y, b, want_b)
         z = np.matmul(x if left else x[..., None, :], y if right else y[..., None])
         z = z if right else z[..., 0]
         return _permute(z if left else (z[..., 0, :] if right else z[..., 0]), have, out)
+
+    return run
+
+
+def _transposed(first: Any, second: Any, last: Any, m: int, n: int) -> Callable[[Any, Any], Any]:
+    """A matrix product of permuted arguments."""
+    product = np.dot if m <= 2 and n <= 2 else np.matmul  # the same, and np.dot starts faster
+    if last is None and first is None:
+        return lambda x, y: product(x, second(y))
+    if last is None and second is None:
+        return lambda x, y: product(first(x), y)
+
+    def run(x: Any, y: Any) -> Any:
+        z = product(x if first is None else first(x), y if second is None else second(y))
+        return z if last is None else last(z)
 
     return run
 

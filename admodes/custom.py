@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .registry import Composite, Elementwise, Op, Via, add, lead_shape
+from .registry import AnyName, Composite, Elementwise, Op, Via, add, lead_shape
 from .tracing import primitive
 
 Rule = Callable[..., Any]
@@ -41,12 +41,12 @@ def register(
     TypeError : not exactly one of partial, transpose, push, composite; a function that does not dispatch.
 
     >>> import numpy as np
-    >>> from admodes import grad
+    >>> from admodes import grad, registry
+    >>> ours = registry.OPS[np.i0]
     >>> register(np.i0, partial=lambda y, x: np.exp(x))  # not its derivative, but what was stated
     >>> float(grad(np.i0)(0.0))
     1.0
-    >>> from admodes.registry import OPS
-    >>> del OPS[np.i0]  # here only, so that the wrong rule is not kept
+    >>> registry.OPS[np.i0] = ours  # here only, so that the wrong rule is not kept
     """
     if not (isinstance(fn, np.ufunc) or hasattr(fn, "_implementation")):
         raise TypeError(
@@ -115,24 +115,14 @@ def _row(
         op = Via(fn, [lambda t, y, x, *args, **params: _each(lambda d: op.evaluate(d, *args, **params), t, lead(t, x))],
                  [lambda u, y, x, *args, **params: _each(lambda d: transpose(d, x, *args, **params), u, lead(u, y))],
                  flops=flops)  # fmt: skip
-        op.params = _Any()
+        op.params = AnyName()
         return op
     if push is not None:
         pushes = list(push) if isinstance(push, list | tuple) else [push]
         op = Via(fn, [p and _each_push(p, i, lead) for i, p in enumerate(pushes)], flops=flops)
-        op.params = _Any()
+        op.params = AnyName()
         return op
     return Composite(fn, composite, flops=flops)
-
-
-class _Any(frozenset[str]):
-    """Every keyword is known: a user's own rule takes what the function takes."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-    def __iter__(self) -> Any:
-        return iter(())
 
 
 def _each(rule: Callable[[Any], Any], t: Any, lead: tuple[int, ...]) -> Any:

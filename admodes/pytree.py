@@ -65,7 +65,7 @@ def _register(kind: type) -> None:
 
 def _rebuild(kind: type, values: dict[str, Any]) -> Any:
     """An instance with these fields, without running __init__ again on derivatives."""
-    new = object.__new__(kind)
+    new: Any = object.__new__(kind)
     for name, value in values.items():
         object.__setattr__(new, name, value)
     return new

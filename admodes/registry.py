@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from .contract import pull_plan, push_plan, split_subscripts
+from .errors import MissingRule
 
 # NumPy function (or our own primitive) -> its row.
 OPS: dict[Any, Op] = {}
 
-NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+NO_VALUE = np._NoValue
 
 
 # Library -> what adds its rows, called when one of its functions is first met: scipy.special is not loaded before.
@@ -196,6 +197,12 @@ def name_of(fn: Any) -> str:
     return getattr(fn, "__name__", str(fn))
 
 
+def public_name(fn: Any) -> str:
+    """The name as a user writes it: 'np.linalg.solve', 'scipy.special.jv'."""
+    name = name_of(fn)
+    return f"scipy.{name}" if name.startswith("special.") else f"np.{name}"
+
+
 def parameter_names(fn: Any) -> tuple[str, ...]:
     """Names of the parameters that NumPy lets one give by keyword, in order."""
     if isinstance(fn, np.ufunc):
@@ -210,7 +217,26 @@ def parameter_names(fn: Any) -> tuple[str, ...]:
 # The five kinds of rule, and the two that carry no derivative
 # ---------------------------------------------------------------------------------------------------
 
-Partial = Callable[..., Any] | float | None
+
+class Unknown:
+    """The partial by an argument whose derivative no one has in closed form: differentiating by it raises."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = Unknown()
+Partial = Callable[..., Any] | float | Unknown | None
+
+
+def refusal(fn: Callable[..., Any], i: int) -> Callable[..., Any]:
+    """The push and the pull by an argument without a known derivative."""
+    usage = str(fn.__doc__ or name_of(fn)).partition("\n")[0].partition(", /")[0].replace(", out=None", "").rstrip(")")
+
+    def rule(*_: Any, **__: Any) -> Any:
+        raise MissingRule(public_name(fn), f"no derivative by argument {i} of {usage}) is known; that argument must be constant")
+
+    return rule
 
 
 class Elementwise(Op):
@@ -219,8 +245,8 @@ class Elementwise(Op):
     push: p · spread(t)        pull: gather(p · u)
 
     The Jacobian is diagonal, so push and pull are the same product; broadcasting makes the difference.
-    A partial may be a number, or None where the derivative is zero.  A real function of a complex argument
-    states p with dy = Re(p · dz).
+    A partial may be a number, None where the derivative is zero, or UNKNOWN, which raises when it is asked for.
+    A real function of a complex argument states p with dy = Re(p · dz).
     """
 
     def __init__(self, fn: Callable[..., Any], partials: Sequence[Partial], **row: Any) -> None:
@@ -229,7 +255,10 @@ class Elementwise(Op):
         self.partials = tuple(partials)
         self.arity = len(partials)
         make = _unary_rules if self.arity == 1 else _broadcasting_rules
-        rules = [(None, None) if p is None else make(i, p) for i, p in enumerate(partials)]
+        rules = [
+            (None, None) if p is None else (refusal(fn, i),) * 2 if isinstance(p, Unknown) else make(i, p)
+            for i, p in enumerate(partials)
+        ]
         self.pushes = tuple(push for push, _ in rules)
         self.pulls = tuple(pull for _, pull in rules)
 
@@ -306,20 +335,6 @@ class Linear(Op):
             return g if g.dtype is args[0].dtype else cast(g, args[0].dtype)
 
         self.pushes, self.pulls = (push,), (pull,)
-
-
-class Each(Sequence[Callable[..., Any]]):
-    """The rules of a function of any number of arrays: rule(i, t, y, *args, **params)."""
-
-    def __init__(self, rule: Callable[..., Any]) -> None:
-        self.rule = rule
-
-    def __getitem__(self, i: Any) -> Any:
-        rule = self.rule
-        return lambda t, y, *args, **params: rule(i, t, y, *args, **params)
-
-    def __len__(self) -> int:
-        return 1 << 30
 
 
 class LinearAll(Op):
@@ -509,7 +524,16 @@ class Passive(Op):
     It is evaluated on the values; its result carries no derivative.
     """
 
-    def __init__(self, fn: Callable[..., Any], *, static: bool = False, shape_from_values: bool = False, **row: Any) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        static: bool = False,
+        shape_from_values: bool = False,
+        zero: bool = False,
+        **row: Any,
+    ) -> None:
+        self.zero = zero  # floating results, constant between jumps: the derivative is zero, not meaningless
         self.static = static  # the result follows from shapes and dtypes
         self.shape_from_values = shape_from_values  # the shape of the result depends on the values
         row.setdefault("arrays", None)
@@ -519,6 +543,27 @@ class Passive(Op):
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return trace.strip(self, args, params)
+
+
+class Refused(Op):
+    """A function that cannot be differentiated as NumPy has it; the row says why, and so does the error."""
+
+    def __init__(self, fn: Callable[..., Any], reason: str, **row: Any) -> None:
+        super().__init__(fn, arrays=None, **row)
+        self.reason = reason
+        self.params = AnyName()
+        self.pushes = self.pulls = ()
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        area = "scipy" if self.name.startswith("special.") else "np"
+        raise MissingRule(f"{area}.{self.name}", self.reason)
+
+
+class AnyName(frozenset[str]):
+    """The parameters of a rule that takes whatever the function takes."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 # ---------------------------------------------------------------------------------------------------

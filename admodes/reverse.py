@@ -159,7 +159,7 @@ class Tape(Trace):
         for index, u in seeds:
             cotangents[index] = _sum(cotangents[index], u)
             last = max(last, index)
-            value = _general(entries[index])[3]
+            value = _ground(_general(entries[index])[3])
             if isinstance(value, Tracer):
                 below = value.transform
                 below.backward()
@@ -170,7 +170,7 @@ class Tape(Trace):
             cotangents[index] = None
             entry = entries[index]
             if below is not None and len(entry) > 1:
-                below.adjoint(_general(entry)[3], u)
+                below.adjoint(_ground(_general(entry)[3]), _ground(u))
             if len(entry) == 4:
                 op, i, y, x = entry
                 g = op.pulls[0](u, y, x)
@@ -200,7 +200,7 @@ class Tape(Trace):
                 _pull_general(entry, u, cotangents, owned)
         if below is not None:
             for index in range(inputs):
-                below.adjoint(entries[index][-1], cotangents[index])
+                below.adjoint(_ground(entries[index][-1]), _ground(cotangents[index]))
         return cotangents[:inputs]
 
     def push(self, seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:
@@ -242,6 +242,13 @@ class Tape(Trace):
                 raise OverwrittenValue(a)
 
 
+def _ground(x: Any) -> Any:
+    """The traced value of the lowest transform under x."""
+    while isinstance(x, Tracer) and isinstance(x.value, Tracer):
+        x = x.value
+    return x
+
+
 def _general(entry: tuple[Any, ...]) -> tuple[Any, ...]:
     """An entry in the general form."""
     if len(entry) == 4:
@@ -266,6 +273,7 @@ def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:
 
 def _pull_general(entry: tuple[Any, ...], u: Any, cotangents: list[Any], owned: bytearray) -> None:
     op, positions, parents, y, args, params, _ = entry
+    parts = u
     if type(u) is list:
         u = _filled(y, u)
     if op.pull_all is not None:
@@ -283,7 +291,7 @@ def _pull_general(entry: tuple[Any, ...], u: Any, cotangents: list[Any], owned: 
         return
     else:
         pulled = [
-            op.pulls[i](u, y, *args, **params) if op.pulls[i] else reverse_push(op, i, u, y, args, params)
+            op.pulls[i](u, y, *args, **params) if op.pulls[i] else reverse_push(op, i, parts, y, args, params)
             for i in positions
         ]
     for parent, g in zip(parents, pulled, strict=True):
@@ -294,31 +302,36 @@ def _pull_general(entry: tuple[Any, ...], u: Any, cotangents: list[Any], owned: 
 
 
 def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    """The pull of argument i derived from its push, which is linear in t: taped at t = 0 and reversed."""
+    """The pull of argument i derived from its push, which is linear in t: taped at t = 0 and reversed.
+
+    Of several results those whose cotangent is None are left out.
+    """
     x, push = args[i], op.pushes[i]
     assert push is not None
-    first_u, first_y = (u[0], y[0]) if isinstance(y, tuple) else (u, y)
+    pairs_of_y = zip(u, y, strict=True) if isinstance(y, tuple) else [(u, y)]
+    first_u, first_y = next((v, part) for v, part in pairs_of_y if v is not None)
     lead = first_u.shape[: first_u.ndim - np.ndim(first_y)]
     tape = Tape()
     t = tape.input(np.zeros(lead + x.shape, dtype=x.dtype))
     out = push(t, y, *args, **params)
     pairs = zip(out, u, strict=True) if isinstance(out, tuple) else [(out, u)]
-    seeds = [(o.index, s) for o, s in pairs if type(o) is Var and o.transform is tape]
+    seeds = [(o.index, s) for o, s in pairs if s is not None and type(o) is Var and o.transform is tape]
     tape.closed = True
     g = tape.pull(seeds, 1)[0]
     return np.zeros(lead + x.shape, dtype=x.dtype) if g is None else g
 
 
 def fingerprint(a: np.ndarray) -> tuple[Any, ...]:
-    """Sums of an array's bits by columns and by rows of a table of prime width.
+    """Sums of an array's bits over every 509th word.
 
-    Any change of one place shows in both, and an exchange of two in one of them at least.
+    Any change of one place shows; so does any rearrangement, but for one that moves words by multiples of 509 alone
+    (521 where an extent is a multiple of 509, so that exchanged rows show).
     """
     flat = (a if a.flags.c_contiguous else a.T if a.flags.f_contiguous else np.ascontiguousarray(a)).reshape(-1)
     words = flat.view(np.uint64) if flat.nbytes % 8 == 0 else flat.view(np.uint8).astype(np.uint64)
-    n = words.size // 509 * 509
-    table = words[:n].reshape(-1, 509)
-    return np.add.reduce(table, axis=0), np.add.reduce(table, axis=1), words[n:].copy()
+    width = 509 if all(extent % 509 for extent in a.shape) else 521
+    n = words.size // width * width
+    return np.add.reduce(words[:n].reshape(-1, width), axis=0), words[n:].copy()
 
 
 def _agree(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:

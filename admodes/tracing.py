@@ -112,7 +112,8 @@ def _link(op: Op, result: Tracer, args: tuple[Any, ...], params: dict[str, Any])
     def read() -> Any:
         return op.apply(highest((args, params)), args, params)
 
-    link(result, base, read, None if op.write is None else lambda new: op.write(new, result, *args, **params))
+    write = op.write
+    link(result, base, read, None if write is None else lambda new: write(new, result, *args, **params))
 
 
 def unary(op: Op, x: Tracer) -> Any:
@@ -134,13 +135,22 @@ def binary(op: Op, a: Any, b: Any) -> Any:
                 trace = b.transform
         elif type(b) is ndarray and b.dtype is OBJECT:
             return binary(op, a, pack(b))
+        elif type(b) is complex:
+            b = _numpy_complex(b, a)
     else:
         if type(a) is ndarray and a.dtype is OBJECT:
             return binary(op, pack(a), b)
+        if type(a) is complex:
+            a = _numpy_complex(a, b)
         trace = b.transform
     if trace.closed:
         raise LeakedTracer
     return trace.binary(op, a, b)
+
+
+def _numpy_complex(z: complex, x: Tracer) -> Any:
+    """A Python complex beside doubles as NumPy's: np.float64 is a float, so that 1j * np.float64(2) would be Python's."""
+    return np.complex128(z) if x.dtype.char in "dD" else z
 
 
 def highest(tree: Any) -> Trace | None:
@@ -164,6 +174,8 @@ def highest(tree: Any) -> Trace | None:
 def call(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """`apply` for a function called as NumPy lets one call it: arrays by keyword, arrays in one sequence."""
     if op.arrays is not None and len(args) > op.arrays and op.names:
+        if len(args) > len(op.names):
+            raise TypeError(f"np.{op.name} takes {len(op.names)} positional arguments, got {len(args)}")
         params = {**dict(zip(op.names[op.arrays :], args[op.arrays :], strict=False)), **params}
         args = args[: op.arrays]
     if params:
@@ -181,6 +193,8 @@ def call(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if op.sequence:
         if not args:
             raise TypeError(f"np.{op.name} takes its arrays as one sequence, the first positional argument")
+        if len(args) > len(op.names):
+            raise TypeError(f"np.{op.name} takes {len(op.names)} positional arguments, got {len(args)}")
         extra = dict(zip(op.names[1:], args[1:], strict=False))
         return apply(op, tuple(canonical(x) for x in args[0]), {**extra, **params})
     return apply(op, args, params)
@@ -213,7 +227,10 @@ _SCALARS = frozenset({float, int, complex, bool, str, np.float64, np.float32, np
 
 def canonical(a: Any) -> Any:
     """An array argument as array, scalar or tracer; lists become arrays, of tracers where they hold some."""
-    if type(a) in _SCALARS or isinstance(a, Tracer):
+    kind = type(a)
+    if kind is ndarray:
+        return pack(a) if a.dtype is OBJECT else a
+    if kind in _SCALARS or isinstance(a, Tracer):
         return a
     return pack(np.asarray(a))
 
@@ -287,19 +304,19 @@ class Tracer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.value.shape  # type: ignore[no-any-return]
+        return self.value.shape
 
     @property
     def ndim(self) -> int:
-        return self.value.ndim  # type: ignore[no-any-return]
+        return self.value.ndim
 
     @property
     def size(self) -> int:
-        return self.value.size  # type: ignore[no-any-return]
+        return self.value.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.value.dtype  # type: ignore[no-any-return]
+        return self.value.dtype
 
     @property
     def itemsize(self) -> int:
@@ -370,33 +387,120 @@ class Tracer:
     # Methods whose parameters differ from the function's ------------------------------------------
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
 
     def transpose(self, *axes: Any) -> Any:
         return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
     def flatten(self, order: str = "C") -> Any:
-        return np.ravel(self, order=order)  # type: ignore[call-overload]
+        return np.positive(np.ravel(self, order=order))
 
     def copy(self, order: str = "C") -> Any:
         return np.positive(self)
 
+    def __copy__(self) -> Any:
+        return np.positive(self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return np.positive(self)
+
     @property
     def flat(self) -> Any:
-        return iter(np.ravel(self))
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        Flat(self)[:] = values
+
+    @property
+    def flags(self) -> Any:
+        return self.value.flags
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return self.value.strides
+
+    def compress(self, condition: Any, axis: int | None = None) -> Any:
+        return np.compress(condition, self, axis=axis)
+
+    def choose(self, choices: Any, mode: str = "raise") -> Any:
+        return np.choose(self, choices, mode=mode)
 
     def astype(self, dtype: Any, **_: Any) -> Any:
-        return np.astype(self, np.dtype(dtype))  # type: ignore[call-overload]
+        return np.astype(self, np.dtype(dtype))
 
     # Changes in place -----------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
         overwrite(self, put(self, index, value))
 
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        np.put(self, indices, values, mode=mode)
+
+    def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> None:
+        self[...] = np.sort(self, axis=axis, kind=kind, order=order, stable=stable)
+
+    def partition(self, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+        self[...] = np.partition(self, kth, axis=axis, kind=kind, order=order)
+
     # Indexing -------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
         return apply(OPS[operator.getitem], (self, index), {})
+
+
+class Flat:
+    """x.flat: the elements in C order; to read, to assign to, to iterate over."""
+
+    def __init__(self, base: Tracer) -> None:
+        self.base = base
+        self.next = 0
+
+    def __len__(self) -> int:
+        return self.base.size
+
+    def __iter__(self) -> Flat:
+        return self
+
+    def __next__(self) -> Any:
+        if self.next == len(self):
+            raise StopIteration
+        self.next += 1
+        return self[self.next - 1]
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.ravel(self.base)[index]
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        """The values are repeated, or cut, to the number of elements, as NumPy does here."""
+        places = np.arange(len(self))[index]
+        new = np.resize(canonical(values), np.shape(places))
+        at = np.unravel_index(places, self.base.shape)
+        overwrite(self.base, put(self.base, at, new))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.ravel(self.base).__array__(dtype)
+
+
+# What an array has because it is memory; a traced value is none.
+MEMORY = "base byteswap ctypes data dump dumps getfield setfield setflags to_device tobytes tofile view".split()
+
+
+def _no_memory(name: str) -> property:
+    def refuse(self: Tracer) -> Any:
+        raise AttributeError(
+            f"a traced array has no attribute {name!r}: it stands for a value, not for memory. Convert with "
+            "x.astype(dtype), copy with x.copy(); for the plain value return it as aux (has_aux=True)."
+        )
+
+    return property(refuse)
+
+
+for _name in MEMORY:
+    setattr(Tracer, _name, _no_memory(_name))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -429,12 +533,14 @@ def ufunc_call(ufunc: np.ufunc, inputs: tuple[Any, ...], params: dict[str, Any])
     params = dict(params)
     outs = params.pop("out", None) or ()
     where, dtype = params.pop("where", True), params.pop("dtype", None)
+    op = OPS[ufunc]
+    own = {k: params.pop(k) for k in tuple(params) if k in op.params}  # axis= of vecdot, say
     for k, v in params.items():
         if (k, v) not in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("subok", False)):
             raise missing_parameter(ufunc.__name__, k, v)
     if dtype is not None:
         inputs = tuple(np.astype(x, dtype) if isinstance(x, Tracer) else np.asarray(x, dtype) for x in map(canonical, inputs))
-    result = ufunc(*inputs)
+    result = call(op, inputs, own) if own else ufunc(*inputs)
     if where is not True:
         if not outs or outs[0] is None:
             raise MissingRule(f"np.{ufunc.__name__}", "where= without out= leaves the other elements undefined")
@@ -521,11 +627,17 @@ PASSIVE_OPERATORS = {
     ("eq", ""): np.equal,
     ("ne", ""): np.not_equal,
     ("floordiv", "rfloordiv"): np.floor_divide,
+    ("and", "rand"): np.bitwise_and,
+    ("or", "ror"): np.bitwise_or,
+    ("xor", "rxor"): np.bitwise_xor,
+    ("lshift", "rlshift"): np.left_shift,
+    ("rshift", "rrshift"): np.right_shift,
+    ("divmod", "rdivmod"): np.divmod,
 }
 # Array methods that are NumPy functions of the same parameters.
 METHODS = (
-    "all any argmax argmin argsort argpartition clip compress cumprod cumsum diagonal dot max mean min nonzero "
-    "prod ptp ravel repeat round searchsorted squeeze std sum swapaxes take trace var conj conjugate"
+    "all any argmax argmin argsort argpartition clip cumprod cumsum diagonal dot max mean min nonzero "
+    "prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var conj conjugate"
 ).split()
 
 
@@ -537,12 +649,13 @@ def define_operators() -> None:
         _passive_operators(OPS[fn], symbol, reflected)
     for symbol, fn in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
         setattr(Tracer, f"__{symbol}__", lambda self, op=OPS[fn]: unary(op, self))
+    setattr(Tracer, "__invert__", lambda self, op=OPS[np.invert]: apply(op, (self,), {}))
     # np.sin of an object array calls the method sin of each element: every ufunc of one array is a method too.
     for fn, op in list(OPS.items()):
         if isinstance(fn, np.ufunc) and fn.nin == 1 and not hasattr(Tracer, fn.__name__):
             setattr(Tracer, fn.__name__, _method(op))
     for name in METHODS:
-        op = OPS.get(getattr(np, name))
-        if op is not None:
-            setattr(Tracer, name, _method(op))
+        row = OPS.get(getattr(np, name))
+        if row is not None:
+            setattr(Tracer, name, _method(row))
 

@@ -17,7 +17,7 @@ from . import pytree
 from .forward import Dual, Forward
 from .registry import cast
 from .reverse import Tape, Var
-from .tracing import Tracer
+from .tracing import Tracer, pack
 
 Argnums = int | Sequence[int]
 
@@ -142,7 +142,7 @@ class Recording:
                 f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; they must agree."
             )
         us, lead = directions(self.values, us, "cotangent", "result")
-        return pytree.unflatten(self.in_structure, [own(g) for g in private(self.pull(us, lead), taken=us)])  # type: ignore[no-any-return]
+        return pytree.unflatten(self.in_structure, [own(g) for g in private(self.pull(us, lead), taken=us)])
 
     def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
@@ -640,7 +640,7 @@ def direction(x: Any, t: Any, name: str, owner: str) -> Any:
 
 def _as_array(t: Any) -> Any:
     t = np.asarray(t) if t.ndim else t[()]
-    return pytree.pack(t)
+    return pack(t)
 
 
 def own(g: Any) -> Any:

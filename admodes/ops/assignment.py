@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..domain import NONZERO, A, case
 from ..registry import OPS, Composite, Op, add, cast, gather, trailing
 from ..tracing import Tracer, canonical, primitive, put
 from ..views import overwrite
@@ -36,6 +37,17 @@ def _aligned(value: Any, index: tuple[Any, ...], lead: int, ndim: int) -> Any:
     return np.moveaxis(value, range(lead), range(first, first + lead)) if lead and first else value
 
 
+I = np.array([2, 0, -1])
+PUTS = [
+    case(A(4), 1, A()), case(A(4), slice(None, None, -2), A(2)), case(A(4), slice(1, None), A()), case(A(4, 3), 0, A(3)),
+    case(A(4, 3), (slice(None), [0, 2]), A(2)), case(A(2, 3), ..., A(3)), case(A(2, 3), (slice(None), slice(None)), A(1, 2, 3)),
+    case(A(4), I, A(3)), case(A(4), I, A()), case(A(4), [1, 1, 2], A(3)), case(A(4, 4), (I, I), A(3)), case(A(4, 3, 4), (I, slice(None), I), A(3, 3)),
+    case(A(4, 3, 4), (I, slice(None), 0), A(3, 1)), case(A(4, 3, 4), (I, slice(None), I), A(3)), case(A(2, 3), np.array([False, True]), A(3)),
+    case(A(2, 3), np.array([[True, False, True], [False, False, True]]), A(3)), case(A(2, 3), np.ones((2, 3), bool), A()),
+    case(A(), (), A()), case(A(0, 3), 0 * I[:0], A(3)), case(A(4), slice(0, 2), 1.5), case(A(4, 2), (I, None, 0), A(3, 1)),
+]  # fmt: skip
+
+
 class _Put(Op):
     """y = x with y[index] = v: linear in x and v together.
 
@@ -43,7 +55,7 @@ class _Put(Op):
     """
 
     def __init__(self) -> None:
-        super().__init__(_put, name="setitem", arrays=1)
+        super().__init__(_put, name="setitem", arrays=1, domain=PUTS)
         self.pushes = self.pulls = (_put, None, _put)  # pushed and pulled together, below
 
     @staticmethod
@@ -125,8 +137,9 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 for _fn in (np.zeros_like, np.ones_like, np.empty_like):
-    add(_Like(_fn, evaluate=np.zeros_like if _fn is np.empty_like else _fn, params=["dtype", "shape", "order", "subok"]))
-add(Composite(np.full_like, _full_like))
+    add(_Like(_fn, evaluate=np.zeros_like if _fn is np.empty_like else _fn, params=["dtype", "shape", "order", "subok"],
+              domain=[case(A(2, 3)), case(A()), case(A(0, 2))]))
+add(Composite(np.full_like, _full_like, domain=[case(A(2, 3), 1.5), case(A(2, 3), A()), case(A(2, 3), A(3)), case(A(0, 2), A())]))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -134,8 +147,9 @@ add(Composite(np.full_like, _full_like))
 # ---------------------------------------------------------------------------------------------------
 
 
-def _method(ufunc: np.ufunc | None, method: str, body: Any) -> None:
-    OPS[(ufunc, method)] = Composite(body, body, name=f"{ufunc.__name__ if ufunc else 'ufunc'}.{method}")
+def _method(ufunc: np.ufunc | None, method: str, body: Any, domain: Any) -> None:
+    name = f"{ufunc.__name__ if ufunc else 'ufunc'}.{method}"
+    OPS[(ufunc, method)] = Composite(body, body, name=name, domain=domain)
 
 
 def _add_at(a: Any, indices: Any, b: Any) -> None:
@@ -208,10 +222,29 @@ def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0) -> Any:
     return np.stack(parts, axis=axis)
 
 
-_method(np.add, "at", _add_at)
-_method(np.subtract, "at", lambda a, indices, b: _add_at(a, indices, -canonical(b)))
-_method(None, "at", _at)
-_method(None, "outer", _outer)
-_method(None, "reduce", _reduce)
-_method(None, "accumulate", _accumulate)
-_method(None, "reduceat", _reduceat)
+SCATTERED = [
+    case(A(4), [1, 0, 1], A(3)), case(A(4), slice(1, None), A()), case(A(4, 2), ([0, 0], [1, 1]), A(2)), case(A(3, 2), [2, 2], A(2)),
+    case(A(3, 2), np.array([True, False, True]), A(2, 2)), case(A(2, 3), 1, A(3)),
+]  # fmt: skip
+# Of ufuncs that have no row of their own for the method.
+AT = [
+    case(np.multiply, A(4), [1, 0, 1, 1], A(4)), case(np.divide, A(4, 2), ([0, 0], [1, 1]), A(within=NONZERO)),
+    case(np.maximum, A(4), [2, 2], A(2)), case(np.exp, A(4), [1, 1]), case(np.multiply, A(3), slice(1, None), A(2)),
+]  # fmt: skip
+OUTER = [case(np.multiply, A(2), A(3)), case(np.subtract, A(2, 2), A(3)), case(np.multiply, A(), A(2))]
+FOLDED = [
+    case(np.subtract, A(3)), case(np.subtract, A(2, 3), axis=-1), case(np.divide, A(3, 2, within=NONZERO), axis=0, keepdims=True),
+    case(np.multiply, A(2, 3, 2), axis=1), case(np.divide, A(1, 2, within=NONZERO)),
+]  # fmt: skip
+RUNNING = [case(np.subtract, A(3)), case(np.divide, A(2, 3, within=NONZERO), axis=-1), case(np.subtract, A(0, 2))]
+PIECES = [
+    case(np.add, A(5), [0, 3, 1]), case(np.multiply, A(2, 4), [0, 2], axis=1), case(np.subtract, A(4, 2), [0, 2, 2, 3]),
+]  # fmt: skip
+
+_method(np.add, "at", _add_at, SCATTERED)
+_method(np.subtract, "at", lambda a, indices, b: _add_at(a, indices, -canonical(b)), SCATTERED)
+_method(None, "at", _at, AT)
+_method(None, "outer", _outer, OUTER)
+_method(None, "reduce", _reduce, FOLDED)
+_method(None, "accumulate", _accumulate, RUNNING)
+_method(None, "reduceat", _reduceat, PIECES)

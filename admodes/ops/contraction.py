@@ -7,15 +7,55 @@ sets exchanged.
 from __future__ import annotations
 
 import string
+import warnings
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from ..domain import A, OnlyReal, case
 from ..registry import Composite, Contraction, Op, Product, Via, add, cast
-from ..tracing import canonical, primitive
+from ..tracing import Tracer, canonical, primitive
 
 LETTERS = string.ascii_letters
+
+# Products of vectors, matrices and stacks of them, which broadcast, with empty ones.
+VECTORS = [case(A(3), A(3)), case(A(2, 3), A(3)), case(A(2, 3), A(2, 1, 3)), case(A(0, 3), A(3)), case(A(0), A(0))]
+MATRIX_VECTOR = [case(A(2, 3), A(3)), case(A(2, 2, 3), A(3)), case(A(2, 3), A(2, 3)), case(A(0, 3), A(3))]
+MATRICES = [
+    case(A(2, 3), A(3, 4)), case(A(2, 2, 3), A(2, 3, 2)), case(A(2, 1, 2, 3), A(3, 3, 2)), case(A(2, 3), A(2, 3, 1)),
+    case(A(2, 0), A(0, 3)), case(A(0, 2), A(2, 3)),
+]  # fmt: skip
+MATMUL = [case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3), A(3, 2)), case(A(3), A(2, 3, 2)), case(A(2, 2, 3), A(3)), *MATRICES]
+DOT = [
+    case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3), A(3, 2)), case(A(2, 3), A(3, 2)), case(A(2, 3), A(2, 3, 2)),
+    case(A(2, 2, 3), A(3)), case(A(), A(2, 3)), case(A(3), A()), case(A(), A()), case(A(2, 0), A(0, 3)),
+]  # fmt: skip
+INNER = [
+    case(A(3), A(3)), case(A(2, 3), A(3)), case(A(2, 3), A(4, 3)), case(A(2, 2, 3), A(4, 3)), case(A(), A(2, 3)),
+    case(A(), A()), case(A(2, 0), A(3, 0)),
+]  # fmt: skip
+TENSORDOT = [
+    case(A(2, 3, 4), A(3, 4, 2)), case(A(2, 3), A(3, 2), axes=1), case(A(2, 3), A(2, 3), axes=0), case(A(2, 3), A(3, 2), 1),
+    case(A(2, 3, 4), A(4, 3, 2), axes=([1, 2], [1, 0])), case(A(2, 3), A(4, 3), axes=(-1, -1)), case(A(2, 0), A(0, 3), axes=1),
+    case(A(2, 3, 4), A(4, 2), axes=((0, -1), (1, 0))),
+]  # fmt: skip
+EINSUM = [
+    case("ij,jk->ik", A(2, 3), A(3, 2)), case("ij,jk", A(2, 3), A(3, 2)), case("ij->ji", A(2, 3)), case("ij->j", A(2, 3)),
+    case("ii->i", A(3, 3)), case("ii", A(3, 3)), case("ii,i->i", A(3, 3), A(3)), case("iji,j->i", A(2, 3, 2), A(3)),
+    case("...ij,...j->...i", A(2, 2, 3), A(3)), case("...i,...i", A(2, 1, 3), A(4, 3)), case("i,j,k->kij", A(2), A(3), A(2)),
+    case("ij,jk,kl->il", A(2, 3), A(3, 2), A(2, 2), optimize=True), case("ij,kl->i", A(2, 3), A(2, 2)),
+    case("bij,bjk->bik", A(2, 2, 3), A(2, 3, 2)), case("ijk,lkj->il", A(2, 3, 2), A(2, 2, 3)), case("ij,j->i", A(2, 3), A(1)),
+    case("ij,ij->", A(0, 3), A(0, 3)), case("i,->i", A(3), A()), case("ij,ij->ij", A(2, 1), A(1, 3)),
+    case(A(2, 3), [0, 1], A(3, 2), [1, 2], [0, 2]), case(A(2, 3), [0, 1], A(3), [1]), case("iij->j", A(2, 2, 3)),
+]  # fmt: skip
+CROSS = [
+    case(A(3), A(3)), case(A(2, 3), A(3)), case(A(2, 3), A(2, 3)), case(A(3, 2), A(3, 2), axis=0),
+    case(A(3, 2), A(2, 3), axisa=0, axisc=0), case(A(0, 3), A(3)),
+]  # fmt: skip
+CONVOLVE = [
+    case(a, v, mode=mode) for mode in ("full", "same", "valid") for a, v in ((A(5), A(3)), (A(2), A(5)), (A(4), A(2)), (A(1), A(1)))
+]  # fmt: skip
 
 
 def _matmul(a: Any, b: Any) -> Any:
@@ -109,7 +149,10 @@ class _Einsum(Contraction):
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if not isinstance(args[0], str):
             args = _from_lists(args)
-        return trace.process(self, (args[0], *args[1:]), {k: v for k, v in params.items() if k != "optimize"})
+        operands = [canonical(x) for x in args[1:]]
+        if params.get("dtype") is not None:
+            return np.einsum(args[0], *(np.astype(np.asarray(x) if not isinstance(x, Tracer) else x, np.dtype(params["dtype"])) for x in operands))
+        return trace.process(self, (args[0], *operands), {})
 
 
 def _from_lists(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -124,11 +167,11 @@ def _from_lists(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 # fmt: off
-add(Product(np.matmul,        _matmul_text, evaluate=_matmul))
-add(Product(np.dot,           _dot_text))
-add(Product(np.inner,         _inner_text))
-add(Contraction(np.tensordot, _tensordot_text, params=["axes"]), np.linalg.tensordot)
-add(_Einsum(np.einsum,        _einsum_text, arrays=None, params=["optimize", "dtype", "casting", "order"]))
+add(Product(np.matmul,        _matmul_text, evaluate=_matmul, domain=MATMUL))
+add(Product(np.dot,           _dot_text, domain=DOT))
+add(Product(np.inner,         _inner_text, domain=INNER))
+add(Contraction(np.tensordot, _tensordot_text, params=["axes"], domain=TENSORDOT), np.linalg.tensordot)
+add(_Einsum(np.einsum,        _einsum_text, domain=EINSUM, arrays=None, params=["optimize", "dtype", "casting", "order"]))
 # fmt: on
 
 
@@ -137,43 +180,65 @@ def _conjugate(x: Any) -> Any:
 
 
 def _outer(a: Any, b: Any) -> Any:
+    a, b = canonical(a), canonical(b)
     return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
 
 
 def _vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
-    x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
+    x1, x2 = np.moveaxis(canonical(x1), axis, -1), np.moveaxis(canonical(x2), axis, -1)
     return np.einsum("...i,...i->...", _conjugate(x1), x2)
 
 
 def _kron(a: Any, b: Any) -> Any:
-    n = max(a.ndim, b.ndim)
+    a, b = canonical(a), canonical(b)
+    n = max(np.ndim(a), np.ndim(b))
     a, b = (np.reshape(x, (1,) * (n - x.ndim) + x.shape) for x in (a, b))
     apart = np.reshape(a, [m for s in a.shape for m in (s, 1)]) * np.reshape(b, [m for s in b.shape for m in (1, s)])
     return np.reshape(apart, [p * q for p, q in zip(a.shape, b.shape, strict=True)])
 
 
 # fmt: off
-add(Composite(np.outer,   _outer, arrays=2), np.linalg.outer)
-add(Composite(np.vdot,    lambda a, b: np.dot(_conjugate(np.ravel(a)), np.ravel(b)), arrays=2))
-add(Composite(np.kron,    _kron, arrays=2))
-add(Composite(np.vecdot,  _vecdot, arrays=2), np.linalg.vecdot)
-add(Composite(np.matvec,  lambda x1, x2: np.einsum("...ij,...j->...i", x1, x2), arrays=2))
-add(Composite(np.vecmat,  lambda x1, x2: np.einsum("...i,...ij->...j", _conjugate(x1), x2), arrays=2))
-add(Composite(np.linalg.matmul, lambda x1, x2: np.matmul(x1, x2), arrays=2))
+add(Composite(np.outer,   _outer, arrays=2, domain=[case(A(3), A(2)), case(A(2, 2), A(3)), case(A(), A(2)), case(A(0), A(2))]), np.linalg.outer)
+add(Composite(np.vdot,    lambda a, b: np.dot(_conjugate(np.ravel(a)), np.ravel(b)), arrays=2,
+              domain=[case(A(3), A(3)), case(A(2, 3), A(3, 2)), case(A(), A())]))
+add(Composite(np.kron,    _kron, arrays=2, domain=[case(A(2), A(3)), case(A(2, 3), A(2, 2)), case(A(2, 1, 2), A(3)), case(A(), A(2)), case(A(0), A(2))]))
+add(Composite(np.vecdot,  _vecdot, arrays=2, domain=[*VECTORS, case(A(3, 2), A(3, 2), axis=0)]), np.linalg.vecdot)
+add(Composite(np.matvec,  lambda x1, x2: np.einsum("...ij,...j->...i", x1, x2), arrays=2, domain=MATRIX_VECTOR))
+add(Composite(np.vecmat,  lambda x1, x2: np.einsum("...i,...ij->...j", _conjugate(x1), x2), arrays=2,
+              domain=[case(A(3), A(3, 2)), case(A(2, 3), A(3, 2)), case(A(3), A(2, 3, 2)), case(A(0, 3), A(3, 2))]))
+add(Composite(np.linalg.matmul, lambda x1, x2: np.matmul(x1, x2), arrays=2, domain=MATRICES))
 # fmt: on
 
 
 def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    a, b = np.moveaxis(canonical(a), axisa, -1), np.moveaxis(canonical(b), axisb, -1)
+    if not {a.shape[-1], b.shape[-1]} <= {2, 3}:
+        raise ValueError(
+            f"incompatible dimensions for cross product (dimension must be 2 or 3), got {a.shape[-1]} and {b.shape[-1]}"
+        )
+    a0, a1, b0, b1 = a[..., 0], a[..., 1], b[..., 0], b[..., 1]
     if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError(f"np.cross takes vectors of 3 elements, got {a.shape[-1]} and {b.shape[-1]}")
-    (a0, a1, a2), (b0, b1, b2) = ([x[..., k] for k in range(3)] for x in (a, b))
+        message = "Arrays of 2-dimensional vectors are deprecated. Use arrays of 3-dimensional vectors instead."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+    if a.shape[-1] == b.shape[-1] == 2:
+        return a0 * b1 - a1 * b0
+    a2, b2 = (x[..., 2] if x.shape[-1] == 3 else np.zeros(x.shape[:-1], x.dtype) for x in (a, b))
     return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=axisc)
 
 
-add(Composite(np.cross, _cross, arrays=2), np.linalg.cross)
+def _cross3(x1: Any, x2: Any, axis: int = -1) -> Any:
+    x1, x2 = canonical(x1), canonical(x2)
+    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
+        raise ValueError(
+            f"Both input arrays must be (arrays of) 3-dimensional vectors, but they are {x1.shape[axis]} and {x2.shape[axis]} dimensional instead."
+        )
+    return _cross(x1, x2, axis=axis)
+
+
+add(Composite(np.cross, _cross, arrays=2, domain=CROSS))
+add(Composite(np.linalg.cross, _cross3, arrays=2))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -208,6 +273,7 @@ convolve_full = primitive(
         [lambda t, y, a, v: cast(_convolve_rows(t, v), y.dtype), lambda t, y, a, v: cast(_convolve_rows(t, a), y.dtype)],
         [lambda u, y, a, v: cast(_correlate_rows(u, v), a.dtype), lambda u, y, a, v: cast(_correlate_rows(u, a), v.dtype)],
         name="convolve",
+        domain=[case(A(5), A(3)), case(A(2), A(4)), case(A(1), A(1))],
         flops=lambda y, a, v: 2 * np.size(a) * np.size(v),
     ))
 )
@@ -217,7 +283,7 @@ class _Convolve(Op):
     """np.convolve and np.correlate: a part of the full convolution."""
 
     def __init__(self, fn: Any, correlate: bool, default: str) -> None:
-        super().__init__(fn, arrays=2, params=["mode"])
+        super().__init__(fn, arrays=2, params=["mode"], domain=CONVOLVE)
         self.correlate = correlate
         self.default = default
         self.pushes = self.pulls = ()

@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ..domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
 from ..registry import Composite, Elementwise, Linear, Passive, add
+from ..tracing import primitive
+from ..views import overwrite
 
 # Where the tests sample an argument: unions of intervals that stay clear of kinks and poles.
 REAL = ((-3.0, 3.0),)
@@ -66,6 +69,11 @@ def _smaller(y: Any, a: Any, b: Any) -> Any:
     return (a < b) * half + (a <= b) * half
 
 
+def _phase(y: Any, z: Any) -> Any:
+    """conj(z)/|z|, which unlike the sign of a real number is not constant; 0 at 0."""
+    return np.where(y == 0, 0, np.conjugate(z) / np.where(y == 0, 1, y))
+
+
 def _same_sign(y: Any, a: Any, b: Any) -> Any:
     return np.where(np.signbit(a) == np.signbit(b), 1.0, -1.0)
 
@@ -85,7 +93,7 @@ row(np.reciprocal,   [lambda y, x: -y * y],                                    N
 row(np.square,       [lambda y, x: 2 * x],                                     REAL)
 row(np.sqrt,         [lambda y, x: 0.5 / y],                                   POSITIVE)
 row(np.cbrt,         [lambda y, x: 1 / (3 * y * y)],                           POSITIVE, flops=TRANSCENDENTAL)
-row(np.absolute,     [lambda y, x: np.conjugate(np.sign(x)) if x.dtype.kind == "c" else np.sign(x)], NONZERO, evaluate=operator.abs)
+row(np.absolute,     [lambda y, x: _phase(y, x) if x.dtype.kind == "c" else np.sign(x)], NONZERO, evaluate=operator.abs)
 row(np.fabs,         [lambda y, x: np.sign(x)],                                NONZERO)
 row(np.hypot,        [lambda y, a, b: a / np.where(y == 0, 1, y), lambda y, a, b: b / np.where(y == 0, 1, y)], NONZERO, NONZERO, flops=4)
 row(np.maximum,      [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
@@ -127,7 +135,7 @@ row(np.rad2deg,      [1 / DEGREE],                                             R
 
 # Parts of a complex number; p with dy = Re(p·dz) ---------------------------------------------------
 row(np.real,         [1],                                                      REAL, flops=0)
-row(np.imag,         [-1j],                                                    REAL, flops=0)
+row(np.imag,         [np.complex64(-1j)],                                     REAL, flops=0)
 # fmt: on
 add(
     Linear(
@@ -149,7 +157,16 @@ def _sinc_slope(y: Any, x: Any) -> Any:
     return np.where(near, series, (np.cos(z) - y) / away)
 
 
+def _i0_slope(y: Any, x: Any) -> Any:
+    """I₀′ = I₁."""
+    from scipy.special import i1
+
+    return i1(x)
+
+
 row(np.sinc, [_sinc_slope], REAL, flops=TRANSCENDENTAL)
+row(np.i0, [_i0_slope], REAL, flops=TRANSCENDENTAL)
+row(np.nextafter, [1, None], REAL, REAL)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -176,16 +193,56 @@ add(Composite(np.divmod, lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)
 add(Composite(np.modf, lambda x: (x - np.trunc(x), np.trunc(x)), domain=(REAL,)))
 
 
+def _frexp(x: Any) -> Any:
+    """x = m · 2ᵉ; the exponent is constant between the powers of two."""
+    e = exponent(x)
+    return np.ldexp(x, -e), e
+
+
+exponent = primitive(Passive(lambda x: np.frexp(x)[1], name="frexp", arrays=1))
+add(Composite(np.frexp, _frexp, domain=(NONZERO,)))
+
+
+def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """Where an element is replaced, the derivative is that of the number in its place."""
+    if x.dtype.kind == "c":
+        return _nan_to_num(np.real(x), copy, nan, posinf, neginf) + 1j * _nan_to_num(np.imag(x), copy, nan, posinf, neginf)
+    if x.dtype.kind != "f":
+        return x
+    limits = np.finfo(x.dtype)
+    y = np.where(np.isnan(x), nan, x)
+    y = np.where(np.isposinf(x), limits.max if posinf is None else posinf, y)
+    y = np.where(np.isneginf(x), limits.min if neginf is None else neginf, y)
+    if not copy:
+        overwrite(x, y)
+    return y
+
+
+def _real_if_close(a: Any, tol: float = 100) -> Any:
+    if a.dtype.kind != "c":
+        return a
+    limit = tol * np.finfo(a.dtype).eps if tol > 1 else tol
+    return np.real(a) if np.all(np.abs(np.imag(a)) < limit) else a
+
+
+add(Composite(np.nan_to_num, _nan_to_num, domain=(REAL,)))
+add(Composite(np.real_if_close, _real_if_close, domain=(REAL,)))
+
+
 # ---------------------------------------------------------------------------------------------------
 # Derivative zero, or none
 # ---------------------------------------------------------------------------------------------------
 
 for _fn in (
-    np.floor, np.ceil, np.trunc, np.rint, np.sign, np.signbit, np.floor_divide, np.spacing,
-    np.isnan, np.isinf, np.isfinite, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
-    np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.round, np.around, np.fix,
-    np.isclose, np.allclose, np.array_equal, np.array_equiv, np.iscomplex, np.isreal,
-    np.isposinf, np.isneginf,
+    np.floor, np.ceil, np.trunc, np.rint, np.sign, np.floor_divide, np.spacing, np.round, np.around, np.fix,
+):  # fmt: skip
+    add(Passive(_fn, zero=True))
+for _fn in (
+    np.signbit, np.isnan, np.isinf, np.isfinite, np.less, np.less_equal, np.greater, np.greater_equal, np.equal,
+    np.not_equal, np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose, np.allclose,
+    np.array_equal, np.array_equiv, np.iscomplex, np.isreal, np.isposinf, np.isneginf, np.isnat,
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift, np.bitwise_count,
+    np.gcd, np.lcm, np.packbits, np.unpackbits,
 ):  # fmt: skip
     add(Passive(_fn))
 for _fn in (np.iscomplexobj, np.isrealobj):

@@ -11,8 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import Composite, Op, Passive, add, cast
+from ..domain import A, OnlyReal, along_one, case
+from ..registry import Composite, Op, Passive, add, cast, trailing_axis
 from ..tracing import Tracer, apply, canonical, primitive
+
+
+I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
+MASK = np.array([[True, False, True], [False, False, True]])
+# Every kind of index NumPy knows, with the shape of the array it is applied to.
+INDICES: list[tuple[tuple[int, ...], Any]] = [
+    ((4,), 1), ((4,), -1), ((4,), slice(1, None)), ((4,), slice(None, None, -2)), ((4, 3), (slice(3, 0, -1), 1)),
+    ((2, 3), ()), ((), ()), ((), (None, ...)), ((2, 3), ...), ((2, 3, 2), (..., 0)), ((2, 3), (None, slice(None), None, 1)),
+    ((4,), slice(2, 2)), ((0, 3), (slice(None), 1)), ((2, 3), MASK), ((2, 3), np.array([False, True])), ((), np.True_),
+    ((2, 3), (slice(None), np.array([True, False, True]))), ((2, 3), np.zeros((2, 3), bool)), ((2, 3), True),
+    ((4,), I), ((4, 2), I), ((3, 4), (slice(None), I)), ((4, 4), (I, I)), ((4, 4), (I, 1)), ((4, 2), (I, J)), ((4,), [2, 0, 2]),
+    ((4, 2), ([3, 3], [0, 0])), ((4,), []), ((4, 2), J), ((2, 4, 3), (0, slice(None), [2, 2])), ((4, 3, 4), (I, slice(None), I)),
+    ((4, 3, 4), (I, slice(1, None), 2)), ((4, 2, 4), (I, None, slice(None), I)), ((3, 4, 4), (slice(None, None, -1), I, I)),
+    ((2, 3, 4), (np.array([True, False]), slice(None), [1])), ((2, 3, 4), (slice(None), MASK[1], 0)),
+    ((4, 2, 3), (I, ..., np.array(1))), ((3, 2, 2), (np.int64(1), ..., [0, 0])), ((2, 3, 2), (MASK, [0, 1, 1])),
+]  # fmt: skip
 
 
 def as_tuple(index: Any) -> tuple[Any, ...]:
@@ -78,7 +95,7 @@ class _Index(Op):
     """x[index]: reads directions as it reads values; the transpose scatters."""
 
     def __init__(self) -> None:
-        super().__init__(operator.getitem, name="getitem")
+        super().__init__(operator.getitem, name="getitem", domain=[case(A(*shape), index) for shape, index in INDICES])
         self.pushes, self.pulls = (self._push,), (self._pull,)
 
     @staticmethod
@@ -98,7 +115,10 @@ class _Scatter(Op):
     """The transpose of x[index], and so read back by it."""
 
     def __init__(self) -> None:
-        super().__init__(_scatter, name="scatter")
+        domain = [
+            case(A(4), (I,), (4,), 1), case(A(4, 3), (I, slice(None), I), (4, 3, 4), 2), case(A(2), (slice(1, None),), (3,), 1),
+        ]  # fmt: skip
+        super().__init__(_scatter, name="scatter", domain=domain)
         self.pushes, self.pulls = (self._push,), (self._pull,)
 
     @staticmethod
@@ -120,23 +140,33 @@ scatter = primitive(add(_Scatter()))
 
 
 def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    a, indices = canonical(a), canonical(indices)
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    axis = trailing_axis(axis, a.ndim) + a.ndim
     if mode != "raise":
         indices = np.mod(indices, a.shape[axis]) if mode == "wrap" else np.clip(indices, 0, a.shape[axis] - 1)
-    if axis is None:
-        return np.ravel(a)[indices]
-    return a[(slice(None),) * (axis % a.ndim) + (indices,)]
+    return a[(slice(None),) * axis + (indices,)]
+
+
+def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index of take_along_axis and put_along_axis: `indices` along the axis, every place along the others."""
+    if np.ndim(indices) != len(shape):
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    axis = trailing_axis(axis, len(shape)) + len(shape)
+    grid = np.ogrid[tuple(slice(n) for n in shape)]
+    return tuple(indices if k == axis else g for k, g in enumerate(grid))
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    arr, indices = canonical(arr), canonical(indices)
     if axis is None:
         return np.ravel(arr)[indices]
-    axis %= arr.ndim
-    grid = np.ogrid[tuple(slice(n) for n in indices.shape)]
-    return arr[tuple(indices if k == axis else g for k, g in enumerate(grid))]
+    return arr[along(arr.shape, indices, axis)]
 
 
 def _compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    return np.take(a, np.flatnonzero(condition), axis=axis)
+    return np.take(canonical(a), np.flatnonzero(condition), axis=axis)
 
 
 def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -154,25 +184,27 @@ def _diag(v: Any, k: int = 0) -> Any:
     return scatter(v, (i - min(k, 0), i + max(k, 0)), (n, n), 1)
 
 
-def _sort(a: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
-    """The sorted elements: a reordering, constant near a point without ties."""
-    if axis is None:
-        a, axis = np.ravel(a), -1
-    return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
-
-
-add(Composite(np.take, _take))
-add(Composite(np.take_along_axis, _take_along_axis))
-add(Composite(np.compress, _compress))
-add(Composite(np.diagonal, _diagonal))
-add(Composite(np.diag, _diag))
-add(Composite(np.diagflat, lambda v, k=0: np.diag(np.ravel(canonical(v)), k)))
-add(Composite(np.sort, _sort))
-add(Composite(np.extract, lambda condition, arr: np.ravel(arr)[np.flatnonzero(condition)]))
+DIAGONALS = [
+    case(A(3, 3)), case(A(2, 3), offset=1), case(A(3, 2), offset=-1), case(A(2, 3, 2), axis1=-1, axis2=0), case(A(2, 2, 2), 1, 1, 2),
+    case(A(2, 3), offset=-1),
+]  # fmt: skip
+add(Composite(np.take, _take,
+    domain=[case(A(3, 4), [0, 2, 0]), case(A(3, 4), [[1], [-1]], axis=1), case(A(3), [4, -1], mode="wrap", axis=0), case(A(3, 2), 1, axis=-2)]))
+add(Composite(np.take_along_axis, _take_along_axis,
+    domain=[case(A(2, 3), np.array([[0, 0, 2], [1, 1, 1]]), axis=1), case(A(3, 2), np.array([[0, 1]]), axis=0), case(A(2, 3), I, axis=None)]))
+add(Composite(np.compress, _compress,
+    domain=[case([True, False, True], A(3)), case([True, False], A(2, 3), axis=0), case([True, False, True], A(2, 3), axis=-1)]))
+add(Composite(np.diagonal, _diagonal, domain=DIAGONALS))
+add(Composite(np.diag, _diag,
+    domain=[case(A(3)), case(A(3), k=1), case(A(2), k=-2), case(A(3, 4)), case(A(3, 4), k=-1)]))
+add(Composite(np.diagflat, lambda v, k=0: np.diag(np.ravel(canonical(v)), k),
+    domain=[case(A(2, 2)), case(A(3), k=-1)]))
+add(Composite(np.extract, lambda condition, arr: np.ravel(canonical(arr))[np.flatnonzero(condition)]))
 
 for _fn in (
     np.argmax, np.argmin, np.argsort, np.argpartition, np.count_nonzero,
     np.searchsorted, np.any, np.all, np.digitize, np.isin, np.lexsort, np.nanargmax, np.nanargmin,
+    np.ravel_multi_index, np.unravel_index,
 ):  # fmt: skip
     add(Passive(_fn))
 for _fn in (np.nonzero, np.flatnonzero, np.argwhere):

@@ -1,12 +1,111 @@
-"""Linear algebra: solve, inv, det."""
+"""Linear algebra: what numpy.linalg offers, on stacks of matrices too.
+
+Conventions.  A function that reads one triangle (cholesky, eigh, eigvalsh, hermitian=True) is differentiated as NumPy
+computes it: the other triangle and the imaginary part of the diagonal have derivative zero, and an element below the
+diagonal stands for its mirror image too.  Functions that are not holomorphic state the real-linear push; the pull g is
+what df = Re(Σ g·dz) makes of it.
+
+Equal eigenvalues and singular values share their derivative equally, as the elements of a maximum do; a singular value
+of 0 has derivative 0, as |x| at 0.  Eigenvectors and singular vectors that such a tie leaves undetermined have the
+derivative nan, as have second derivatives at a tie; without a tie their phases stand still, as do the extra columns of
+a full svd among themselves.  A norm of 0 has derivative 0 and second derivative nan.
+
+Flops (Golub and Van Loan, Matrix Computations, 4th ed.), n the smaller and m the larger extent: LU 2n³/3, inverse 2n³,
+Cholesky n³/3, QR 4mn² − 4n³/3 with Q, symmetric eigenvalues and vectors 9n³, general 25n³, svd 14mn² + 8n³ with
+vectors, 4m²n + 8mn² + 9n³ with all of them, 4mn² − 4n³/3 without.
+"""
 
 from __future__ import annotations
 
+import operator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
-from ..registry import Via, add, cast, gather
+from ..domain import A, case, well_conditioned
+from ..registry import NO_VALUE, Composite, Passive, Via, add, align, cast, gather, size_of, trailing
+from ..tracing import Tracer, canonical, primitive
+
+# ---------------------------------------------------------------------------------------------------
+# Pieces
+# ---------------------------------------------------------------------------------------------------
+
+
+def _T(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+def _H(x: Any) -> Any:
+    return np.conjugate(_T(x)) if x.dtype.kind == "c" else _T(x)
+
+
+def _real(x: Any) -> Any:
+    return np.real(x) if x.dtype.kind == "c" else x
+
+
+def _diagonal(x: Any) -> Any:
+    return np.diagonal(x, axis1=-2, axis2=-1)
+
+
+def _as_columns(z: Any, b: Any) -> Any:
+    """A vector right-hand side (NumPy: b of one axis) as a matrix of one column."""
+    return z[..., None] if b.ndim == 1 else z
+
+
+def _as_given(z: Any, b: Any) -> Any:
+    return z[..., 0] if b.ndim == 1 else z
+
+
+def _dot(x: Any, t: Any) -> Any:
+    """tr(x t), a matrix at a time."""
+    return np.sum(_T(x) * t, axis=(-2, -1))
+
+
+def _from_triangle(t: Any, uplo: str) -> Any:
+    """The Hermitian matrix that LAPACK sees in one triangle of t."""
+    s = np.tril(t, -1) if uplo.upper() == "L" else np.triu(t, 1)
+    return s + _H(s) + np.where(np.eye(t.shape[-1], dtype=bool), _real(t), 0)
+
+
+def _noise(s: Any) -> Any:
+    """Differences of eigenvalues or singular values s up to this are rounding."""
+    largest = np.max(np.abs(s), axis=-1, keepdims=True, initial=0)
+    return 4 * s.shape[-1] * np.finfo(s.dtype).eps * largest
+
+
+# x / gap, in which a gap of zero does not count where x is 0, and gives nan elsewhere -------------------
+
+
+def _over(x: Any, gap: Any, singular: Any) -> Any:
+    """x / gap; where `singular`, 0 for x = 0 and nan for any other x.  gap broadcasts to x."""
+    return np.where(singular, np.where(x == 0, 0, np.nan), x / np.where(singular, 1, gap)).astype(x.dtype, copy=False)
+
+
+def _over_push_gap(t: Any, y: Any, x: Any, gap: Any, singular: Any) -> Any:
+    return -over(y * align(t, gap.ndim, y.ndim), gap, singular)
+
+
+def _over_pull_gap(u: Any, y: Any, x: Any, gap: Any, singular: Any) -> Any:
+    return cast(gather(-over(y * u, gap, singular), gap.shape, u.ndim - y.ndim), gap.dtype)
+
+
+over: Any = primitive(
+    add(
+        Via(
+            _over,
+            [lambda t, y, x, gap, singular: over(t, gap, singular), _over_push_gap, None],
+            [lambda u, y, x, gap, singular: cast(over(u, gap, singular), x.dtype), _over_pull_gap, None],
+            name="over",
+            flops=lambda y, x, gap, singular: size_of(y),
+        )
+    )
+)
+
+# ---------------------------------------------------------------------------------------------------
+# Equations and inverses
+# ---------------------------------------------------------------------------------------------------
 
 
 def solve_directions(a: Any, r: Any) -> Any:
@@ -20,7 +119,7 @@ def solve_directions(a: Any, r: Any) -> Any:
     return np.moveaxis(np.reshape(z, (*z.shape[:-1], p, k)), -1, 0)
 
 
-# inv:  Y A = I  →  dY = −Y dA Y ------------------------------------------------------------------------
+# inv:  Y A = I  →  dY = −Y dA Y
 
 
 def _inv_push(t: Any, y: Any, a: Any) -> Any:
@@ -28,61 +127,713 @@ def _inv_push(t: Any, y: Any, a: Any) -> Any:
 
 
 def _inv_pull(u: Any, y: Any, a: Any) -> Any:
-    yt = np.swapaxes(y, -1, -2)
-    return -(yt @ u @ yt)
+    return -(_T(y) @ u @ _T(y))
 
 
-# solve:  A y = b  →  dy = A⁻¹ (db − dA y);  b̄ = A⁻ᵀ ȳ,  Ā = −b̄ yᵀ --------------------------------------
-
-
-def _as_columns(z: Any, b: Any) -> Any:
-    """A vector right-hand side (NumPy: b of one axis) as a matrix of one column."""
-    return z[..., None] if b.ndim == 1 else z
+# solve:  A y = b  →  dy = A⁻¹ (db − dA y);  b̄ = A⁻ᵀ ȳ,  Ā = −b̄ yᵀ
 
 
 def _solve_push_matrix(t: Any, y: Any, a: Any, b: Any) -> Any:
-    z = -solve_directions(a, t @ _as_columns(y, b))
-    return z[..., 0] if b.ndim == 1 else z
+    columns = _as_columns(y, b)
+    return _as_given(-solve_directions(a, align(t, a.ndim, columns.ndim) @ columns), b)
 
 
 def _solve_push_rhs(t: Any, y: Any, a: Any, b: Any) -> Any:
-    r = _as_columns(t, b)
-    if a.ndim > b.ndim + (b.ndim == 1):  # a stack of matrices with one right-hand side
-        extra = a.ndim - b.ndim - (b.ndim == 1)
-        lead = t.shape[: t.ndim - b.ndim]
-        r = np.broadcast_to(np.reshape(r, lead + (1,) * extra + r.shape[len(lead) :]), lead + a.shape[:-2] + r.shape[-2:])
-    z = solve_directions(a, r)
-    return z[..., 0] if b.ndim == 1 else z
+    columns = _as_columns(b, b)
+    r = align(_as_columns(t, b), columns.ndim, max(a.ndim, columns.ndim))
+    return _as_given(solve_directions(a, r), b)
 
 
 def _solve_pull_matrix(u: Any, y: Any, a: Any, b: Any) -> Any:
-    g = solve_directions(np.swapaxes(a, -1, -2), _as_columns(u, b))
-    return cast(gather(-(g @ np.swapaxes(_as_columns(y, b), -1, -2)), a.shape, u.ndim - y.ndim), a.dtype)
+    g = solve_directions(_T(a), _as_columns(u, b))
+    return cast(gather(-(g @ _T(_as_columns(y, b))), a.shape, u.ndim - y.ndim), a.dtype)
 
 
 def _solve_pull_rhs(u: Any, y: Any, a: Any, b: Any) -> Any:
-    g = solve_directions(np.swapaxes(a, -1, -2), _as_columns(u, b))
-    return cast(gather(g[..., 0] if b.ndim == 1 else g, b.shape, u.ndim - y.ndim), b.dtype)
+    g = solve_directions(_T(a), _as_columns(u, b))
+    return cast(gather(_as_given(g, b), b.shape, u.ndim - y.ndim), b.dtype)
 
 
-# det:  d det A = det A · tr(A⁻¹ dA)  (Jacobi); a singular A raises as np.linalg.solve does -----------------
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    a, b = canonical(a), canonical(b)
+    if axes is not None:
+        a = np.moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
+    shape = a.shape[b.ndim - a.ndim :] if a.ndim > b.ndim else a.shape
+    n = size_of(np.empty(shape, bool))
+    if a.size != n * n:
+        raise LinAlgError(f"np.linalg.tensorsolve: a of shape {a.shape} is no square matrix over b of shape {b.shape}")
+    return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.ravel(b)), shape)
+
+
+def _tensorinv(a: Any, ind: int = 2) -> Any:
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    n = size_of(np.empty(a.shape[ind:], bool))
+    return np.reshape(np.linalg.inv(np.reshape(a, (n, -1))), a.shape[ind:] + a.shape[:ind])
+
+
+# pinv, of constant rank:  dP = −P dA P + P Pᴴ dAᴴ (I − A P) + (I − P A) dAᴴ Pᴴ P
+# (Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973), theorem 4.3)
+
+
+def _pinv_push(t: Any, y: Any, a: Any, rcond: Any = None, hermitian: bool = False, rtol: Any = NO_VALUE) -> Any:
+    if hermitian:
+        a, t = _from_triangle(a, "L"), _from_triangle(t, "L")
+    limit = rcond if rtol is NO_VALUE else rtol
+    if (rcond is not None or rtol is not NO_VALUE) and np.any(cuts(a, limit)):
+        raise LinAlgError(
+            f"np.linalg.pinv: rcond={limit} cuts off singular values that are not zero, and the derivative of that is "
+            "not known. Leave rcond out, or form the truncated inverse from np.linalg.svd."
+        )
+    h, yh = _H(t), _H(y)
+    return y @ (yh @ (h - h @ a @ y)) + (h - y @ (a @ h)) @ yh @ y - y @ t @ y
+
+
+def _cuts(a: Any, rcond: Any) -> Any:
+    """Whether pinv with this rcond drops a singular value that is not rounding."""
+    s = np.linalg.svdvals(a)
+    rcond = max(a.shape[-2:]) * np.finfo(s.dtype).eps if rcond is None else np.asarray(rcond)[..., None]
+    return ((s <= rcond * np.max(s, axis=-1, keepdims=True, initial=0)) & (s > _noise(s))).any(axis=-1)
+
+
+cuts = primitive(add(Passive(_cuts, name="cuts", arrays=1)))
+
+
+# lstsq, A of full rank, r = b − A x, P = A⁺:
+# dx = P (db − dA x) + P Pᴴ dAᴴ r + (I − P A) dAᴴ Pᴴ x,   d|r|² = 2 Re rᴴ (db − dA x)
+
+
+def _least_squares(a: Any, b: Any, rcond: Any = None) -> Any:
+    return np.linalg.lstsq(a, b, rcond)[:2]
+
+
+def _residual_push(dr: Any, r: Any, residuals: Any) -> Any:
+    if not residuals.size:
+        return np.zeros(dr.shape[:-2] + residuals.shape, residuals.dtype)
+    return 2 * np.sum(_real(np.conjugate(r) * dr), axis=-2)
+
+
+def _lstsq_push_matrix(t: Any, y: Any, a: Any, b: Any, rcond: Any = None) -> Any:
+    m, n = a.shape
+    x, p = _as_columns(y[0], b), np.linalg.pinv(a)
+    r, dr = _as_columns(b, b) - a @ x, -(t @ x)
+    dx = p @ dr
+    if m > n:
+        dx = dx + p @ (_H(p) @ (_H(t) @ r))
+    if m < n:
+        z = _H(t) @ (_H(p) @ x)
+        dx = dx + z - p @ (a @ z)
+    return _as_given(dx, b), _residual_push(dr, r, y[1])
+
+
+def _lstsq_push_rhs(t: Any, y: Any, a: Any, b: Any, rcond: Any = None) -> Any:
+    dr = _as_columns(t, b)
+    r = _as_columns(b, b) - a @ _as_columns(y[0], b)
+    return _as_given(np.linalg.pinv(a, _rcond(a, rcond)) @ dr, b), _residual_push(dr, r, y[1])
+
+
+def _rcond(a: Any, rcond: Any) -> Any:
+    return max(a.shape) * float(np.finfo(a.dtype).eps) if rcond is None else rcond
+
+
+least_squares = primitive(
+    add(
+        Via(
+            _least_squares,
+            [_lstsq_push_matrix, _lstsq_push_rhs],
+            name="linalg.lstsq",
+            flops=lambda y, a, b, **_: _svd_flops(a) + 4 * np.size(a) * np.size(y[0]) / max(a.shape[1], 1),
+        )
+    )
+)
+
+
+def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """(x, residuals, rank, s); rank is plain.  A of deficient rank may not be traced: x jumps with the rank."""
+    a, b = canonical(a), canonical(b)
+    x, residuals = least_squares(a, b, rcond=rcond)
+    s = np.linalg.svdvals(a)
+    rank = int(np.count_nonzero(s > _rcond(a, rcond) * s[:1]))
+    if isinstance(a, Tracer) and rank < min(a.shape):
+        raise LinAlgError(
+            f"np.linalg.lstsq: a of shape {a.shape} has rank {rank}, and the solution has no derivative by a matrix "
+            "of deficient rank. Add rows of a small multiple of the identity (and zeros to b), or differentiate by b alone."
+        )
+    return x, residuals, rank, s
+
+
+def _m(*shape: int) -> A:
+    return A(*shape, within=well_conditioned)
+
+
+SQUARE = [case(_m(3, 3)), case(_m(1, 1)), case(_m(2, 3, 3)), case(_m(0, 2, 2)), case(_m(2, 2, 2, 2))]
+SOLVE = [
+    case(_m(3, 3), A(3)), case(_m(3, 3), A(3, 2)), case(_m(2, 3, 3), A(2, 3, 1)), case(_m(2, 3, 3), A(3)), case(_m(3, 3), A(2, 3, 2)),
+    case(_m(2, 3, 3), A(3, 2)), case(_m(2, 1, 2, 2), A(3, 2, 2)), case(_m(0, 2, 2), A(0, 2, 1)), case(_m(2, 2), A(2, 0)),
+]  # fmt: skip
+
+# fmt: off
+add(Via(np.linalg.inv,   [_inv_push], [_inv_pull], domain=SQUARE, flops=lambda y, a: 2 * _cube(a)))
+add(Via(np.linalg.solve, [_solve_push_matrix, _solve_push_rhs], [_solve_pull_matrix, _solve_pull_rhs], domain=SOLVE,
+        flops=lambda y, a, b: _cube(a) * 2 / 3 + 2 * np.size(y) * np.shape(a)[-1]))
+add(Via(np.linalg.pinv,  [_pinv_push], flops=lambda y, a, **_: _svd_flops(a) + 2 * np.size(a) * min(a.shape[-2:])))
+add(Composite(np.linalg.lstsq,       _lstsq, arrays=2))
+add(Composite(np.linalg.tensorsolve, _tensorsolve, arrays=2))
+add(Composite(np.linalg.tensorinv,   _tensorinv))
+# fmt: on
+
+
+# ---------------------------------------------------------------------------------------------------
+# Determinants:  d det A = tr(adj(A) dA)  (Jacobi)
+# ---------------------------------------------------------------------------------------------------
+
+
+def adjugate(a: Any, y: Any) -> Any:
+    """adj(A), with A adj(A) = det(A) I, for any square A; y = det A.
+
+    Where A is well conditioned it is det(A) A⁻¹.  Elsewhere A = U B Vᴴ with U and V, of determinant product 1, kept
+    constant and B = diag(s) at this point: adj(A) = V adj(B) Uᴴ, a polynomial in A of any order of differentiation.
+    """
+    if np.all(y != 0):
+        x = np.linalg.inv(a)
+        if not np.any(ill(a, x)):
+            return y[..., None, None] * x
+    if a.ndim > 2:
+        n, count = a.shape[-1], size_of(y)
+        each = zip(np.reshape(a, (count, n, n)), np.reshape(y, (count,)), strict=True)
+        return np.reshape(np.stack([adjugate(*pair) for pair in each]), a.shape)
+    u, v = frame(a)
+    return v @ _graded_adjugate(_H(u) @ a @ v) @ _H(u)
+
+
+def _ill(a: Any, x: Any) -> Any:
+    """Whether κ₁(a) > ε^(−1/3), with x = a⁻¹: a formula through x would lose a third of the digits an order."""
+    norms = [np.max(np.sum(np.abs(z), axis=-2), axis=-1, initial=0) for z in (a, x)]
+    return norms[0] * norms[1] > np.finfo(a.dtype).eps ** (-1 / 3)
+
+
+def _frame(a: Any) -> Any:
+    """U and V of a = U diag(s) Vᴴ, the last column of U turned so that det(U) det(Vᴴ) = 1."""
+    u, _, vh = np.linalg.svd(a)
+    u[:, -1] /= np.linalg.det(u) * np.linalg.det(vh)
+    return u, _H(vh)
+
+
+ill = primitive(add(Passive(_ill, name="ill_conditioned", arrays=2)))
+frame = primitive(add(Passive(_frame, name="frame", arrays=1, flops=lambda y, a: _svd_flops(a))))
+
+
+def _graded_adjugate(b: Any, floor: Any = None) -> Any:
+    """adj(B) for B near diag(s), s descending: block by block, each of elements of like size.
+
+    With B₁₁ the elements near the largest, S = B₂₂ − B₂₁ B₁₁⁻¹ B₁₂, d = det B₁₁ and Z = adj(S):
+    adj(B) = d [[det(S) B₁₁⁻¹ + B₁₁⁻¹ B₁₂ Z B₂₁ B₁₁⁻¹, −B₁₁⁻¹ B₁₂ Z], [−Z B₂₁ B₁₁⁻¹, Z]].
+    """
+    n, eps = b.shape[-1], np.finfo(b.dtype).eps
+    s = np.abs(_diagonal(b))
+    floor = 4 * n * eps * s[0] if floor is None else floor
+    k = int(np.count_nonzero((s > floor) & (s > eps ** (1 / 3) * s[0])))
+    if not k:
+        return _small_adjugate(b)
+    b11, b12, b21, b22 = b[:k, :k], b[:k, k:], b[k:, :k], b[k:, k:]
+    x, d = np.linalg.inv(b11), np.linalg.det(b11)
+    if k == n:
+        return d * x
+    schur = b22 - b21 @ x @ b12
+    z = _graded_adjugate(schur, floor)
+    left, right = z @ b21 @ x, x @ b12 @ z
+    top = _dot(schur, z) / (n - k) * x + right @ b21 @ x
+    return d * np.concatenate([np.concatenate([top, -right], axis=1), np.concatenate([-left, z], axis=1)], axis=0)
+
+
+def _small_adjugate(s: Any) -> Any:
+    """adj(S) of r × r elements that are all rounding: Faddeev and LeVerrier, M ← S M − tr(S M)/k · I."""
+    r = s.shape[-1]
+    m = identity = np.eye(r, dtype=s.dtype)
+    for k in range(1, r):
+        m = s @ m
+        m = m - np.trace(m) / k * identity
+    return m if r % 2 else -m
 
 
 def _det_push(t: Any, y: Any, a: Any) -> Any:
-    return y * np.trace(solve_directions(a, t), axis1=-2, axis2=-1)
+    return _dot(adjugate(a, y), t)
 
 
 def _det_pull(u: Any, y: Any, a: Any) -> Any:
-    return (u * y)[..., None, None] * np.swapaxes(np.linalg.inv(a), -1, -2)
+    return u[..., None, None] * _T(adjugate(a, y))
 
 
-def _n(a: Any) -> int:
-    return int(np.shape(a)[-1])
+def _slogdet_push(t: Any, y: Any, a: Any) -> Any:
+    """d log|det A| = Re tr(A⁻¹ dA), d sign = i sign Im tr(A⁻¹ dA); a singular A raises LinAlgError."""
+    trace = _dot(np.linalg.inv(a), t)
+    if a.dtype.kind != "c":
+        return np.zeros(trace.shape, y[0].dtype), trace
+    return 1j * np.imag(trace) * y[0], np.real(trace)
 
 
 # fmt: off
-add(Via(np.linalg.inv,   [_inv_push], [_inv_pull], flops=lambda y, a: 2 * np.size(a) * _n(a)))
-add(Via(np.linalg.solve, [_solve_push_matrix, _solve_push_rhs], [_solve_pull_matrix, _solve_pull_rhs],
-        flops=lambda y, a, b: np.size(a) * _n(a) * 2 / 3 + 2 * np.size(y) * _n(a)))
-add(Via(np.linalg.det,   [_det_push], [_det_pull], flops=lambda y, a: np.size(a) * _n(a) * 2 / 3))
+add(Via(np.linalg.det,     [_det_push], [_det_pull], domain=SQUARE, flops=lambda y, a: _cube(a) * 2 / 3))
+add(Via(np.linalg.slogdet, [_slogdet_push],          flops=lambda y, a: _cube(a) * 2 / 3))
+# fmt: on
+
+
+def _cube(a: Any) -> float:
+    return float(np.size(a)) * np.shape(a)[-1]
+
+
+def _svd_flops(a: Any, full: bool = False) -> float:
+    n, m = sorted(np.shape(a)[-2:])
+    stack = np.size(a) / max(m * n, 1)
+    return stack * (4 * m * m * n + 8 * m * n * n + 9 * n**3 if full else 14 * m * n * n + 8 * n**3)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Factorisations
+# ---------------------------------------------------------------------------------------------------
+
+# cholesky:  A = L Lᴴ  →  dL = L Φ(L⁻¹ dA L⁻ᴴ), Φ the lower triangle with half the diagonal
+
+
+def _cholesky_push(t: Any, y: Any, a: Any, upper: bool = False) -> Any:
+    low = _H(y) if upper else y
+    x = np.linalg.inv(low)
+    z = x @ _from_triangle(t, "U" if upper else "L") @ _H(x)
+    dl = low @ (np.tril(z) - 0.5 * np.where(np.eye(z.shape[-1], dtype=bool), z, 0))
+    return _H(dl) if upper else dl
+
+
+# qr, A₁ and R₁ the first k = min(m, n) columns:  Ω = Qᴴ dQ is skew-Hermitian, and C = Qᴴ dA₁ R₁⁻¹ = Ω + (upper
+# triangular with real diagonal)  →  dR = Qᴴ dA − Ω R,  dQ = (dA₁ − Q dR₁) R₁⁻¹
+
+
+def _qr_push(t: Any, y: Any, a: Any) -> Any:
+    q, r = y
+    k = q.shape[-1]
+    if np.any(dependent(r)):
+        raise LinAlgError(
+            f"np.linalg.qr: the first {k} columns of the matrix are linearly dependent, and Q has no derivative there."
+        )
+    x, qt = np.linalg.inv(r[..., :k]), _H(q) @ t
+    c = qt[..., :k] @ x
+    low = np.tril(c, -1)
+    omega = low - _H(low)
+    if c.dtype.kind == "c":
+        omega = omega + 1j * np.where(np.eye(k, dtype=bool), np.imag(c), 0)
+    dr = np.triu(qt - omega @ r)
+    return (t[..., :k] - q @ dr[..., :k]) @ x, dr
+
+
+def _dependent(r: Any) -> Any:
+    """Whether a diagonal element of R is rounding."""
+    d = np.abs(np.diagonal(r, axis1=-2, axis2=-1))
+    noise = max(r.shape[-2:]) * np.finfo(d.dtype).eps * np.max(d, axis=-1, initial=0)
+    return np.min(d, axis=-1, initial=np.inf) <= noise
+
+
+dependent = primitive(add(Passive(_dependent, name="dependent", arrays=1)))
+
+
+class _QR(Via):
+    """np.linalg.qr; mode 'complete' by the rows of 'reduced'.
+
+    LAPACK's Q is a product of n reflections.  With Q₁ its first n columns and B = [I; 0] − Q₁, B₁ the first n rows of
+    B, it is I − B B₁⁻ᴴ Bᴴ, so that the other columns are [0; I] + B B₁⁻ᴴ (lower rows of Q₁)ᴴ
+    (Ballard et al., Reconstructing Householder vectors from tall-skinny QR, 2014).
+    """
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        mode = params.get("mode", "reduced")
+        if mode == "reduced":
+            return trace.process(self, args, {})
+        if mode not in ("r", "complete"):
+            raise ValueError(f"np.linalg.qr: mode={mode!r} has no derivative; take 'reduced', 'complete' or 'r'")
+        y = np.linalg.qr(args[0])
+        if mode == "r":
+            return y[1]
+        m, n = args[0].shape[-2:]
+        return y if m <= n else y._make(self._complete(y[0], y[1], m, n))
+
+    @staticmethod
+    def _complete(q: Any, r: Any, m: int, n: int) -> tuple[Any, Any]:
+        stack = q.shape[:-2]
+        b = np.eye(m, n, dtype=q.dtype) - q
+        rest = np.eye(m, m - n, -n, dtype=q.dtype) + b @ np.linalg.solve(_H(b[..., :n, :]), _H(q[..., n:, :]))
+        zeros = np.zeros((*stack, m - n, n), r.dtype)
+        return np.concatenate([q, rest], axis=-1), np.concatenate([r, zeros], axis=-2)
+
+
+# fmt: off
+add(Via(np.linalg.cholesky, [_cholesky_push], flops=lambda y, a, **_: _cube(a) / 3))
+add(_QR(np.linalg.qr,       [_qr_push], params=["mode"],
+        flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - _cube(y[0][..., :1, :]) * np.shape(y[0])[-1] * 4 / 3))
+# fmt: on
+
+
+# ---------------------------------------------------------------------------------------------------
+# Eigenvalues
+# ---------------------------------------------------------------------------------------------------
+
+
+def _tied(w: Any) -> Any:
+    """Which eigenvalues are equal up to rounding: (..., n, n), the diagonal included."""
+    return np.abs(w[..., None, :] - w[..., :, None]) <= _noise(w)[..., None]
+
+
+tied = primitive(add(Passive(_tied, name="tied", arrays=1)))
+
+
+def _shared(d: Any, tie: Any) -> Any:
+    """The mean of d over each set of tied elements."""
+    share = tie.astype(d.dtype)
+    return (share / np.sum(share, axis=-1, keepdims=True) @ d[..., None])[..., 0]
+
+
+def _over_gaps(c: Any, w: Any, tie: Any) -> Any:
+    """c_ij / (w_j − w_i) off the diagonal, 0 on it."""
+    eye = np.eye(w.shape[-1], dtype=bool)
+    gap = w[..., None, :] - w[..., :, None]
+    return over(np.where(eye, 0, c), np.where(eye, 1, gap), np.logical_and(tie, ~eye))
+
+
+# eigh:  A = V diag(w) Vᴴ, C = Vᴴ dA V  →  dw = diag C,  dV = V Ω,  Ω_ij = C_ij / (w_j − w_i)
+
+
+def _eigh_push(t: Any, y: Any, a: Any, UPLO: str = "L") -> Any:
+    w, v = y
+    tie = tied(w)
+    c = _H(v) @ _from_triangle(t, UPLO) @ v
+    return _shared(_real(_diagonal(c)), tie), v @ _over_gaps(c, w, tie)
+
+
+# eig:  A V = V diag(w), C = V⁻¹ dA V  →  dw = diag C,  dV = V Ω + V diag(γ), Ω as above; LAPACK's columns have
+# length 1, which gives Re γ, and their largest element real, which gives Im γ
+
+
+def _eig_push(t: Any, y: Any, a: Any) -> Any:
+    w, v = y
+    tie = tied_in_basis(w, v)
+    c = np.linalg.solve(v, np.eye(w.shape[-1], dtype=v.dtype)) @ t @ v
+    turn = v @ _over_gaps(c, w, tie)
+    scale = -np.sum(_real(np.conjugate(v) * turn), axis=-2, keepdims=True)
+    if v.dtype.kind == "c":
+        real = real_component(v)
+        imaginary = np.sum(real * np.imag(turn), axis=-2, keepdims=True)
+        scale = scale - 1j * (imaginary / np.sum(real * np.real(v), axis=-2, keepdims=True))
+    return _shared(_diagonal(c), tie), turn + v * scale
+
+
+def _tied_in_basis(w: Any, v: Any) -> Any:
+    """`_tied` for eigenvectors v, whose condition magnifies the rounding; a defective matrix raises."""
+    condition = np.linalg.cond(v) if v.size else np.ones(w.shape[:-1])
+    if np.any(condition > np.finfo(v.dtype).eps ** -0.5):
+        raise LinAlgError(
+            f"np.linalg.eig: the eigenvectors are linearly dependent or nearly so (condition {np.max(condition):.1e}); "
+            "the eigenvalues and eigenvectors of a defective matrix have no derivative."
+        )
+    return np.abs(w[..., None, :] - w[..., :, None]) <= (_noise(w) * condition[..., None])[..., None]
+
+
+def _real_component(v: Any) -> Any:
+    """1 at the element of each column that LAPACK has made real, 0 elsewhere."""
+    size = np.where(v.imag == 0, np.abs(v), -1)
+    return (np.arange(v.shape[-2])[:, None] == np.argmax(size, axis=-2, keepdims=True)).astype(v.real.dtype)
+
+
+tied_in_basis = primitive(add(Passive(_tied_in_basis, name="tied_in_basis", arrays=2)))
+real_component = primitive(add(Passive(_real_component, name="real_component", arrays=1)))
+
+
+class _Eig(Via):
+    """np.linalg.eig, whose result for a real matrix is real or complex by the values."""
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        y = trace.process(self, args, params)
+        if args[0].dtype.kind != "c":
+            bool(np.any(np.imag(y[0]) != 0))  # a program under recording holds for this kind of result alone
+        return y
+
+
+# fmt: off
+add(Via(np.linalg.eigh,  [_eigh_push], flops=lambda y, a, **_: 9 * _cube(a)))
+add(_Eig(np.linalg.eig,  [_eig_push],  flops=lambda y, a: 25 * _cube(a)))
+add(Composite(np.linalg.eigvalsh, lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0]))
+add(Composite(np.linalg.eigvals,  lambda a: np.linalg.eig(a)[0]))
+# fmt: on
+
+
+# ---------------------------------------------------------------------------------------------------
+# Singular values
+# ---------------------------------------------------------------------------------------------------
+
+# A = U diag(s) Vᴴ, C = Uᴴ dA V  →  ds = Re diag C, and with dU = U Ω + …, dV = V Ψ + …:
+# C = Ω S + dS − S Ψ, so that  (Ω + Ψ)_ij = (C + Cᴴ)_ij / (s_j − s_i)  and  (Ω − Ψ)_ij = (C − Cᴴ)_ij / (s_i + s_j).
+# Across the columns: dU has (I − U Uᴴ) dA V S⁻¹ besides, dV has (I − V Vᴴ) dAᴴ U S⁻¹.
+
+
+def _vanishing(s: Any) -> Any:
+    """Which singular values are rounding, and which sums of two are."""
+    return s <= _noise(s), s[..., None, :] + s[..., :, None] <= _noise(s)[..., None]
+
+
+vanishing = primitive(add(Passive(_vanishing, name="vanishing", arrays=1)))
+
+
+def _values_push(c: Any, s: Any, tie: Any, null: Any) -> Any:
+    return np.where(null, 0, _shared(_real(_diagonal(c)), tie))
+
+
+def _svd_push(t: Any, y: Any, a: Any, full_matrices: bool = True) -> Any:
+    u, s, v = y[0], y[1], _H(y[2])
+    k = s.shape[-1]
+    av, au = t @ v[..., :k], _H(t) @ u[..., :k]
+    c, tie, (null, both) = _H(u[..., :k]) @ av, tied(s), vanishing(s)
+    total, diagonal = s[..., None, :] + s[..., :, None], np.eye(k, dtype=bool)
+    if c.dtype.kind != "c":  # the diagonal of C − Cᴴ is zero
+        total, both = np.where(diagonal, 1, total), np.logical_and(both, ~diagonal)
+    plus, minus = _over_gaps(c + _H(c), s, tie), over(c - _H(c), total, both)
+    du = _turned(u, (plus + minus) / 2, av, s, null)
+    dv = _turned(v, (plus - minus) / 2, au, s, null)
+    return du, _values_push(c, s, tie, null), _H(dv)
+
+
+def _turned(q: Any, omega: Any, z: Any, s: Any, null: Any) -> Any:
+    """The tangent of the columns q: q₁ Ω and, across them, z / s; extra columns q₂ turn with q₁ alone."""
+    m, k = z.shape[-2:]
+    q1, q2 = q[..., :k], q[..., k:]
+    dq = q1 @ omega
+    if m == k:
+        return dq
+    if q.shape[-1] == k:
+        return dq + over(z - q1 @ (_H(q1) @ z), s[..., None, :], null[..., None, :])
+    across = over(_H(q2) @ z, s[..., None, :], null[..., None, :])
+    return np.concatenate([dq + q2 @ across, -(q1 @ _H(across))], axis=-1)
+
+
+def _svdvals_push(t: Any, y: Any, a: Any) -> Any:
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    return _values_push(_H(u) @ t @ _H(vh), s, tied(s), vanishing(s)[0])
+
+
+def _hermitian_svd(a: Any) -> Any:
+    """The svd of a Hermitian matrix by its eigenvalues: U, |w| descending, (U sign w)ᴴ."""
+    w, u = np.linalg.eigh(a)
+    order = np.argsort(np.abs(w), axis=-1)[..., ::-1]
+    w, u = np.take_along_axis(w, order, axis=-1), np.take_along_axis(u, order[..., None, :], axis=-1)
+    return _SVD_RESULT(u, np.abs(w), _H(u * np.copysign(1.0, w).astype(w.dtype)[..., None, :]))
+
+
+_SVD_RESULT = type(np.linalg.svd(np.eye(1)))
+
+
+class _SVD(Via):
+    """np.linalg.svd, thin or full; by np.linalg.svdvals without vectors, by np.linalg.eigh where hermitian=True."""
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if params.get("hermitian"):
+            y = _hermitian_svd(args[0])
+            return y if params.get("compute_uv", True) else y[1]
+        if not params.get("compute_uv", True):
+            return np.linalg.svdvals(args[0])
+        return trace.process(self, args, {"full_matrices": bool(params.get("full_matrices", True))})
+
+
+# fmt: off
+add(_SVD(np.linalg.svd,     [_svd_push], params=["full_matrices", "compute_uv", "hermitian"],
+         flops=lambda y, a, full_matrices=True: _svd_flops(a, full_matrices)))
+add(Via(np.linalg.svdvals,  [_svdvals_push],
+        flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - 4 / 3 * size_of(y) * min(a.shape[-2:]) ** 2))
+# fmt: on
+
+
+# ---------------------------------------------------------------------------------------------------
+# Norms
+# ---------------------------------------------------------------------------------------------------
+
+# Of some axes, which stay with extent 1:  y = (Σ |x|ᵖ)^(1/p)  →  dy = Σ Re(g dx),  g = conj(x)/|x| · (|x|/y)^(p−1)
+
+
+def _length(x: Any, axes: tuple[int, ...]) -> Any:
+    return np.sqrt(np.add.reduce((np.conjugate(x) * x).real, axis=axes, keepdims=True))
+
+
+def _length_slope(y: Any, x: Any, **_: Any) -> Any:
+    return over(np.conjugate(x) if x.dtype.kind == "c" else x, y, y == 0)
+
+
+def _p_length(x: Any, axes: tuple[int, ...], p: float) -> Any:
+    return np.add.reduce(np.abs(x) ** p, axis=axes, keepdims=True) ** (1 / p)
+
+
+def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
+    size = np.abs(x)
+    direction = over(np.conjugate(x), size, size == 0) if x.dtype.kind == "c" else np.sign(x)
+    return direction * over(size, y, y == 0) ** (p - 1)
+
+
+def _norm_row(fn: Any, slope: Any, power: float) -> Any:
+    def push(t: Any, y: Any, x: Any, **params: Any) -> Any:
+        return np.sum(_real(slope(y, x, **params) * t), axis=trailing(params["axes"], x.ndim), keepdims=True)
+
+    def pull(u: Any, y: Any, x: Any, **params: Any) -> Any:
+        return cast(slope(y, x, **params) * u, x.dtype)
+
+    def flops(y: Any, x: Any, **_: Any) -> float:
+        return power * np.size(x)
+
+    return primitive(add(Via(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], flops=flops)))
+
+
+length, p_length = _norm_row(_length, _length_slope, 2), _norm_row(_p_length, _p_slope, 12)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    x = canonical(x)
+    every = tuple(range(x.ndim))
+    if axis is None and ord is None:
+        y, axes = length(x, axes=every), every
+    else:
+        axes = every if axis is None else tuple(k + x.ndim for k in trailing(axis, x.ndim))
+        if not 0 < len(axes) < 3:
+            raise ValueError("Improper number of dimensions to norm.")
+        if len(set(axes)) < len(axes):
+            raise ValueError("Duplicate axes given.")
+        y = _vector_norm_of(x, ord, axes) if len(axes) == 1 else _matrix_norm_of(x, ord, axes)
+    shape = [1 if k in axes else n for k, n in enumerate(x.shape)]
+    return np.reshape(y, shape if keepdims else [n for k, n in enumerate(x.shape) if k not in axes])
+
+
+def _vector_norm_of(x: Any, ord: Any, axes: tuple[int, ...]) -> Any:
+    if isinstance(ord, str):
+        raise ValueError(f"Invalid norm order '{ord}' for vectors")
+    if ord is None or ord == 2:
+        return length(x, axes=axes)
+    if ord == 0:
+        return np.sum(np.where(x != 0, 1, np.zeros((), _real(x).dtype)), axis=axes)
+    if ord == 1 or (ord == np.inf and not x.shape[axes[0]]):
+        return np.sum(np.abs(x), axis=axes)
+    if ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axes)
+    return p_length(x, axes=axes, p=float(ord))
+
+
+def _matrix_norm_of(x: Any, ord: Any, axes: tuple[int, ...]) -> Any:
+    if ord in (None, "fro", "f"):
+        return length(x, axes=axes)
+    if ord not in (1, -1, 2, -2, np.inf, -np.inf, "nuc"):
+        raise ValueError("Invalid norm order for matrices.")
+    m = np.moveaxis(x, axes, (-2, -1))
+    if not (m.shape[-2] and m.shape[-1]) and ord in (1, 2, np.inf, "nuc"):
+        return np.sum(np.abs(m), axis=(-2, -1))
+    if ord == "nuc":
+        return np.sum(np.linalg.svdvals(m), axis=-1)
+    parts = np.linalg.svdvals(m) if abs(ord) == 2 else np.sum(np.abs(m), axis=-2 if abs(ord) == 1 else -1)
+    return (np.max if ord > 0 else np.min)(parts, axis=-1)
+
+
+def _vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """Of any number of axes, as one vector."""
+    x = canonical(x)
+    axes = tuple(k + x.ndim for k in trailing(axis, x.ndim))
+    rest = tuple(k for k in range(x.ndim) if k not in axes)
+    flat = np.reshape(np.transpose(x, rest + axes), [*(x.shape[k] for k in rest), -1 if x.size else _count(x, axes)])
+    y = _norm(flat, ord, -1)
+    return np.reshape(y, [1 if k in axes else n for k, n in enumerate(x.shape)]) if keepdims else y
+
+
+def _count(x: Any, axes: tuple[int, ...]) -> int:
+    return size_of(np.empty([x.shape[k] for k in axes], bool))
+
+
+def _cond(x: Any, p: Any = None) -> Any:
+    """s₁/sₙ, or |A| |A⁻¹| in another norm, which for a singular matrix raises LinAlgError."""
+    if not (x.shape[-2] and x.shape[-1]):
+        raise LinAlgError("cond is not defined on empty arrays")
+    if p is None or p in (2, -2):
+        s = np.linalg.svdvals(x)
+        first, last = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
+        with np.errstate(all="ignore"):
+            return first / last
+    return _norm(x, p, (-2, -1)) * _norm(np.linalg.inv(x), p, (-2, -1))
+
+
+add(Composite(np.linalg.norm, _norm))
+add(Composite(np.linalg.vector_norm, _vector_norm))
+add(Composite(np.linalg.matrix_norm, lambda x, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims)))
+add(Composite(np.linalg.cond, _cond))
+add(Passive(np.linalg.matrix_rank))
+
+# ---------------------------------------------------------------------------------------------------
+# Products and traces
+# ---------------------------------------------------------------------------------------------------
+
+
+def _matrix_power(a: Any, n: int) -> Any:
+    """By repeated squaring; a⁰ is the identity, of derivative zero."""
+    try:
+        n = operator.index(n)
+    except TypeError as error:
+        raise TypeError("exponent must be an integer") from error
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise LinAlgError("Last 2 dimensions of the array must be square")
+    if n == 0:
+        return np.zeros_like(a) + np.eye(a.shape[-1], dtype=a.dtype)
+    square, power, n = np.linalg.inv(a) if n < 0 else a, None, abs(n)
+    while n:
+        if n % 2:
+            power = square if power is None else power @ square
+        n //= 2
+        if n:
+            square = square @ square
+    return power
+
+
+def _trace(x: Any, offset: int = 0, dtype: Any = None) -> Any:
+    return np.trace(x if dtype is None else np.astype(x, dtype), offset, -2, -1)
+
+
+@lru_cache(maxsize=256)
+def _cheapest(dims: tuple[int, ...]) -> Any:
+    """The bracketing of a product of matrices, dims[i] × dims[i+1], of fewest multiplications, as nested pairs.
+
+    Dynamic programming (Cormen et al., Introduction to Algorithms, section 15.2).
+    """
+    n = len(dims) - 1
+    best: dict[tuple[int, int], tuple[int, Any]] = {(i, i + 1): (0, i) for i in range(n)}
+    for width in range(2, n + 1):
+        for i in range(n - width + 1):
+            j = i + width
+            best[i, j] = min(
+                (
+                    (best[i, k][0] + best[k, j][0] + dims[i] * dims[k] * dims[j], (best[i, k][1], best[k, j][1]))
+                    for k in range(i + 1, j)
+                ),
+                key=lambda choice: choice[0],
+            )
+    return best[0, n][1]
+
+
+def _multi_dot(arrays: Any) -> Any:
+    """The product of two or more arrays; the first and the last may be vectors."""
+    arrays = [canonical(a) for a in arrays]
+    if len(arrays) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    row, column = arrays[0].ndim == 1, arrays[-1].ndim == 1
+    arrays[0] = arrays[0][None, :] if row else arrays[0]
+    arrays[-1] = arrays[-1][:, None] if column else arrays[-1]
+    if any(a.ndim != 2 for a in arrays):
+        raise LinAlgError("np.linalg.multi_dot takes matrices, and vectors in the first and last place")
+
+    def product(order: Any) -> Any:
+        return product(order[0]) @ product(order[1]) if isinstance(order, tuple) else arrays[order]
+
+    y = product(_cheapest((*(a.shape[0] for a in arrays), arrays[-1].shape[1])))
+    return y[(0,) * row + (slice(None),) * (not row) + ((0,) if column else ())]
+
+
+# fmt: off
+add(Composite(np.linalg.matrix_power, _matrix_power))
+add(Composite(np.linalg.multi_dot,    _multi_dot))
+add(Composite(np.linalg.trace,        _trace))
+add(Composite(np.linalg.diagonal,     lambda x, offset=0: np.diagonal(x, offset, -2, -1)))
 # fmt: on

@@ -10,44 +10,62 @@ from typing import Any
 import numpy as np
 
 from .. import pytree
-from ..tracing import Tracer
+from ..tracing import Tracer, highest
 from .emit import emit, is_scalar
 from .passes import optimise
-from .program import GuardFailed, Program, trace
+from .program import GuardFailed, Program, as_input, is_input, record
+from .recording import Foreign
 
-# Traces kept of one function; more of them mean that the code branches on values too often to be worth tracing.
+# Traces kept for one kind of arguments; more of them mean that the code branches on values too often to be worth tracing.
 TRACES = 64
 
 
 class Runner:
     """One optimised program with the workspace arrays it owns."""
 
-    __slots__ = ("float_function", "function", "pool", "program", "structure")
+    __slots__ = ("float_function", "function", "pool", "scalars", "structure", "workspace")
 
     def __init__(self, program: Program) -> None:
+        program = optimise(program)
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
-        self.program = optimise(program)
-        self.function = self.program.function
+        self.function = program.function
         self.structure = program.out_structure
+        self.scalars = any(not v.ndim for v in program.inputs)
+        self.workspace = program.workspace
         self.pool: list[list[np.ndarray]] = []
 
     def __call__(self, arrays: list[Any]) -> Any:
         """The result for input arrays. Threads and recursive calls take workspaces of their own."""
-        if self.program.workspace:
-            try:
-                space = self.pool.pop()
-            except IndexError:
-                space = [np.empty(v.shape, v.dtype) for v in self.program.workspace]
-            out = self.function(*arrays, *space)
-            self.pool.append(space)
+        if self.workspace:
+            out = self._with_workspace(arrays)
         elif self.float_function is not None:
             try:
                 out = self.float_function(*map(float, arrays))
-            except (ValueError, ZeroDivisionError, OverflowError):  # where NumPy gives nan or inf
-                out = self.function(*arrays)
+            except (ValueError, ArithmeticError):  # where NumPy gives nan or inf
+                out = self.function(*map(as_input, arrays))
         else:
-            out = self.function(*arrays)
+            out = self.function(*(map(as_input, arrays) if self.scalars else arrays))
         return out[0] if self.structure is None else pytree.unflatten(self.structure, out)
+
+    def _with_workspace(self, arrays: list[Any]) -> Any:
+        try:
+            space = self.pool.pop()
+        except IndexError:
+            space = [np.empty(v.shape, v.dtype) for v in self.workspace]
+        try:
+            return self.function(*(map(as_input, arrays) if self.scalars else arrays), *space)
+        finally:
+            self.pool.append(space)
+
+
+class Kind:
+    """The traces for one kind of arguments, the one that ran last first."""
+
+    __slots__ = ("runners", "warned")
+
+    def __init__(self) -> None:
+        self.runners: tuple[Runner, ...] = ()  # replaced as a whole, so that threads need no lock
+        self.warned = False
 
 
 def compile(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,12 +74,17 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
     One trace serves all arguments of the same shapes, dtypes and tree structure that take the same branches; ints,
     strings and other leaves that are no float arrays are part of the kind. A branch on a traced value becomes a guard,
     and where it goes another way f is traced again; after 64 traces a warning says so, and f runs untraced.
-    What f reads beside its arguments (globals, closures) is taken as it was when f was traced.
+    What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
+    returning a result (printing, changing its arguments in place) happens only then.
 
     Returns
     -------
     A function with the results of f, in arrays of their own. Under grad, jvp and all other transforms, and under trace,
     f itself runs, so a compiled function can be differentiated; compile the derivative to have it flat: compile(grad(f)).
+
+    Raises
+    ------
+    TypeError : an argument that is no array and not hashable.
 
     >>> import numpy as np
     >>> from admodes import grad
@@ -69,12 +92,11 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> fast(np.array([0.0, 1.0]))
     array([0.        , 0.63970001])
     """
-    runners: dict[Any, list[Runner]] = {}
+    kinds: dict[Any, Kind] = {}
 
     @functools.wraps(f)
     def compiled(*args: Any, **kwargs: Any) -> Any:
         key: list[Any] = []
-        arrays: list[Any] = []
         for a in args:
             kind = type(a)
             if kind is np.ndarray:
@@ -83,72 +105,74 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
             elif kind is float or kind is np.float64:
                 key.append("d")
             else:
-                break
-            arrays.append(a)
-        else:
-            if not kwargs:
-                known = runners.get(tuple(key))
-                if known is not None:
-                    try:
-                        return known[0](arrays)
-                    except GuardFailed:
-                        return _other_branch(f, known, arrays, args, {})
-                if not any(isinstance(a, np.ndarray) and a.dtype.kind not in "fciub" for a in args):
-                    runners[tuple(key)] = known = []
-                    return _other_branch(f, known, arrays, args, {})
-        return _general(f, runners, args, kwargs)
+                return _general(f, kinds, args, kwargs)
+        known = kinds.get(tuple(key))
+        if known is None or kwargs:
+            return _general(f, kinds, args, kwargs, None if kwargs else tuple(key))
+        try:
+            return known.runners[0](args)
+        except GuardFailed:
+            return _other_branch(f, known, args, args, kwargs)
 
     return compiled
 
 
-def _general(f: Callable[..., Any], runners: dict[Any, list[Runner]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Trees, keywords, static leaves: the kind of the arguments by their leaves."""
+def _general(f: Callable[..., Any], kinds: dict[Any, Kind], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any = None) -> Any:
+    """Trees, keywords, static leaves, and what was not met before: the kind of the arguments by their leaves."""
     leaves, structure = pytree.flatten((args, kwargs))
-    if any(isinstance(x, Tracer) for x in leaves):
+    if any(isinstance(x, Tracer) or highest(x) is not None for x in leaves):
         return f(*args, **kwargs)
-    arrays = [x for x in leaves if _is_array(x)]
-    key = (structure, tuple(_kind(x) for x in leaves))
+    arrays = [as_input(x) for x in leaves if is_input(x)]
+    if key is None or len(arrays) < len(leaves):
+        key = (structure, tuple(_kind(x) for x in leaves))
     try:
-        known = runners.setdefault(key, [])
+        known = kinds.get(key)
     except TypeError as error:
-        raise TypeError(f"compile: an argument of {f.__name__} that is no array must be hashable: {error}") from None
-    for runner in known:
-        try:
-            return runner(arrays)
-        except GuardFailed:
-            continue
-    return _other_branch(f, known, arrays, args, kwargs)
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, np.ndarray | np.generic | float | complex) and np.result_type(x).kind in "fciub"
+        name = getattr(f, "__name__", "the function")
+        raise TypeError(f"compile: an argument of {name} that is no array of numbers must be hashable: {error}") from None
+    if known is not None:
+        return _other_branch(f, known, arrays, args, kwargs)
+    known = Kind()
+    out = _other_branch(f, known, arrays, args, kwargs)
+    if known.runners:
+        kinds[key] = known
+    return out
 
 
 def _kind(x: Any) -> Any:
-    return (np.shape(x), np.result_type(x).char) if _is_array(x) else ("static", type(x), x)
+    return (np.shape(x), np.result_type(x).char) if is_input(x) else ("static", type(x), x)
 
 
-def _other_branch(f: Callable[..., Any], known: list[Runner], arrays: list[Any], args: Any, kwargs: Any) -> Any:
+def _other_branch(f: Callable[..., Any], known: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:
     """Try the traces there are; else trace once more."""
-    for k, runner in enumerate(known):
+    for runner in known.runners:
         try:
             out = runner(arrays)
         except GuardFailed:
             continue
-        known.insert(0, known.pop(k))  # the branch taken last is tried first
+        if runner is not known.runners[0]:
+            known.runners = (runner, *(r for r in known.runners if r is not runner))
         return out
-    if len(known) >= TRACES:
-        if len(known) == TRACES:
-            known.append(known[-1])
-            warnings.warn(
-                f"{f.__name__} was traced {TRACES} times for arguments of one kind, each time along other branches; it runs "
-                "untraced from now on for new ones. Write the branch with np.where, or do not compile it.",
-                stacklevel=4,
-            )
+    if len(known.runners) >= TRACES:
+        _warn_once(f, known)
         return f(*args, **kwargs)
-    if kwargs:
-        runner = Runner(trace(lambda positional, named: f(*positional, **named), args, kwargs))
-    else:
-        runner = Runner(trace(f, *args))
-    known.insert(0, runner)
-    return runner(arrays)
+    try:
+        runner = Runner(record(f, args, kwargs))
+    except Foreign:  # f reads a traced value of a transform around it
+        return f(*args, **kwargs)
+    known.runners = (runner, *known.runners)
+    try:
+        return runner(arrays)
+    except GuardFailed:  # rounding in the optimised code went across the edge of a branch
+        return f(*args, **kwargs)
+
+
+def _warn_once(f: Callable[..., Any], known: Kind) -> None:
+    if not known.warned:
+        known.warned = True
+        warnings.warn(
+            f"{getattr(f, '__name__', 'a compiled function')} was traced {TRACES} times for arguments of one kind, each time "
+            "along other branches; where a call takes new ones it runs untraced from now on. Write the branch with np.where, "
+            "or do not compile it.",
+            stacklevel=4,
+        )

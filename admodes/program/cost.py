@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .recording import GUARD, Instruction, Value, leaves
+from .recording import MARKS, Instruction, Value, leaves
 
 if TYPE_CHECKING:
     from .program import Program
@@ -56,7 +56,7 @@ def cost_of(program: Program) -> Cost:
     """Add up the instructions of a program."""
     table: dict[str, list[float]] = {}
     for instruction in program.instructions:
-        if instruction.op is GUARD:
+        if instruction.op in MARKS:
             continue
         flops, products, moved = work(instruction)
         row = table.setdefault(instruction.op.name, [0, 0.0, 0.0, 0])
@@ -86,34 +86,63 @@ def work(instruction: Instruction) -> tuple[float, float, int]:
 
 def peak_bytes(program: Program) -> int:
     """Bytes alive at once while the flat code runs: a value lives from its instruction to its last use."""
-    owner = owners(program)
+    owner = owners(program, exactly=True)
     last = last_uses(program, owner)
     constants = {id(x): x.nbytes for i in program.instructions for x in leaves((i.args, i.params)) if isinstance(x, np.ndarray)}
-    alive = sum(v.nbytes for v in program.inputs) + sum(constants.values()) + sum(v.nbytes for v in program.workspace)
+    alive = sum(v.nbytes for v in (*program.inputs, *program.workspace)) + sum(constants.values())
     peak = alive
     freed: dict[int, int] = {}
     for k, instruction in enumerate(program.instructions):
         for v in instruction.outs:
-            if owner[v] is v and instruction.buffer is None and instruction.into is None:
+            if owner[v] is v and instruction.buffer is None and instruction.op not in MARKS:
                 alive += v.nbytes
                 freed[last.get(v, k)] = freed.get(last.get(v, k), 0) + v.nbytes
         peak = max(peak, alive)
         alive -= freed.pop(k, 0)
-    return peak
+    return max(peak, alive + sum(v.nbytes for v in copied_outputs(program)))
 
 
-def owners(program: Program) -> dict[Value, Value]:
-    """For each value the one whose memory it shares: itself, or what it is a view of."""
+def owners(program: Program, exactly: bool = False) -> dict[Value, Value]:
+    """For each value the one whose memory it may share, itself or what it is a view of; exactly: as when it was traced."""
     owner = {v: v for v in program.inputs}
     for instruction in program.instructions:
         source: Any = None
-        if instruction.view:
+        if instruction.view or (instruction.aliases and not exactly):
             source = instruction.args[0]
         elif instruction.into is not None:
             source = instruction.args[instruction.into]
         for v in instruction.outs:
             owner[v] = owner[source] if isinstance(source, Value) else v
     return owner
+
+
+def copied_outputs(program: Program) -> list[Value]:
+    """The outputs that flat code copies: those which may be memory of an input, a constant, a user's function or
+    another output, and read-only arrays."""
+    owner = owners(program)
+    made = {v: i for i in program.instructions for v in i.outs}
+    times: dict[Value, int] = {}
+    for v in program.outputs:
+        if isinstance(v, Value):
+            times[owner[v]] = times.get(owner[v], 0) + 1
+    values = dict.fromkeys(v for v in program.outputs if isinstance(v, Value))
+    return [v for v in values if _shared(v, owner[v], times, made)]
+
+
+def _shared(v: Value, owner: Value, times: dict[Value, int], made: dict[Value, Instruction]) -> bool:
+    """Whether others may hold the memory of an output; a scalar is memory only where it is a view of an array."""
+    if not v.ndim and v in made and made[v].fresh:
+        return False
+    return times[owner] > 1 or owner not in made or not made[owner].fresh or _read_only(v, made)
+
+
+def _read_only(v: Value, made: dict[Value, Instruction]) -> bool:
+    """Whether a value is a view of a broadcast array."""
+    while v in made and made[v].aliases and isinstance(made[v].args[0], Value):
+        if made[v].op.fn is np.broadcast_to:
+            return True
+        v = made[v].args[0]
+    return False
 
 
 def last_uses(program: Program, owner: dict[Value, Value]) -> dict[Value, int]:

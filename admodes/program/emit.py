@@ -6,14 +6,15 @@ import itertools
 import keyword
 import linecache
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .cost import last_uses, owners
-from .recording import GUARD, Instruction, Value, leaves
+from .cost import copied_outputs, owners
+from .recording import GUARD, SEED, Instruction, Value, leaves
 
 if TYPE_CHECKING:
     from .program import Program
@@ -47,6 +48,10 @@ MATH = {
 }  # fmt: skip
 
 
+# What flat code reads by these names is not to be hidden behind an argument.
+_RESERVED = ("np", "math", "same", "GuardFailed", "float", "slice", *keyword.kwlist)
+
+
 class Namer:
     """Names for values, literals for constants; what has no literal becomes a named constant."""
 
@@ -54,20 +59,29 @@ class Namer:
         self.names: dict[Value, str] = {}
         self.constants: dict[str, Any] = {}
         self._ids: dict[int, str] = {}
-        self.taken = {"np", "math", "same", "GuardFailed", *keyword.kwlist}
+        self.taken = set(_RESERVED)
+        self.helpers: dict[Any, str] = {}  # functions that are not NumPy's public ones
+        name = program.name if program.name.isidentifier() else "f"
+        self.function = self._free(name)
         for k, v in enumerate(program.workspace):
             self._take(v, f"w{k}")
         for v in program.inputs:
             self._take(v, v.name if v.name.isidentifier() else "x")
         self._counter = itertools.count()
 
-    def _take(self, v: Value, name: str) -> str:
+    def _free(self, name: str) -> str:
+        """The name, or with a number behind it where it is taken."""
+        if name[0].isdigit():
+            name = f"_{name}"
         unique, k = name, 1
         while unique in self.taken:
             unique, k = f"{name}_{k}", k + 1
         self.taken.add(unique)
-        self.names[v] = unique
         return unique
+
+    def _take(self, v: Value, name: str) -> str:
+        self.names[v] = self._free(name)
+        return self.names[v]
 
     def new(self, v: Value) -> str:
         """The name of a value that is about to be computed."""
@@ -93,6 +107,8 @@ class Namer:
             return "..."
         if x is None or isinstance(x, str | bool | int) and not isinstance(x, np.generic):
             return repr(x)
+        if isinstance(x, np.dtype) and getattr(np, x.name, None) is x.type:
+            return f"np.{x.name}"
         if isinstance(x, np.float64) and not wide:
             return self.constant(x)
         if isinstance(x, float):  # np.float64 too: beside doubles it promotes as a Python float does
@@ -101,71 +117,71 @@ class Namer:
 
     def constant(self, x: Any) -> str:
         if id(x) not in self._ids:
-            name = f"c{len(self.constants)}"
-            while name in self.taken:
-                name += "_"
-            self._ids[id(x)] = name
-            self.taken.add(name)
+            self._ids[id(x)] = name = self._free(f"c{len(self.constants)}")
             self.constants[name] = x
         return self._ids[id(x)]
+
+    def called(self, op: Any) -> str:
+        """The function of an operation, by its public name or as a helper."""
+        name = _public(op)
+        if name is None and op not in self.helpers:
+            self.helpers[op] = self._free("".join(c if c.isalnum() else "_" for c in op.name).strip("_") or "op")
+        return name or self.helpers[op]
 
 
 def emit(program: Program, scalars: bool = False) -> Code:
     """The flat code of a program. scalars: on Python floats with the math module (see `is_scalar`)."""
+    from .program import GuardFailed
+
     namer = Namer(program)
     arguments = [namer.names[v] for v in (*program.inputs, *program.workspace)]
     lines = _scalar_body(program, namer) if scalars else _body(program, namer)
-    outputs = [_result(program, v, namer, scalars) for v in program.outputs]
-    lines.append(f"return {', '.join(outputs)}{',' if len(outputs) == 1 else ''}" if outputs else "return ()")
-    name = program.name if program.name.isidentifier() and not keyword.iskeyword(program.name) else "f"
-    helpers = _helpers(program)
-    head = ["import math" if scalars else "import numpy as np", *_definitions(namer.constants)]
-    source = "\n".join([*head, "", "", f"def {name}({', '.join(arguments)}):", *(f"    {line}" for line in lines), ""])
-    namespace = {**helpers, **namer.constants}
-    return Code(source, namespace, _compiled(source, name, namespace))
+    results = [_float(v, namer) for v in program.outputs] if scalars else _results(program, namer)
+    lines.append(f"return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "return ()")
+    head = ["import math" if scalars else "import numpy as np", *_definitions(namer)]
+    head[0] += "\nimport numpy as np" if scalars and any("np." in line for line in (*head, *lines)) else ""
+    source = "\n".join([*head, "", "", f"def {namer.function}({', '.join(arguments)}):", *(f"    {x}" for x in lines), ""])
+    helpers = {name: op.evaluate for op, name in namer.helpers.items()}
+    namespace = {"GuardFailed": GuardFailed, "same": np.array_equal, **helpers, **namer.constants}
+    return Code(source, namespace, _compiled(source, namer.function, namespace))
 
 
 def _compiled(source: str, name: str, namespace: dict[str, Any]) -> Callable[..., Any]:
     """Execute the source under a file name of its own, so that tracebacks show its lines."""
     filename = f"<admodes {name} {next(_numbers)}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     scope = {"np": np, "math": math, **namespace}
     exec(compile(source, filename, "exec"), scope)
     scope.update(namespace)  # the constants themselves, not their printed digits
-    return scope[name]  # type: ignore[no-any-return]
+    function = scope[name]
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    weakref.finalize(function, linecache.cache.pop, filename, None)
+    return function  # type: ignore[no-any-return]
 
 
-def _definitions(constants: dict[str, Any]) -> list[str]:
-    """Small constants as literals; the others are told of in a comment and come with `namespace`."""
-    lines = []
-    for name, x in constants.items():
+def _definitions(namer: Namer) -> list[str]:
+    """Small constants as literals; the others are told of in a comment and come with `namespace`, as helpers do."""
+    lines = [f"# {name}: the function of {op!r}, in program.namespace" for op, name in namer.helpers.items()]
+    for name, x in namer.constants.items():
         if isinstance(x, np.ndarray) and x.size <= 8 and x.dtype.kind in "fiub" and np.isfinite(x).all():
             lines.append(f"{name} = np.array({x.tolist()!r}, dtype={x.dtype.name!r})")
         elif isinstance(x, np.ndarray):
             lines.append(f"# {name}: {x.dtype}{list(x.shape)}, in program.namespace")
+        elif isinstance(x, np.generic) and x.dtype.kind in "fiub" and np.isfinite(x):
+            lines.append(f"{name} = np.{x.dtype.name}({x.item()!r})")
         else:
             lines.append(f"# {name}: {type(x).__name__}, in program.namespace")
     return lines
 
 
-def _helpers(program: Program) -> dict[str, Any]:
-    """Functions of our own that instructions call: scatter, a user's operation, a guard."""
-    from .program import GuardFailed
-
-    out: dict[str, Any] = {"GuardFailed": GuardFailed, "same": np.array_equal}
-    for instruction in program.instructions:
-        if _public(instruction.op) is None:
-            out[_helper_name(instruction.op)] = instruction.op.evaluate
-    return out
-
-
-def _helper_name(op: Any) -> str:
-    return "".join(c if c.isalnum() else "_" for c in op.name) or "op"
+# Functions that run under another name: np.empty_like is to leave zeros, not whatever is in memory.
+_OTHERWISE = {np.empty_like: "np.zeros_like"}
 
 
 def _public(op: Any) -> str | None:
     """np.… of a function of NumPy's, else None."""
     fn = op.fn
+    if fn in _OTHERWISE:
+        return _OTHERWISE[fn]
     for place, prefix in ((np, "np."), (np.linalg, "np.linalg."), (np.fft, "np.fft.")):
         name = getattr(fn, "__name__", "")
         if getattr(place, name, None) is fn:
@@ -174,11 +190,7 @@ def _public(op: Any) -> str | None:
 
 
 def _body(program: Program, namer: Namer) -> list[str]:
-    owner = owners(program)
-    last = last_uses(program, owner)
-    dies: dict[int, list[Value]] = {}
-    for v in _deletable(program):
-        dies.setdefault(max(last[owner[v]], 0), []).append(v)
+    dies = _deaths(program)
     lines = []
     backward = False
     if any(i.backward for i in program.instructions):
@@ -188,16 +200,33 @@ def _body(program: Program, namer: Namer) -> list[str]:
             backward = True
             lines.append("# backward")
         lines += _statement(instruction, namer)
-        dead = dict.fromkeys(namer.names[v] for v in dies.get(k, []))
-        if dead:
-            lines.append(f"del {', '.join(dead)}")
+        if k in dies:
+            lines.append(f"del {', '.join(namer.names[v] for v in dies[k])}")
     return lines
 
 
-def _deletable(program: Program) -> list[Value]:
-    """Values that hold memory of their own until their last use: not the inputs, the outputs, or the workspace."""
-    aliases = {v for i in program.instructions if i.into is not None for v in i.outs}
-    return [v for i in program.instructions for v in i.outs if v.ndim and i.buffer is None and v not in aliases]
+def _deaths(program: Program) -> dict[int, list[Value]]:
+    """For an instruction the arrays it is the last to read, so that their names, and with them the memory, may go.
+
+    Not the inputs and the workspace, which others hold.
+    """
+    owner = owners(program, exactly=True)
+    named: dict[Value, Value] = {}  # a value computed in place goes by the name of the array that it took
+    last: dict[Value, int] = {}
+    own = set()
+    for k, instruction in enumerate(program.instructions):
+        for v in instruction.outs:
+            named[v] = named.get(instruction.args[instruction.into], v) if instruction.into is not None else v
+            if v.ndim and named[v] is v and instruction.buffer is None and instruction.op is not SEED:
+                own.add(v)
+        for v in (*instruction.uses, *instruction.outs):
+            last[named.get(v, v)] = k
+    own -= {named.get(v, v) for v in program.outputs if isinstance(v, Value)}
+    dies: dict[int, list[Value]] = {}
+    for v, k in last.items():
+        if v in own and owner[v] not in program.inputs:
+            dies.setdefault(k, []).append(v)
+    return dies
 
 
 def _statement(instruction: Instruction, namer: Namer) -> list[str]:
@@ -209,7 +238,7 @@ def _statement(instruction: Instruction, namer: Namer) -> list[str]:
         if instruction.op.name == "add_at":
             a, u, index = instruction.args
             return [f"{namer.text(a)}[{_index(index, namer)}] += {namer.text(u)}"]
-        return [f"{_public(instruction.op)}({_arguments(instruction, namer)}, {target})"]
+        return [f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, {target})"]
     expression = _expression(instruction, namer)
     names = ", ".join(namer.new(v) for v in instruction.outs)
     lines = [f"{names} = {expression}"]
@@ -220,8 +249,10 @@ def _statement(instruction: Instruction, namer: Namer) -> list[str]:
 
 def _zeros_first(instruction: Instruction) -> bool:
     """Whether a scatter is zeros and one assignment: no index repeats, and NumPy keeps the axes in place."""
-    return all(i is None or i is Ellipsis or isinstance(i, int | np.integer) and not isinstance(i, bool)
-               for i in leaves(instruction.args[1]))  # fmt: skip
+    return all(
+        i is None or i is Ellipsis or (isinstance(i, int | np.integer) and not isinstance(i, bool))
+        for i in leaves(instruction.args[1])
+    )
 
 
 def _behind(instruction: Instruction) -> tuple[Any, ...]:
@@ -263,7 +294,9 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
     fn, args = instruction.op.fn, instruction.args
     wide = _wide(instruction)
     if instruction.buffer is not None:
-        return f"{_public(instruction.op)}({_arguments(instruction, namer)}, w{instruction.buffer})"
+        return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, w{instruction.buffer})"
+    if instruction.op is SEED:
+        return namer.text(args[0], wide or isinstance(args[0], np.float64))
     if fn in (np.matmul, np.dot) and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in args):
         return f"{namer.text(args[0])}.dot({namer.text(args[1])})"
     if fn in INFIX and not instruction.params and (fn not in _BOOLEAN_INFIX or all(_boolean(x) for x in args)):
@@ -281,8 +314,9 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
     if fn is np.astype and isinstance(args[0], Value):
         return f"{namer.text(args[0])}.astype(np.{np.dtype(instruction.params['dtype']).name})"
     if fn is np.sum and isinstance(args[0], Value):
-        return f"{namer.text(args[0])}.sum({', '.join(f'{k}={namer.text(v)}' for k, v in instruction.params.items())})"
-    return f"{_public(instruction.op) or _helper_name(instruction.op)}({_arguments(instruction, namer)})"
+        given = {k: v for k, v in instruction.params.items() if (k, v) not in (("axis", None), ("keepdims", False))}
+        return f"{namer.text(args[0])}.sum({', '.join(f'{k}={namer.text(v)}' for k, v in given.items())})"
+    return f"{namer.called(instruction.op)}({_arguments(instruction, namer)})"
 
 
 def _boolean(x: Any) -> bool:
@@ -308,16 +342,16 @@ def _index(index: Any, namer: Namer) -> str:
     return ", ".join(map(one, index)) + ("," if len(index) == 1 else "") if index else "()"
 
 
-def _result(program: Program, v: Any, namer: Namer, scalars: bool) -> str:
-    """An output: an array of the caller's own, never an input, a constant or a workspace array."""
-    if scalars:
-        return f"np.float64({namer.text(v)})" if isinstance(v, Value) and v.dtype.kind == "f" else namer.text(v)
-    if not isinstance(v, Value):
-        return f"{namer.text(v)}.copy()" if isinstance(v, np.ndarray) else f"np.asarray({namer.text(v)})[()]"
-    owner = owners(program)
-    shared = owner[v] in program.inputs or sum(owner[o] is owner[v] for o in program.outputs if isinstance(o, Value)) > 1
-    read_only = any(v in i.outs and i.op.fn is np.broadcast_to for i in program.instructions)
-    return f"{namer.text(v)}.copy()" if v.ndim and (shared or read_only) else namer.text(v)
+def _results(program: Program, namer: Namer) -> list[str]:
+    """The outputs: arrays of the caller's own, never an input, a constant or a workspace array."""
+    copied = set(copied_outputs(program))
+    return [_result(v, v in copied if isinstance(v, Value) else True, namer) for v in program.outputs]
+
+
+def _result(v: Any, copied: bool, namer: Namer) -> str:
+    if isinstance(v, Value):
+        return f"{namer.text(v)}{('.copy()' if v.ndim else '[()]') if copied else ''}"
+    return f"{namer.text(v)}.copy()" if isinstance(v, np.ndarray) else f"np.asarray({namer.text(v, False)})[()]"
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -335,13 +369,28 @@ def is_scalar(program: Program) -> bool:
 
 def _is_scalar_operation(instruction: Instruction) -> bool:
     fn, args = instruction.op.fn, instruction.args
-    if instruction.params or not all(isinstance(x, Value | int | float) or (np.ndim(x) == 0) for x in args):
+    if instruction.op is SEED:
+        return True
+    if instruction.params or not all(isinstance(x, Value | int | float) or np.ndim(x) == 0 for x in args):
+        return False
+    if fn in _COMPARISONS or fn is np.where:
+        return True
+    if all(_boolean(x) for x in args):  # Python adds True and True to 2, NumPy to True
         return False
     if fn is np.power:
-        return not isinstance(args[1], Value) and float(args[1]) == int(args[1])
-    return fn in MATH or fn in (np.negative, np.positive, np.square, np.reciprocal, np.where) or (
-        fn in INFIX and fn not in _BOOLEAN_INFIX and fn not in (np.matmul, np.remainder, np.floor_divide)
-    )
+        return not isinstance(args[1], Value) and math.isfinite(args[1]) and float(args[1]).is_integer()
+    return fn in MATH or fn in (np.negative, np.positive, np.square, np.reciprocal) or fn in _ARITHMETIC
+
+
+_COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
+_ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide}
+
+
+def _float(v: Any, namer: Namer) -> str:
+    """An output as the scalar that NumPy gives."""
+    if not isinstance(v, Value):
+        return f"np.asarray({namer.text(v, False)})[()]"
+    return f"np.{'float64' if v.dtype.kind == 'f' else 'bool'}({namer.text(v)})"
 
 
 def _scalar_body(program: Program, namer: Namer) -> list[str]:
@@ -354,7 +403,11 @@ def _scalar_body(program: Program, namer: Namer) -> list[str]:
     for v in program.outputs:
         if isinstance(v, Value):
             uses[v] = uses.get(v, 0) + 2
+    backward = False
     for instruction in program.instructions:
+        if instruction.backward and not backward:
+            backward = True
+            lines.append("# backward")
         if instruction.op is GUARD:
             lines += _guard(instruction, namer)
             continue
@@ -368,7 +421,9 @@ def _scalar_body(program: Program, namer: Namer) -> list[str]:
 
 def _scalar(instruction: Instruction, namer: Namer) -> str:
     fn = instruction.op.fn
-    a = [_operand(float(x) if isinstance(x, np.generic) and x.dtype.kind == "f" else x, namer, True) for x in instruction.args]
+    a = [_operand(x if isinstance(x, Value) else float(x), namer, True) for x in instruction.args]
+    if instruction.op is SEED:
+        return a[0]
     if fn in MATH:
         return f"{MATH[fn].removeprefix('math.')}({', '.join(a)})"
     if fn is np.where:

@@ -7,6 +7,7 @@ Constants are arrays and numbers that f met while it was traced; values are `Val
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from ..registry import OPS, lookup
 from .cost import last_uses, owners
 from .program import Program
-from .recording import GUARD, Instruction, Value, leaves, mapped, same
+from .recording import GUARD, MARKS, Instruction, Value, identical, leaves, mapped
 
 Pass = Callable[[Program], Program]
 
@@ -53,15 +54,13 @@ def common_subexpressions(program: Program) -> Program:
     seen: dict[Any, Instruction] = {}
     known: dict[Value, Any] = {}
     kept = []
+
+    def key(x: Any) -> Any:
+        while isinstance(x, Value) and x in known:
+            x = known[x]
+        return (type(x), repr(x)) if isinstance(x, _SCALARS) else id(x)
+
     for instruction in program.instructions:
-
-        def key(x: Any) -> Any:
-            while isinstance(x, Value) and x in known:
-                x = known[x]
-            if isinstance(x, np.ndarray):
-                return ("array", x.dtype.str, x.shape, x.tobytes() if x.nbytes <= 4096 else id(x))
-            return ("value", id(x)) if isinstance(x, Value) else (type(x).__name__, repr(x))
-
         signature = (instruction.op, _frozen(mapped(instruction.args, key)), _frozen(mapped(instruction.params, key)))
         earlier = seen.get(signature)
         if earlier is None:
@@ -70,6 +69,10 @@ def common_subexpressions(program: Program) -> Program:
         else:
             known.update(zip(instruction.outs, earlier.outs, strict=True))
     return substitute(program, known, kept)
+
+
+# Constants that are equal where their texts are (0.0 and −0.0 are not); all others only where they are one object.
+_SCALARS = (int, float, complex, str, np.generic, np.dtype, type(None), type(Ellipsis))
 
 
 def _frozen(tree: Any) -> Any:
@@ -84,18 +87,23 @@ def constant_folding(program: Program) -> Program:
     """Evaluate instructions whose arguments are all constants."""
     known: dict[Value, Any] = {}
     kept = []
+
+    def value(x: Any) -> Any:
+        return known.get(x, x) if isinstance(x, Value) else x
+
     for instruction in program.instructions:
-
-        def value(x: Any) -> Any:
-            return known.get(x, x) if isinstance(x, Value) else x
-
         args, params = mapped(instruction.args, value), mapped(instruction.params, value)
         if instruction.op is GUARD or any(isinstance(x, Value) for x in leaves((args, params))):
             kept.append(instruction)
             continue
         y = instruction.op.evaluate(*args, **params)
-        known.update(zip(instruction.outs, y if isinstance(y, tuple) else (y,), strict=True))
+        known.update(zip(instruction.outs, map(_dense, y if isinstance(y, tuple) else (y,)), strict=True))
     return substitute(program, known, kept)
+
+
+def _dense(y: Any) -> Any:
+    """A constant without the strides of a broadcast array, which matrix products would copy each time."""
+    return np.ascontiguousarray(y) if isinstance(y, np.ndarray) and y.ndim else y
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -150,11 +158,11 @@ def identities(program: Program) -> Program:
     known: dict[Value, Any] = {}
     made: dict[Value, Instruction] = {}
     kept = []
+
+    def value(x: Any) -> Any:
+        return known.get(x, x) if isinstance(x, Value) else x
+
     for instruction in program.instructions:
-
-        def value(x: Any) -> Any:
-            return known.get(x, x) if isinstance(x, Value) else x
-
         args = mapped(instruction.args, value)
         simpler = _simpler(instruction, args, made)
         if isinstance(simpler, Instruction):
@@ -182,7 +190,8 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
         return Instruction(OPS[np.square], (x,), {}, out, instruction.backward)
     if instruction.op.arity == 2 and isinstance(fn, np.ufunc) and fn.signature is None:
         numbers = tuple(_number(a, args[1 - k], out) for k, a in enumerate(args))
-        return None if all(a is b for a, b in zip(numbers, args, strict=True)) else Instruction(instruction.op, numbers, {}, out, instruction.backward)
+        unchanged = all(a is b for a, b in zip(numbers, args, strict=True))
+        return None if unchanged else replace(instruction, args=numbers)
     if not isinstance(x, Value):
         return None
     inner = made.get(x)
@@ -193,7 +202,7 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
     if inner is None or inner.op.fn is not fn or len(inner.uses) != 1:
         return None
     if fn is np.reshape and not {"order"} & (set(instruction.params) | set(inner.params)):
-        return Instruction(instruction.op, (inner.args[0], *args[1:]), instruction.params, out, instruction.backward, inner.view)
+        return replace(instruction, args=(inner.args[0], *args[1:]), view=inner.view and instruction.view)
     if fn is np.negative:
         return inner.args[0]
     if fn is np.transpose and _axes(inner, x.ndim)[_axes(instruction, x.ndim)].tolist() == list(range(x.ndim)):
@@ -207,7 +216,12 @@ _NEUTRAL = {np.multiply: 1, np.divide: 1, np.subtract: 0, np.power: 1}
 
 
 def _without_neutral(fn: Any, args: tuple[Any, ...], out: Value) -> Any:
-    """The other argument where one is neutral; on the left it counts for × alone."""
+    """The other argument where one is neutral; on the left it counts for × alone.
+
+    Not for complex numbers: (∞ + 0i)·1 is ∞ + nan i.
+    """
+    if out.dtype.kind == "c" and fn is not np.subtract:
+        return None
     for place in (1, 0) if fn is np.multiply else (1,):
         other = args[1 - place]
         if isinstance(other, Value) and (other.shape, other.dtype) == (out.shape, out.dtype) and _is(args[place], _NEUTRAL[fn]):
@@ -229,7 +243,7 @@ def _number(x: Any, other: Any, out: Value) -> Any:
     if x.dtype != out.dtype or other.dtype != out.dtype or x.dtype.kind != "f":
         return x
     first = x.flat[0]
-    return float(first) if x.tobytes() == np.full_like(x, first).tobytes() else x
+    return float(first) if identical(x, np.full_like(x, first)) else x
 
 
 def _axes(instruction: Instruction, ndim: int) -> np.ndarray:
@@ -363,14 +377,13 @@ def scatters_in_place(program: Program) -> Program:
 
 
 def _own_arrays(program: Program) -> list[Value]:
-    """Values with memory of their own, and no view of it taken."""
-    viewed = {i.args[0] for i in program.instructions if i.view and isinstance(i.args[0], Value)}
-    return [
-        v
-        for i in program.instructions
-        if not i.view and not isinstance(i.out, tuple) and i.out.ndim and i.out not in viewed
-        for v in i.outs
-    ]
+    """Arrays with memory of their own, and no view of it taken."""
+    viewed = {i.args[0] for i in program.instructions if i.aliases and isinstance(i.args[0], Value)}
+    return [v for v in _fresh_arrays(program) if v not in viewed]
+
+
+def _fresh_arrays(program: Program) -> list[Value]:
+    return [i.out for i in program.instructions if not isinstance(i.out, tuple) and i.fresh and i.out.ndim]
 
 
 def _basic(index: Any) -> bool:
@@ -383,7 +396,7 @@ def workspace(program: Program) -> Program:
     last = last_uses(program, owner)
     escaping = {owner[v] for v in program.outputs if isinstance(v, Value)}
     place: dict[Value, int] = {}  # owner -> workspace array
-    own = {v for v in _memory_owners(program, owner)}
+    own = set(_fresh_arrays(program))
     spare: dict[tuple[Any, ...], list[int]] = {}
     arrays: list[Value] = list(program.workspace)
     body = []
@@ -415,11 +428,7 @@ def workspace(program: Program) -> Program:
 
 
 def _placed(i: Instruction, buffer: int | None = None, into: int | None = None) -> Instruction:
-    return Instruction(i.op, i.args, i.params, i.out, i.backward, i.view, buffer, into)
-
-
-def _memory_owners(program: Program, owner: dict[Value, Value]) -> list[Value]:
-    return [v for i in program.instructions if not isinstance(i.out, tuple) for v in i.outs if owner[v] is v]
+    return replace(i, buffer=buffer, into=into)
 
 
 def _can_take_out(instruction: Instruction) -> bool:

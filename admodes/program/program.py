@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import pytree
+from ..tracing import Tracer
 from .cost import Cost, cost_of
 from .recording import Instruction, Recorder, Symbol, Value
 
@@ -48,24 +49,29 @@ class Program:
         TypeError : arguments of another structure, shape or dtype.
         GuardFailed : a branch on a value goes another way than when it was traced.
         """
-        leaves, structure = pytree.flatten(tuple(args))
+        leaves, structure = pytree.flatten(args)
         if structure != self.in_structure or len(leaves) != len(self.static):
             raise TypeError(f"{self.name}: traced for arguments of structure {self.in_structure}, called with {structure}")
         given = iter(self.inputs)
         chosen = []
         for x, constant in zip(leaves, self.static, strict=True):
-            if constant is not None:
-                if x != constant:
-                    raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
-                continue
-            v = next(given)
-            if np.shape(x) != v.shape or np.result_type(x) != v.dtype:
-                raise TypeError(
-                    f"{self.name}: the argument {v.name} was traced as {v.dtype}{list(v.shape)}, called with "
-                    f"{np.result_type(x)}{list(np.shape(x))}; trace again, or use admodes.compile."
-                )
-            chosen.append(np.asarray(x)[()] if not isinstance(x, np.ndarray) else x)
-        return pytree.unflatten(self.out_structure, list(self.function(*chosen)))
+            if constant is None:
+                chosen.append(self._checked(x, next(given)))
+            elif type(x) is not type(constant) or x != constant:
+                raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
+        space = [np.empty(v.shape, v.dtype) for v in self.workspace]
+        return pytree.unflatten(self.out_structure, list(self.function(*chosen, *space)))
+
+    def _checked(self, x: Any, v: Value) -> Any:
+        """The argument for an input as an array or scalar; else an error."""
+        x = as_input(x) if is_input(x) else x
+        if not isinstance(x, np.ndarray | np.generic | Tracer) or (x.shape, x.dtype) != (v.shape, v.dtype):
+            kind = f"{x.dtype}{list(x.shape)}" if hasattr(x, "dtype") else f"a {type(x).__name__}"
+            raise TypeError(
+                f"{self.name}: the argument {v.name} was traced as {v.dtype}{list(v.shape)}, called with {kind}; "
+                "trace again, or use admodes.compile."
+            )
+        return x
 
     @cached_property
     def _code(self) -> Any:
@@ -137,50 +143,56 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
     >>> float(program(3.0, 4.0))
     10.0
     """
-    leaves, in_structure = pytree.flatten(tuple(args))
+    return record(f, args, {})
+
+
+def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+    """`trace`, with keyword arguments too: the structure of the inputs is then that of (args, kwargs)."""
+    leaves, in_structure = pytree.flatten((args, kwargs) if kwargs else args)
     recorder = Recorder()
-    names = iter(_names(f, args))
-    symbols: list[Any] = []
-    static: list[Any] = []
-    for x in leaves:
-        name = next(names)
-        if _is_input(x):
-            symbols.append(recorder.input(np.asarray(x)[()] if not isinstance(x, np.ndarray) else x, name))
-            static.append(None)
-        else:
-            symbols.append(x)
-            static.append(x)
+    symbols = [
+        recorder.input(as_input(x), name) if is_input(x) else x
+        for x, name in zip(leaves, _names(f, args, kwargs), strict=True)
+    ]
     try:
-        out, out_structure = pytree.flatten(f(*pytree.unflatten(in_structure, symbols)))
-        out = [pytree.result(y, "the result") for y in out]
+        given = pytree.unflatten(in_structure, symbols)
+        result = f(*given[0], **given[1]) if kwargs else f(*given)
+        out, out_structure = pytree.flatten(result)
+        out = [recorder.node(pytree.result(y, "the result")) for y in out]
     finally:
         recorder.closed = True
     return Program(
         name=getattr(f, "__name__", "f"),
-        inputs=tuple(s.node for s in symbols if isinstance(s, Symbol)),
+        inputs=tuple(s.node for s in symbols if isinstance(s, Symbol) and s.transform is recorder),
         instructions=tuple(recorder.instructions),
-        outputs=tuple(recorder.node(y) for y in out),
+        outputs=tuple(out),
         in_structure=in_structure,
-        static=tuple(static),
+        static=tuple(None if is_input(x) else x for x in leaves),
         out_structure=out_structure,
     )
 
 
-def _is_input(x: Any) -> bool:
+def is_input(x: Any) -> bool:
+    """Whether a leaf of the arguments becomes an input: numeric arrays and scalars of NumPy, Python floats and complexes."""
     if isinstance(x, np.ndarray | np.generic):
         return x.dtype.kind in "fciub"
     return type(x) in (float, complex)
 
 
-def _names(f: Any, args: tuple[Any, ...]) -> list[str]:
+def as_input(x: Any) -> Any:
+    """An input as a plain array or a scalar of NumPy."""
+    return x if type(x) is np.ndarray else np.asarray(x) if isinstance(x, np.ndarray) else np.asarray(x)[()]
+
+
+def _names(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """A name for every leaf of the arguments: the parameter's, with the key or place behind it."""
     try:
         parameters = [p.name for p in inspect.signature(f).parameters.values() if p.kind in (0, 1)]
     except (TypeError, ValueError):  # builtins and ufuncs tell no signature
         parameters = []
     names = []
-    for i, arg in enumerate(args):
-        base = parameters[i] if i < len(parameters) else f"x{i}"
+    given = [(parameters[i] if i < len(parameters) else f"x{i}", arg) for i, arg in enumerate(args)]
+    for base, arg in [*given, *sorted(kwargs.items())]:  # a tree has the leaves of a dict in the order of its keys
         count = len(pytree.flatten((arg,))[0])
         names += [base] if count == 1 else [f"{base}_{k}" for k in pytree.labels(arg)]
     return _distinct(names)

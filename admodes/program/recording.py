@@ -7,7 +7,10 @@ plain Python must know a value at once (`if x > 0`, a mask that decides a shape)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+import operator
+import weakref
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,19 +19,24 @@ from ..errors import Detached, LeakedTracer
 from ..registry import OPS, Op, Passive
 from ..tracing import Trace, Tracer, canonical
 
-_READS = {op for fn, op in OPS.items() if getattr(op, "name", "") in ("getitem", "scatter")}
+_READS = {op for op in OPS.values() if op.name in ("getitem", "scatter")}
+_SETITEM = OPS[operator.setitem]
+
+# Constants of at most this many bytes are told apart by their content, larger ones by their identity.
+SMALL_BYTES = 1 << 16
 
 
 class Value:
     """One value of a program: its shape and dtype, and a name where the user's code gives one."""
 
-    __slots__ = ("adjoint_of", "dtype", "name", "shape")
+    __slots__ = ("adjoint", "adjoint_of", "dtype", "name", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "") -> None:
         self.shape = shape
         self.dtype = dtype
         self.name = name
-        self.adjoint_of: Value | None = None
+        self.adjoint_of: Value | None = None  # the value whose cotangent this is
+        self.adjoint: Any = None  # the value, or the constant, that is the cotangent of this one
 
     @property
     def ndim(self) -> int:
@@ -58,13 +66,23 @@ class Instruction:
     params: dict[str, Any]
     out: Value | tuple[Value, ...]
     backward: bool = False
-    view: bool = False  # the result shares memory with the first argument
+    view: bool = False  # the result shared memory with the first argument
     buffer: int | None = None  # the workspace array that takes the result
     into: int | None = None  # the argument whose memory takes the result
 
     @property
     def outs(self) -> tuple[Value, ...]:
         return self.out if isinstance(self.out, tuple) else (self.out,)
+
+    @property
+    def aliases(self) -> bool:
+        """Whether the result may share memory with the first argument: a reshape does where the strides allow it."""
+        return self.view or self.op.fn is np.reshape
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the result is memory of the program's own, that it may write to and give away."""
+        return not self.aliases and self.into is None and trusted(self.op)
 
     @property
     def uses(self) -> list[Value]:
@@ -99,8 +117,70 @@ def same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b))
 
 
+def identical(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays agree bit by bit: nan is nan, and −0.0 is not 0.0."""
+    if (a.shape, a.dtype) != (b.shape, b.dtype) or a.dtype.hasobject:
+        return False
+    a, b = (np.ascontiguousarray(x).reshape(-1).view(np.uint8) for x in (a, b))
+    return bool((a == b).all())
+
+
 # A guard: its arguments are a value and what was assumed of it.
 GUARD = Op(same, name="guard", arrays=2)
+# The seed of a transform: a constant that stands in the program as a value, so that the work done on it is seen.
+SEED = Op(lambda seed: seed, name="seed")
+MARKS = (GUARD, SEED)
+
+# ---------------------------------------------------------------------------------------------------
+# Functions of the user's own
+# ---------------------------------------------------------------------------------------------------
+
+_detached: weakref.WeakKeyDictionary[Op, Op] = weakref.WeakKeyDictionary()
+
+
+def trusted(op: Op) -> bool:
+    """Whether it is known what memory the result has; a user's own function may give an argument, or a global."""
+    module = getattr(op.fn, "__module__", None) or ""
+    return isinstance(op.fn, np.ufunc) or module.partition(".")[0] in ("numpy", "scipy", "admodes", "_operator")
+
+
+def detached(op: Op) -> Op:
+    """The row of a user's function with results that share no memory with the arguments or each other."""
+    if op not in _detached:
+
+        def evaluate(*args: Any, **params: Any) -> Any:
+            y = op.evaluate(*args, **params)
+            taken = [x for x in leaves((args, params)) if isinstance(x, np.ndarray)]
+            if not isinstance(y, tuple | list):
+                return _apart(y, taken)
+            parts = [_apart(part, [*taken, *y[:k]]) for k, part in enumerate(y)]
+            return y._make(parts) if hasattr(y, "_make") else tuple(parts)
+
+        _detached[op] = row = copy.copy(op)
+        row.evaluate = evaluate
+    return _detached[op]
+
+
+def _apart(y: Any, taken: Any) -> Any:
+    if not isinstance(y, np.ndarray):
+        return y
+    y = np.asarray(y)
+    return y.copy() if any(isinstance(x, np.ndarray) and np.may_share_memory(x, y) for x in taken) else y
+
+
+# ---------------------------------------------------------------------------------------------------
+# The transform
+# ---------------------------------------------------------------------------------------------------
+
+
+class Foreign(Detached):
+    """A traced value of another transform, which is no argument of the function under tracing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "writing down a program that uses a traced value from outside, which is none of its arguments,",
+            "Pass that value as an argument of the traced function too.",
+        )
 
 
 def _overlaps(y: np.ndarray, x: Any) -> bool:
@@ -118,7 +198,7 @@ class Symbol(Tracer):
         self.node = node
 
     def __bool__(self) -> bool:
-        return bool(self.transform.assume(self))
+        return bool(self.transform.assume(self if self.dtype.kind == "b" else self != 0))
 
     def __int__(self) -> int:
         return int(np.int64(self.transform.assume(np.trunc(self) if self.dtype.kind == "f" else self)))
@@ -140,12 +220,13 @@ class Symbol(Tracer):
 class Recorder(Trace):
     """The transform that evaluates and writes down."""
 
-    __slots__ = ("constants", "instructions", "pulling")
+    __slots__ = ("constants", "contents", "instructions", "pulling")
 
     def __init__(self) -> None:
         super().__init__()
         self.instructions: list[Instruction] = []
-        self.constants: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.constants: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # id -> a large array and its copy
+        self.contents: dict[tuple[Any, ...], np.ndarray] = {}  # shape, dtype, bytes -> a small array
         self.pulling = False
 
     def input(self, x: Any, name: str) -> Symbol:
@@ -153,40 +234,59 @@ class Recorder(Trace):
 
     def node(self, tree: Any) -> Any:
         """The tree with symbols replaced by their places; arrays as they are now."""
-
         return mapped(tree, self._place)
 
     def _place(self, x: Any) -> Any:
-        if isinstance(x, Symbol) and x.transform is self:
+        if isinstance(x, Tracer):
+            if x.transform is not self:
+                raise Foreign
             return x.node
-        if type(x) is not np.ndarray:
+        if not isinstance(x, np.ndarray):
             return x
+        if x.nbytes <= SMALL_BYTES and not x.dtype.hasobject:  # equal content once: a tape copies what it meets
+            key = (x.shape, x.dtype.str, x.tobytes())
+            if key not in self.contents:
+                self.contents[key] = x.copy()
+            return self.contents[key]
         known = self.constants.get(id(x))
-        if known is None or not same(known[1], x):
+        if known is None or not identical(known[1], x):
             known = self.constants[id(x)] = (x, x.copy())  # holding x keeps its id from being used again
         return known[1]
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         arrays = len(args) if op.arrays is None else op.arrays
-        args = tuple(canonical(a) if i < arrays else a for i, a in enumerate(args))
         if op in _READS:
-            args = (args[0], self._known_masks(args[1]), *args[2:])
-        return self.record(op, args, params)
+            args = (args[0], self._known_extents(args[1]), *args[2:])
+        elif len(args) > arrays and op is not _SETITEM:
+            args = (*args[:arrays], *mapped(args[arrays:], self._known_parameter))
+        if params:
+            params = mapped(params, self._known_parameter)
+        return self.record(op, tuple(canonical(a) if i < arrays else a for i, a in enumerate(args)), params)
 
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         assert isinstance(op, Passive)
         if op.static:
             return super().strip(op, args, params)
-        if op.shape_from_values:
-            return op.evaluate(*mapped(args, self._known), **mapped(params, self._known))
-        return self.record(op, args, params)
+        if params:
+            params = mapped(params, self._known_parameter)
+        if not isinstance(op.fn, np.ufunc) and len(args) > 1:
+            args = (args[0], *mapped(args[1:], lambda x: self._known_parameter(x) if np.ndim(x) == 0 else x))
+        found = self.record(op, args, params)
+        return mapped(found, self._known) if op.shape_from_values else found
 
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return self.record(op, args, params)
 
+    def lift(self, seed: Any) -> Any:
+        symbol = self._symbol(seed)
+        self.instructions.append(Instruction(SEED, (self._place(seed),), {}, symbol.node, self.pulling, view=True))
+        return symbol
+
     def record(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if self.closed:
             raise LeakedTracer
+        if not trusted(op):
+            op = detached(op)
         values = self.values(args)
         y = op.evaluate(*values, **(self.values(params) if params else params))
         if isinstance(y, list):  # a result that a user's own function gave as a list
@@ -208,14 +308,38 @@ class Recorder(Trace):
         return known
 
     def _known(self, x: Any) -> Any:
+        """A symbol as its value, guarded."""
         return self.assume(x) if isinstance(x, Symbol) and x.transform is self else x
 
-    def _known_masks(self, index: Any) -> Any:
-        return mapped(index, lambda i: self._known(i) if isinstance(i, Symbol) and i.dtype.kind == "b" else i)
+    def _known_parameter(self, x: Any) -> Any:
+        """An integer or boolean may decide shapes where it is no array argument."""
+        if isinstance(x, Symbol) and x.dtype.kind in "iub":
+            known = self._known(x)
+            return known.item() if isinstance(known, np.generic) else known
+        return x
+
+    def _known_extents(self, index: Any) -> Any:
+        """An index with what decides the result's shape guarded: masks, and the ends of slices."""
+        if isinstance(index, tuple | list):
+            return type(index)(self._known_extents(i) for i in index)
+        if isinstance(index, slice):
+            return mapped(index, lambda i: operator.index(i) if isinstance(i, Symbol) else i)
+        return self._known(index) if isinstance(index, Symbol) and index.dtype.kind == "b" else index
 
     def backward(self) -> None:
+        """What follows, and the seeds that were just planted, is the backward part."""
         self.pulling = True
+        k = len(self.instructions)
+        while k and self.instructions[k - 1].op is SEED:
+            k -= 1
+            self.instructions[k] = replace(self.instructions[k], backward=True)
 
     def adjoint(self, y: Any, u: Any) -> None:
-        if isinstance(y, Symbol) and isinstance(u, Symbol) and u.node.adjoint_of is None and not u.node.name:
-            u.node.adjoint_of = y.node
+        if not isinstance(y, Symbol) or u is None:
+            return
+        if isinstance(u, Symbol):
+            if u.node.adjoint_of is None and not u.node.name:
+                u.node.adjoint_of = y.node
+            u = u.node
+        if y.node.adjoint is None:
+            y.node.adjoint = u

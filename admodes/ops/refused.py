@@ -1,0 +1,38 @@
+"""What cannot be differentiated as NumPy has it, and why; a traced argument raises an error that gives the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..registry import Passive, Refused, add
+
+COUNTS = "counts are piecewise constant in the data, and NumPy's own result mixes them with weights and edges; for weighted sums over fixed bins use np.bincount(np.digitize(...), weights)"
+EDGES = "the bins jump with the data; compute edges from the plain data before differentiating"
+FILE = "it writes plain numbers to a file; return the array from the function and save it afterwards"
+DATES = "it is for dates, which have no derivative"
+
+# fmt: off
+REFUSED: dict[Any, str] = {
+    np.histogram:           COUNTS,
+    np.histogram2d:         COUNTS,
+    np.histogramdd:         COUNTS,
+    np.histogram_bin_edges: EDGES,
+    np.save:                FILE,
+    np.savez:               FILE,
+    np.savez_compressed:    FILE,
+    np.savetxt:             FILE,
+    np.busday_count:        DATES,
+    np.busday_offset:       DATES,
+    np.is_busday:           DATES,
+    np.datetime_as_string:  DATES,
+}
+# fmt: on
+
+for _fn, _reason in REFUSED.items():
+    add(Refused(_fn, _reason))
+
+# Text for a person to read, of the value.
+for _fn in (np.array2string, np.array_repr, np.array_str):
+    add(Passive(_fn, static=True))

@@ -1,0 +1,58 @@
+"""The command line: `python -m experiments [names …] [--full] [--list] [--out DIR]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from .frame import FIGURES, SHORT, discover, listing, question, run_all, summary
+from .timing import keep_memory
+
+
+def parser() -> argparse.ArgumentParser:
+    """What --help shows."""
+    described = argparse.ArgumentParser(
+        prog="python -m experiments",
+        description="Run experiments: each answers one question, and writes its data (CSV) and pictures (SVG, PNG).",
+        epilog=f"A short run writes to {_shown(SHORT)}, which git ignores, and only --full to {_shown(FIGURES)}: what "
+        "the repository shows always comes from a full run. --out DIR overrides both. Seeds are fixed and everything "
+        "runs on one thread. Exit status: 0, or 1 when an experiment failed (the others still run), or 2 for an "
+        "unknown name.",
+    )
+    described.add_argument("names", nargs="*", metavar="name", help="experiments to run; all of them without names")
+    described.add_argument("--full", action="store_true", help="larger sizes and more repetitions: takes minutes")
+    described.add_argument("--list", action="store_true", help="list the experiments with their questions, and stop")
+    described.add_argument("--out", type=Path, metavar="DIR", help="where to write; made if it does not exist")
+    return described
+
+
+def _shown(path: Path) -> str:
+    return f"{path.relative_to(FIGURES.parent).as_posix()}/"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    described = parser()
+    options = described.parse_args(arguments)
+    experiments = discover()
+    console = Console()
+    if options.list:
+        console.print(listing({name: question(module) for name, module in experiments.items()}))
+        return 0
+    unknown = [name for name in options.names if name not in experiments]
+    if unknown:
+        described.error(f"no experiment is called {', '.join(unknown)}; there are: {', '.join(experiments)}")
+    chosen = {name: experiments[name] for name in dict.fromkeys(options.names or experiments)}
+    keep_memory()
+    out = options.out or (FIGURES if options.full else SHORT)
+    reports = run_all(chosen, out, options.full, console)
+    console.print(summary(reports))
+    return int(any(report.error for report in reports))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

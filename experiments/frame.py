@@ -1,0 +1,158 @@
+"""The frame around an experiment: finding it, running it, writing its data and pictures, and the table at the end.
+
+An experiment is a module of this package with a function `run(study) -> finding`.  Its docstring opens with the
+question, in one line, and goes on with how it is measured, what to expect, and why.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import pkgutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from . import style
+
+FIGURES = Path(__file__).resolve().parent.parent / "figures"
+SHORT = FIGURES / "short"
+
+SEED = 20191203
+
+Row = Mapping[str, Any]
+T = TypeVar("T")
+
+
+@dataclass
+class Study:
+    """One run of one experiment: how thorough it is, and where its results go."""
+
+    name: str
+    out: Path
+    full: bool
+    progress: Progress
+    console: Console
+    files: list[Path] = field(default_factory=list)
+
+    def rng(self) -> np.random.Generator:
+        """Random numbers that are the same in every run."""
+        return np.random.default_rng(SEED)
+
+    def track(self, items: Sequence[T], unit: str) -> Iterator[T]:
+        """The items, with a progress bar.
+
+        The bar is drawn between items and by no thread of its own, so that it takes no time from what is measured.
+        """
+        task = self.progress.add_task(f"{self.name}: {unit}", total=len(items))
+        for item in items:
+            yield item
+            self.progress.advance(task)
+            self.progress.refresh()
+
+    def table(self, rows: Sequence[Row], part: str = "") -> None:
+        """Write rows to NAME.csv, or NAME_PART.csv; the keys of the first row are the columns."""
+        path = self._path(part, "csv")
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+
+    def picture(self, figure: Figure, part: str = "") -> None:
+        """Write a figure as SVG and as PNG."""
+        for kind in ("svg", "png"):
+            style.save(figure, self._path(part, kind))
+
+    def show(self, table: Table | str) -> None:
+        """Print above the progress bars."""
+        self.console.print(table)
+
+    def _path(self, part: str, kind: str) -> Path:
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / f"{self.name}{'_' * bool(part)}{part}.{kind}"
+        self.files.append(path)
+        return path
+
+
+def _cell(value: Any) -> Any:
+    """Counts in full, measured numbers to six digits, nothing for what was not measured."""
+    if value is None:
+        return ""
+    if isinstance(value, float | np.floating):
+        return str(int(value)) if float(value).is_integer() else f"{value:.6g}"
+    return value
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of one experiment."""
+
+    name: str
+    finding: str
+    seconds: float
+    files: tuple[Path, ...]
+    error: Exception | None = None
+
+
+def discover() -> dict[str, ModuleType]:
+    """The experiments by name: the modules of this package that have `run`."""
+    package = importlib.import_module(__package__)
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    modules = {name: importlib.import_module(f"{__package__}.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "run")}
+
+
+def question(module: ModuleType) -> str:
+    """The first line of an experiment's docstring."""
+    return (module.__doc__ or "").strip().partition("\n")[0]
+
+
+def run_all(experiments: Mapping[str, ModuleType], out: Path, full: bool, console: Console) -> list[Report]:
+    """Run the experiments one after another; one that fails is reported and the others still run."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, auto_refresh=False) as progress:
+        return [run_one(module, Study(name, out, full, progress, console)) for name, module in experiments.items()]
+
+
+def run_one(module: ModuleType, study: Study) -> Report:
+    """Run one experiment; its traceback is printed if it fails."""
+    start = time.perf_counter()
+    finding, error = "", None
+    try:
+        finding = module.run(study)
+    except Exception as failure:
+        study.console.print_exception()
+        error = failure
+    return Report(study.name, finding, time.perf_counter() - start, tuple(study.files), error)
+
+
+def summary(reports: Sequence[Report]) -> Table:
+    """The table at the end."""
+    table = Table("experiment", "finding", title="Experiments", show_lines=True)
+    table.add_column("seconds", justify="right")
+    table.add_column("files", no_wrap=True)
+    for report in reports:
+        error = report.error
+        finding = Text(f"failed: {type(error).__name__}: {error}", "bold red") if error else Text(report.finding)
+        table.add_row(report.name, finding, f"{report.seconds:.1f}", "\n".join(path.name for path in report.files))
+    folders = sorted({str(path.parent) for report in reports for path in report.files})
+    table.caption = f"files in {', '.join(folders)}" if folders else None
+    return table
+
+
+def listing(questions: Mapping[str, str]) -> Table:
+    """What --list shows."""
+    table = Table("experiment", "question")
+    for name, asked in questions.items():
+        table.add_row(name, asked)
+    return table

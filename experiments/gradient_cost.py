@@ -1,0 +1,249 @@
+"""What does the gradient of a scalar cost by forward mode, by reverse mode and by finite differences, as n grows?
+
+The function: L = 8 layers x ← tanh(W x) of width n, then the sum of the n outputs.
+
+How it is measured.  The gradient by n tangents at once (`jacfwd`), by one reverse sweep (`grad`), and by n + 1
+evaluations (one-sided finite differences).  Multiply-adds are counted by carrying the derivative out, exactly; seconds
+are medians of interleaved calls on one thread.  Slopes are fitted on logarithms, with Student's 95 % confidence
+interval: for the counts over all n; for the clock from the n on where arithmetic dominates.
+
+From where arithmetic dominates.  At the smallest n an operation of NumPy is all overhead; its seconds there, times the
+operations counted at n, are the overhead at n.  A point enters the fit if that is less than a fifth of its seconds,
+and all larger n do too.
+
+What to expect, and why.  A layer's Jacobian is Diag(1 − y²) W.  Forward accumulation carries n tangents through it:
+n·n² multiply-adds a layer, L·n³ in all.  Reverse carries one cotangent: n² for the layer and n² for its transpose,
+2·L·n² in all.
+Finite differences evaluate the function n + 1 times, L·n³ again, but by matrix-vector products, which wait for memory
+where the matrix-matrix products of the n tangents reuse what is in the cache: the same slope, a larger constant.  While n grows past what the caches hold, both it and reverse mode climb faster.
+The counts' slopes are a little below 3 and 2 because each layer also has elementwise products, n² and n of them.
+(Seed lectures 000 and 003, 13.3.1.)
+
+The weights are read-only arrays: the tape then trusts them, where it would else compare large arrays with what they
+were when it recorded them, which would be timed with the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import admodes
+from admodes.counting import Tally, count
+
+from . import style
+from .frame import Row, Study
+from .timing import PowerLaw, interleaved, power_law
+
+LAYERS = 8
+# Half-way sizes too, so that the fits have points enough for a narrow interval.
+SIZES = (8, 16, 32, 64, 128, 192, 256, 384, 512)
+FULL_SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1024)
+
+OVERHEAD = 0.2  # of the seconds, at most, where the clock's fit begins
+
+METHODS = ("forward", "reverse", "finite differences")
+LOOKS = {"forward": style.FORWARD, "reverse": style.REVERSE, "finite differences": style.DIFFERENCES}
+THEORY: dict[str, tuple[str, Callable[[int], int]]] = {
+    "forward": ("L·n³", lambda n: LAYERS * n**3),
+    "reverse": ("2·L·n²", lambda n: 2 * LAYERS * n**2),
+    "finite differences": ("L·n³", lambda n: LAYERS * n**3),
+}
+
+Function = Callable[[Any], Any]
+
+
+def network(n: int, rng: np.random.Generator) -> tuple[Function, np.ndarray]:
+    """The function at width n, and a point; the weights keep tanh away from saturation."""
+    weights = [rng.normal(size=(n, n)) / np.sqrt(n) for _ in range(LAYERS)]
+    for W in weights:
+        W.flags.writeable = False
+
+    def f(x: Any) -> Any:
+        for W in weights:
+            x = np.tanh(W @ x)
+        return np.sum(x)
+
+    return f, rng.normal(size=n)
+
+
+def finite_differences(f: Function, x: np.ndarray) -> np.ndarray:
+    """∂f/∂x_i ≈ (f(x + h e_i) − f(x))/h, with h = √ε: n + 1 evaluations."""
+    h = np.sqrt(np.finfo(x.dtype).eps)
+    base, moved, gradient = f(x), x.copy(), np.empty_like(x)
+    for i in range(x.size):
+        moved[i] = x[i] + h
+        gradient[i] = (f(moved) - base) / h
+        moved[i] = x[i]
+    return gradient
+
+
+def gradients(f: Function) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """The three ways to the gradient."""
+    return {
+        "forward": admodes.jacfwd(f),
+        "reverse": admodes.grad(f),
+        "finite differences": lambda x: finite_differences(f, x),
+    }
+
+
+def counted(f: Function, x: np.ndarray) -> dict[str, Tally]:
+    """The exact work of each way; of finite differences, that of their n + 1 evaluations."""
+    evaluation = count(f, x)
+    differences = Tally(
+        multiply_adds=(x.size + 1) * evaluation.multiply_adds, operations=(x.size + 1) * evaluation.operations
+    )
+    return {
+        "forward": count(admodes.jacfwd(f), x),
+        "reverse": count(admodes.grad(f), x),
+        "finite differences": differences,
+    }
+
+
+def agree(f: Function, x: np.ndarray) -> None:
+    """All ways must give the same gradient before they are timed."""
+    found = {method: gradient(x) for method, gradient in gradients(f).items()}
+    np.testing.assert_allclose(found["forward"], found["reverse"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found["finite differences"], found["reverse"], rtol=1e-3, atol=1e-5)
+
+
+def measure(n: int, rng: np.random.Generator, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """One row a method, at width n."""
+    f, x = network(n, rng)
+    agree(f, x)
+    work = counted(f, x)
+    taken = interleaved({m: partial(g, x) for m, g in gradients(f).items()}, rounds, seconds)
+    return [
+        {
+            "n": n,
+            "method": method,
+            "multiply_adds": work[method].multiply_adds,
+            "operations": work[method].operations,
+            "seconds": taken[method],
+        }
+        for method in METHODS
+    ]
+
+
+def overhead_share(rows: Sequence[Row], method: str) -> list[float]:
+    """The share of each n's seconds that its operations take even when there is no arithmetic in them."""
+    mine = [row for row in rows if row["method"] == method]
+    smallest = min(mine, key=lambda row: row["n"])
+    an_operation = smallest["seconds"] / smallest["operations"]
+    return [min(1.0, an_operation * row["operations"] / row["seconds"]) for row in mine]
+
+
+def mark_fitted(rows: list[dict[str, Any]]) -> None:
+    """Add to each row its share of overhead, and whether the clock's fit uses it."""
+    for method in METHODS:
+        mine = [row for row in rows if row["method"] == method]
+        dominated = True
+        for row, share in reversed(list(zip(mine, overhead_share(rows, method), strict=True))):
+            dominated = dominated and share <= OVERHEAD
+            row.update(overhead=share, fitted=int(dominated))
+
+
+def fits(rows: Sequence[Row]) -> dict[tuple[str, str], PowerLaw | None]:
+    """(method, quantity) -> the power law: of the counts over all n, of the seconds over the rows marked."""
+    found = {}
+    for method in METHODS:
+        mine = [row for row in rows if row["method"] == method]
+        late = [row for row in mine if row["fitted"]]
+        found[method, "multiply_adds"] = power_law([r["n"] for r in mine], [r["multiply_adds"] for r in mine])
+        found[method, "seconds"] = power_law([r["n"] for r in late], [r["seconds"] for r in late])
+    return found
+
+
+def fit_rows(found: dict[tuple[str, str], PowerLaw | None]) -> list[dict[str, Any]]:
+    """The fits as rows of a table; empty where there were too few points."""
+    return [
+        {
+            "method": method,
+            "quantity": quantity,
+            "slope": law and law.slope,
+            "low_95": law and law.low,
+            "high_95": law and law.high,
+            "from_n": law and law.first,
+            "points": law and law.points,
+        }
+        for (method, quantity), law in found.items()
+    ]
+
+
+def finding(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) -> str:
+    """The answer, in one line, from the data."""
+    n = max(row["n"] for row in rows)
+    at = {row["method"]: row for row in rows if row["n"] == n}
+    forward, reverse = at["forward"], at["reverse"]
+    counts = [found[method, "multiply_adds"] for method in ("forward", "reverse")]
+    slopes = " against ".join(f"n^{law.slope:.2f}" for law in counts if law)
+    return (
+        f"Forward against reverse: counts grow as {slopes}; at n = {n} reverse needs "
+        f"{forward['multiply_adds'] / reverse['multiply_adds']:.0f}× fewer multiply-adds and is "
+        f"{forward['seconds'] / reverse['seconds']:.0f}× faster"
+    )
+
+
+@style.styled
+def draw(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) -> Any:
+    """Counts on the left, the clock on the right, theory beside both."""
+    made = style.figure(12.5, 6.2, finding(rows, found).replace("; ", ";\n"))
+    left, right = made.subplots(1, 2)
+    title = f"Counted: {LAYERS} layers tanh(W x)"
+    _panel(left, rows, found, "multiply_adds", title, "multiply-adds for one gradient")
+    _panel(right, rows, found, "seconds", "The clock: one thread, float64", "seconds for one gradient (median)")
+    return made
+
+
+def _panel(ax: Any, rows: Sequence[Row], found: Any, quantity: str, title: str, label: str) -> None:
+    for method in METHODS:
+        mine = [row for row in rows if row["method"] == method]
+        look = {**LOOKS[method], "label": _label(method, found[method, quantity], quantity)}
+        line(ax, mine, quantity, **look, markerfacecolor="white", markeredgewidth=1.6)
+        used = [r for r in mine if quantity == "multiply_adds" or r["fitted"]]
+        line(ax, used, quantity, marker=look["marker"], color=look["color"], linestyle="")
+    for method, dashes in (("forward", (0, (5, 3))), ("reverse", (0, (1, 2)))):
+        _theory(ax, [row for row in rows if row["method"] == method], quantity, method, dashes)
+    ax.set(xscale="log", yscale="log", xlabel="width n", ylabel=label, title=title)
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.legend(loc="upper left")
+
+
+def line(ax: Any, rows: Sequence[Row], quantity: str, **look: Any) -> None:
+    """A quantity over n."""
+    ax.plot([row["n"] for row in rows], [row[quantity] for row in rows], **look)
+
+
+def _label(method: str, law: PowerLaw | None, quantity: str) -> str:
+    if law is None:
+        return f"{method}: too few points for a slope"
+    start = "" if quantity == "multiply_adds" else f", from n = {law.first:g}"
+    return f"{method}: slope {law}{start}"
+
+
+def _theory(ax: Any, rows: Sequence[Row], quantity: str, method: str, dashes: Any) -> None:
+    """The predicted counts; beside the clock, a line of that slope through the last point."""
+    name, formula = THEORY[method]
+    last = rows[-1]
+    scale = 1.0 if quantity == "multiply_adds" else last[quantity] / formula(last["n"])
+    shown = [row for row in rows if scale == 1.0 or scale * formula(row["n"]) > rows[0][quantity] / 8]
+    power = f"O({name.removeprefix('2·')})"
+    text = f"theory, {name}" if scale == 1.0 else f"slope of {power}"
+    ax.plot([r["n"] for r in shown], [scale * formula(r["n"]) for r in shown], ls=dashes, label=text, **style.THEORY)
+
+
+def run(study: Study) -> str:
+    rng = study.rng()
+    rows: list[dict[str, Any]] = []
+    for n in study.track(FULL_SIZES if study.full else SIZES, "widths"):
+        rows += measure(n, rng, rounds=25 if study.full else 9, seconds=5.0 if study.full else 0.5)
+    mark_fitted(rows)
+    found = fits(rows)
+    study.table(rows)
+    study.table(fit_rows(found), "fits")
+    study.picture(draw(rows, found))
+    return finding(rows, found)

@@ -1,0 +1,280 @@
+"""How fast is this library beside derivative code written by hand in NumPy, and beside its peers?
+
+The workloads are in `workloads.py`, the tools in `peers.py`: autograd, torch (eager) and JAX (jit), each where it is
+installed (`pip install -e ".[peers]"`).  All differentiate the same function, given the tool's namespace; for JAX a
+loop is written as lax.scan, without which it would be compiled step by step.
+
+How it is measured.  One process on one core, one thread, float64.  Answers are compared with the hand-written ones
+before anything is timed.  Tools take turns within a workload, and the median of their samples counts; the first call,
+which may compile, is timed apart.  Freed memory stays with the process (`timing.keep_memory`).  The cost of one a·b is
+the slope of the seconds over the length of a loop.
+
+What to expect, and why.  Where arrays are small the time goes to carrying out each operation in Python, and the tools
+differ by what they add to NumPy's own cost: a tape's entry and the call of a rule, here; more in autograd.  Where
+arrays are large the arithmetic dominates, and all come near to code written by hand.  A compiler removes the cost of
+operations altogether, and temporary arrays with it, so JAX may be faster than NumPy written by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from . import style
+from .frame import Row, Study
+from .peers import Task, Tool, installed
+from .timing import interleaved
+from .workloads import STEPS, Workload, one_product, workloads
+
+# Loop lengths between which the cost of one product is fitted.
+LENGTHS = (200, 600, 1000)
+
+LOOKS: Mapping[str, Mapping[str, Any]] = {
+    "admodes": {"color": style.BLUE, "marker": "o", "zorder": 3},
+    "autograd": {"color": style.ORANGE, "marker": "s"},
+    "torch": {"color": style.VERMILION, "marker": "^"},
+    "jax": {"color": style.GREEN, "marker": "D"},
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """This library's seconds are to be at most `ratio` times those of another tool."""
+
+    workload: str
+    against: str
+    ratio: float
+
+
+TARGETS = (
+    Target("tanh chain, gradient, n = 8", "autograd", 1 / 4),
+    Target(f"{STEPS}-step scalar loop", "autograd", 1 / 4),
+    Target("tanh chain, gradient, n = 8", "torch", 1.0),
+    Target(f"{STEPS}-step scalar loop", "torch", 1.0),
+    Target("tanh chain, Jacobian forward, n = 64", "hand", 2.0),
+    Target("tanh chain, Jacobian reverse, n = 64", "hand", 2.0),
+    Target("Rosenbrock, gradient, n = 100,000", "hand", 4.0),
+)
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Keep the process on one core, where the system can: JAX cannot be told by a variable to use one thread."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def prepare(workload: Workload, tools: Sequence[Tool]) -> tuple[dict[str, Task], dict[str, float]]:
+    """The calls to time, by tool, and the seconds of each one's first call; all answers agree with the hand-written."""
+    tasks: dict[str, Task] = {}
+    first: dict[str, float] = {}
+    answers = {}
+    for tool in tools:
+        if tool.name in workload.absent:
+            continue
+        start = time.perf_counter()
+        tasks[tool.name] = tool.prepare(workload)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of a peer's own code
+            answer = tasks[tool.name]()
+        first[tool.name] = time.perf_counter() - start
+        answers[tool.name] = tool.numpy(answer)
+    for name, answer in answers.items():
+        compare(answer, answers["hand"], f"{name}: {workload.name}")
+    return tasks, first
+
+
+def compare(found: Any, expected: Any, what: str) -> None:
+    """Raise unless two derivatives agree to rounding."""
+    pairs = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
+    for a, b in pairs:
+        scale = float(np.max(np.abs(b), initial=0.0))
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10 * scale, err_msg=what)
+
+
+def rows_of(workload: Workload, tools: Sequence[Tool], taken: Row, first: Mapping[str, float]) -> list[dict[str, Any]]:
+    """One row a tool that has the workload."""
+    return [
+        {
+            "workload": workload.name,
+            "unit": workload.unit,
+            "tool": tool.name,
+            "library": tool.library,
+            "version": tool.version,
+            "seconds": taken[tool.name],
+            "ratio_to_by_hand": taken[tool.name] / taken["hand"],
+            "seconds_first_call": first.get(tool.name),
+            "python": platform.python_version(),
+        }
+        for tool in tools
+        if tool.name in taken
+    ]
+
+
+def measure(workload: Workload, tools: Sequence[Tool], rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Compare the answers, then time all tools in turns."""
+    tasks, first = prepare(workload, tools)
+    return rows_of(workload, tools, interleaved(tasks, rounds, seconds), first)
+
+
+def measure_product(
+    loops: Mapping[int, Workload], tools: Sequence[Tool], rounds: int, seconds: float
+) -> list[dict[str, Any]]:
+    """The cost of one a·b: the slope of the median seconds over the lengths of loops."""
+    tasks = {(length, name): task for length, loop in loops.items() for name, task in prepare(loop, tools)[0].items()}
+    taken = interleaved(tasks, rounds, seconds)
+    names = {name for _, name in tasks}
+    slopes = {name: float(np.polyfit(list(loops), [taken[k, name] for k in loops], 1)[0]) for name in names}
+    return rows_of(loops[min(loops)], tools, slopes, {})
+
+
+def ratio(rows: Sequence[Row], workload: str, tool: str, against: str = "hand") -> float | None:
+    """Seconds of a tool over those of another, or None where one of them was not measured."""
+    seconds = {row["tool"]: row["seconds"] for row in rows if row["workload"] == workload}
+    return seconds[tool] / seconds[against] if tool in seconds and against in seconds else None
+
+
+def target_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """What was aimed at and what was reached; "not measured" without the peer."""
+    table = []
+    for target in TARGETS:
+        reached = ratio(rows, target.workload, "admodes", target.against)
+        verdict = "not measured" if reached is None else "met" if reached <= target.ratio else "missed"
+        table.append(
+            {
+                "workload": target.workload,
+                "against": target.against,
+                "ratio_wanted": target.ratio,
+                "ratio_reached": reached,
+                "verdict": verdict,
+            }
+        )
+    return table
+
+
+def geometric_means(rows: Sequence[Row]) -> dict[str, float]:
+    """Of each tool's ratios to the hand-written code, over the workloads that all tools have."""
+    tools = list(dict.fromkeys(row["tool"] for row in rows))
+    names = dict.fromkeys(row["workload"] for row in rows)
+    shared = [name for name in names if all(ratio(rows, name, tool) is not None for tool in tools)]
+    return {
+        tool: float(np.exp(np.mean([np.log(ratio(rows, name, tool) or np.nan) for name in shared])))
+        for tool in tools
+        if tool != "hand"
+    }
+
+
+def finding(rows: Sequence[Row], labels: Mapping[str, str]) -> str:
+    """The answer, in one line, from the data."""
+    means = geometric_means(rows)
+    beside = ", ".join(f"{labels[tool]} {mean:.1f}×" for tool, mean in means.items())
+    verdicts = target_rows(rows)
+    met = [row for row in verdicts if row["verdict"] == "met"]
+    asked = [row for row in verdicts if row["verdict"] != "not measured"]
+    text = f"Time over that of code written by hand, geometric mean: {beside}; {len(met)} of {len(asked)} targets met"
+    missed = "".join(
+        f", missed: {row['workload']} ({row['ratio_reached']:.2f}× {row['against']}, wanted {row['ratio_wanted']:.2f}×)"
+        for row in verdicts
+        if row["verdict"] == "missed"
+    )
+    return text + missed
+
+
+def table(rows: Sequence[Row], tools: Sequence[Tool]) -> Table:
+    """Ratios to the hand-written code, one line a workload."""
+    shown = Table("workload", title="Seconds over those of hand-written NumPy (lower is better)")
+    for heading in ("by hand", *(tool.label for tool in tools if tool.name != "hand")):
+        shown.add_column(heading, justify="right")
+    for name in dict.fromkeys(row["workload"] for row in rows):
+        by_hand = next(row["seconds"] for row in rows if row["workload"] == name and row["tool"] == "hand")
+        ratios = [ratio(rows, name, tool.name) for tool in tools if tool.name != "hand"]
+        shown.add_row(name, _seconds(by_hand), *("–" if r is None else f"{r:.2f}" for r in ratios))
+    return shown
+
+
+def target_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
+    """The targets, and whether they were met."""
+    shown = Table("workload", "against", "wanted at most", "reached", "verdict", title="Targets")
+    for row in target_rows(rows):
+        reached = "–" if row["ratio_reached"] is None else f"{row['ratio_reached']:.2f}"
+        against = labels.get(row["against"], row["against"])
+        shown.add_row(row["workload"], against, f"{row['ratio_wanted']:.2f}", reached, row["verdict"])
+    return shown
+
+
+def _seconds(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+@style.styled
+def draw(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
+    """One line a workload, one marker a tool, on a logarithmic axis of ratios."""
+    names = list(dict.fromkeys(row["workload"] for row in rows))
+    labels = {tool.name: tool.label for tool in tools}
+    title = finding(rows, labels).partition(", missed")[0].replace("; ", ";\n").replace("mean: ", "mean:\n")
+    made = style.figure(12.5, 2.4 + 0.36 * len(names), title)
+    ax = made.subplots()
+    for tool in tools:
+        if tool.name != "hand":
+            points = [(r, y) for y, name in enumerate(names) if (r := ratio(rows, name, tool.name)) is not None]
+            label = f"{tool.label} {tool.version}"
+            ax.plot(
+                *zip(*points, strict=True),
+                linestyle="",
+                label=label,
+                markersize=9,
+                markeredgecolor="white",
+                **LOOKS.get(tool.name, {}),
+            )
+    ax.axvline(1.0, color=style.BLACK, linewidth=1.6, label="by hand")
+    for y, name in enumerate(names):
+        by_hand = next(row["seconds"] for row in rows if row["workload"] == name and row["tool"] == "hand")
+        ax.annotate(_seconds(by_hand), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=10)
+    ax.annotate("by hand", (1.01, -0.9), xycoords=("axes fraction", "data"), va="bottom", fontsize=10, weight="bold")
+    ax.set(xscale="log", xlabel="seconds over those of NumPy written by hand (lower is better)")
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    made.legend(loc="outside lower center", ncols=len(tools))
+    return made
+
+
+def run(study: Study) -> str:
+    rounds, seconds = (25, 4.0) if study.full else (7, 0.12)
+    with one_core():
+        tools, missing = installed()
+        if missing:
+            study.show(f"speed: not installed, so absent: {', '.join(missing)}")
+        rng = study.rng()
+        rows: list[dict[str, Any]] = []
+        for workload in study.track(workloads(rng), "workloads"):
+            rows += measure(workload, tools, rounds, seconds)
+        for kind in study.track(("push", "gradient"), "one a·b"):
+            loops = {length: one_product(kind, length, rng) for length in LENGTHS}
+            rows += measure_product(loops, tools, rounds, seconds / len(loops))
+    labels = {tool.name: tool.label for tool in tools}
+    study.show(table(rows, tools))
+    study.show(target_table(rows, labels))
+    study.table(rows)
+    study.table(target_rows(rows), "targets")
+    study.picture(draw(rows, tools))
+    return finding(rows, labels)

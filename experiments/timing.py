@@ -1,0 +1,91 @@
+"""The clock: tasks taken in turns and their medians; and power laws fitted to what it and the counts say."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import platform
+import statistics
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy import stats
+
+Task = Callable[[], Any]
+Key = TypeVar("Key", bound=Hashable)
+
+# A sample takes at least so long, by calling the task several times: the clock's own cost then does not show.
+SAMPLE_SECONDS = 2e-3
+
+
+# mallopt's parameters in glibc's malloc.h, and the most that it takes for the second.
+TRIM_THRESHOLD, MMAP_THRESHOLD, MOST_MMAP = -1, -3, 32 << 20
+
+
+def keep_memory() -> None:
+    """Let the process keep the memory it frees, where the C library is glibc.
+
+    Otherwise it goes back to the system and returns page by page whenever the heap happens to end in a freed array: the
+    same code then takes ten times as long in one process as in another.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(TRIM_THRESHOLD, 1 << 30)
+        libc.mallopt(MMAP_THRESHOLD, MOST_MMAP)
+
+
+def interleaved(tasks: Mapping[Key, Task], rounds: int, seconds: float, least: int = 3) -> dict[Key, float]:
+    """Median seconds of one call of each task.
+
+    The tasks take turns, so that a machine that slows down does so for all of them.  A task has at most `rounds` turns,
+    and as many fewer as keep it to about `seconds` in all, but at least `least`.
+    """
+    calls, turns = {}, {}
+    for name, task in tasks.items():
+        task()  # fills caches
+        once = _sample(task, 1)
+        calls[name] = max(1, math.ceil(SAMPLE_SECONDS / once))
+        turns[name] = max(least, min(rounds, int(seconds / (once * calls[name]))))
+    samples: dict[Key, list[float]] = {name: [] for name in tasks}
+    for turn in range(max(turns.values(), default=0)):
+        for name, task in tasks.items():
+            if turn < turns[name]:
+                samples[name].append(_sample(task, calls[name]))
+    return {name: statistics.median(taken) for name, taken in samples.items()}
+
+
+def _sample(task: Task, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        task()
+    return (time.perf_counter() - start) / calls
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """y = c·n^slope fitted on logarithms; the slope's 95 % confidence interval is (low, high)."""
+
+    slope: float
+    low: float
+    high: float
+    points: int
+    first: float  # the smallest n fitted
+
+    def __str__(self) -> str:
+        return f"{self.slope:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def power_law(n: Sequence[float], y: Sequence[float]) -> PowerLaw | None:
+    """The fitted power law, by least squares on logarithms; None for fewer than four points.
+
+    The interval is Student's, with points − 2 degrees of freedom; of three points it would say nothing.
+    """
+    if len(n) < 4:
+        return None
+    fit = stats.linregress(np.log(n), np.log(y))
+    half = float(stats.t.ppf(0.975, len(n) - 2)) * float(fit.stderr)
+    slope = float(fit.slope)
+    return PowerLaw(slope, slope - half, slope + half, len(n), min(n))

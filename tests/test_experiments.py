@@ -1,0 +1,514 @@
+"""The experiments: their counts, hand-written derivatives, data files and command line.  No clock is asserted on."""
+
+import csv
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+import admodes
+from admodes.counting import count
+from experiments import digits, frame, full_jacobian, gradient_cost, peers, speed, style, timing, workloads
+from experiments.__main__ import main, parser
+
+ROOT = Path(frame.__file__).resolve().parent.parent
+EXPERIMENTS = ["digits", "full_jacobian", "gradient_cost", "speed"]
+
+
+@pytest.fixture
+def study(tmp_path):
+    console = Console(quiet=True)
+    return frame.Study("trial", tmp_path / "out", False, Progress(console=console, auto_refresh=False), console)
+
+
+def read(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+# ---------------------------------------------------------------------------------------------------
+# gradient_cost
+# ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [3, 8, 17])
+def test_counts_of_the_gradient_have_closed_forms(n):
+    work = gradient_cost.counted(*gradient_cost.network(n, np.random.default_rng(0)))
+    L = gradient_cost.LAYERS
+    # A layer: n² for W x, n for y·y; forward: n tangents through W (n³) and Diag (n²); reverse: one cotangent.
+    assert work["forward"].multiply_adds == L * (n**3 + n**2 + n**2 + n)
+    assert work["reverse"].multiply_adds == L * (2 * n**2 + 2 * n)
+    assert work["finite differences"].multiply_adds == (n + 1) * L * n**2
+
+
+def test_slopes_of_the_counts_are_near_three_and_two():
+    sizes = gradient_cost.SIZES[:6]
+    works = [gradient_cost.counted(*gradient_cost.network(n, np.random.default_rng(0))) for n in sizes]
+    slopes = {
+        method: timing.power_law(sizes, [work[method].multiply_adds for work in works]).slope
+        for method in gradient_cost.METHODS
+    }
+    assert slopes["forward"] == pytest.approx(3, abs=0.08)
+    assert slopes["finite differences"] == pytest.approx(3, abs=0.08)
+    assert slopes["reverse"] == pytest.approx(2, abs=0.05)
+
+
+def test_finite_differences_evaluate_n_plus_one_times():
+    calls = []
+    g = gradient_cost.finite_differences(lambda x: calls.append(1) or np.sum(x**3), np.array([1.0, 2.0, -3.0]))
+    assert len(calls) == 4
+    np.testing.assert_allclose(g, [3.0, 12.0, 27.0], rtol=1e-6)
+
+
+def test_all_ways_to_the_gradient_must_agree():
+    f, x = gradient_cost.network(5, np.random.default_rng(0))
+    gradient_cost.agree(f, x)
+    kinked = admodes.custom_op(np.sin, partial=lambda y, x: 2 * np.cos(x))  # a wrong rule
+    with pytest.raises(AssertionError):
+        gradient_cost.agree(lambda x: np.sum(kinked(x)), x)
+
+
+def invented(n, method, seconds, operations=10):
+    return {"n": n, "method": method, "multiply_adds": float(n) ** 3, "operations": operations, "seconds": seconds}
+
+
+def test_the_fit_of_the_clock_starts_where_overhead_is_small():
+    sizes = (2, 4, 8, 16, 32, 64, 128)
+    rows = [invented(n, m, 1e-4 + 1e-7 * n**3) for n in sizes for m in gradient_cost.METHODS]
+    gradient_cost.mark_fitted(rows)
+    forward = [row for row in rows if row["method"] == "forward"]
+    assert [row["fitted"] for row in forward] == [0, 0, 0, 1, 1, 1, 1]
+    assert forward[0]["overhead"] == 1.0
+    law = gradient_cost.fits(rows)["forward", "seconds"]
+    assert (law.points, law.first) == (4, 16)
+    assert 2.7 < law.slope < 3
+
+
+def test_a_late_dip_keeps_earlier_points_out_of_the_fit():
+    rows = [invented(n, m, s) for n, s in ((2, 1.0), (4, 9.0), (8, 2.0), (16, 99.0)) for m in gradient_cost.METHODS]
+    gradient_cost.mark_fitted(rows)
+    assert [row["fitted"] for row in rows if row["method"] == "reverse"] == [0, 0, 0, 1]
+
+
+def test_the_experiment_writes_its_data_and_pictures(study, monkeypatch):
+    monkeypatch.setattr(gradient_cost, "SIZES", (2, 3, 4, 6))
+    said = gradient_cost.run(study)
+    assert "n^2." in said
+    assert "at n = 6" in said
+    assert {path.suffix for path in study.files} == {".csv", ".svg", ".png"}
+    assert all(path.stat().st_size for path in study.files)
+    rows = read(study.out / "trial.csv")
+    assert len(rows) == 4 * 3
+    assert list(rows[0]) == ["n", "method", "multiply_adds", "operations", "seconds", "overhead", "fitted"]
+    fits = read(study.out / "trial_fits.csv")
+    assert list(fits[0]) == ["method", "quantity", "slope", "low_95", "high_95", "from_n", "points"]
+    assert [row["points"] for row in fits if row["quantity"] == "multiply_adds"] == ["4"] * 3
+
+
+# ---------------------------------------------------------------------------------------------------
+# full_jacobian
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_counts_of_the_jacobian_cross_where_inputs_equal_outputs():
+    h = full_jacobian.HIDDEN
+    for n, m in ((2, 5), (5, 5), (5, 2)):
+        f, x = full_jacobian.network(n, m, np.random.default_rng(0))
+        forward, reverse = (count(J(f), x).multiply_adds for J in (admodes.jacfwd, admodes.jacrev))
+        primal = h * n + m * h + h
+        assert forward == primal + n * (h * n + h + m * h)
+        assert reverse == primal + m * (h * m + h + h * n)
+        assert np.sign(forward - reverse) == np.sign(n - m)
+
+
+def test_auto_takes_the_mode_with_fewer_passes_where_they_differ_much():
+    rng = np.random.default_rng(0)
+    assert full_jacobian.choice(*full_jacobian.network(2, 256, rng)) == "forward"
+    assert full_jacobian.choice(*full_jacobian.network(256, 2, rng)) == "reverse"
+
+
+def jacobian_row(n, m, forward, reverse, auto):
+    faster = "forward" if forward < reverse else "reverse"
+    ratio = max(forward, reverse) / min(forward, reverse)
+    return {
+        "n": n,
+        "m": m,
+        "multiply_adds_forward": n,
+        "multiply_adds_reverse": m,
+        "seconds_forward": forward,
+        "seconds_reverse": reverse,
+        "auto": auto,
+        "faster": faster,
+        "cost_of_choice": 1.0 if auto == faster else ratio,
+    }
+
+
+def test_the_finding_counts_wrong_choices_and_what_they_cost():
+    rows = [
+        jacobian_row(1, 1, 1.0, 1.05, "reverse"),
+        jacobian_row(1, 4, 1.0, 8.0, "forward"),
+        jacobian_row(4, 1, 4.0, 1.0, "forward"),
+        jacobian_row(4, 4, 2.0, 1.0, "reverse"),
+    ]
+    said = full_jacobian.finding(rows)
+    assert "2 of 4 shapes, one within 10% of it in 3; a wrong choice cost 4.00× at most" in said
+    assert "differ by up to 8×" in said
+    assert "no choice was wrong" in full_jacobian.finding(rows[1:2])
+
+
+def test_full_jacobian_writes_a_row_a_cell(study, monkeypatch):
+    monkeypatch.setattr(full_jacobian, "SIZES", (1, 3, 8))
+    full_jacobian.run(study)
+    rows = read(study.out / "trial.csv")
+    assert [(row["n"], row["m"]) for row in rows] == [(n, m) for n in "138" for m in "138"]
+    for row in rows:
+        assert row["auto"] in ("forward", "reverse")
+        assert row["multiply_adds_auto"] == row[f"multiply_adds_{row['auto']}"]
+        assert float(row["cost_of_choice"]) >= 1
+
+
+# ---------------------------------------------------------------------------------------------------
+# digits, on images made up here
+# ---------------------------------------------------------------------------------------------------
+
+
+def made_up(count, rng, pixels=12, classes=3):
+    centres = np.eye(classes, pixels)
+    labels = rng.integers(classes, size=count)
+    return digits.Split(centres[labels] + 0.1 * rng.normal(size=(count, pixels)), labels)
+
+
+def without_bar(items, unit):
+    return items
+
+
+def test_training_learns_and_is_the_same_every_time():
+    rng = np.random.default_rng(0)
+    learn, held_out = made_up(96, rng), made_up(30, rng)
+    rows = digits.train(learn, held_out, range(2), 8, without_bar)
+    assert len(rows) == 16
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["held_out"] >= digits.GOAL
+    assert rows == digits.train(learn, held_out, range(2), 8, without_bar)
+
+
+def test_the_gradient_of_the_network_by_hand():
+    rng = np.random.default_rng(0)
+    batch, p = made_up(7, rng), digits.initial(12, 5, 3, rng)
+    g = admodes.grad(digits.loss)(p, batch.images, batch.labels)
+    before = batch.images @ p["W1"].T + p["b1"]
+    hidden = np.maximum(before, 0)
+    e = np.exp(hidden @ p["W2"].T + p["b2"])
+    u2 = (e / e.sum(1, keepdims=True) - np.eye(3)[batch.labels]) / 7  # (p − y)/N
+    u1 = (u2 @ p["W2"]) * (before > 0)
+    np.testing.assert_allclose(g["W2"], u2.T @ hidden + 2 * digits.PENALTY * p["W2"], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(g["W1"], u1.T @ batch.images + 2 * digits.PENALTY * p["W1"], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(g["b2"], u2.sum(0), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(g["b1"], u1.sum(0), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("parts", [7, None])
+def test_costs_count_all_passes_whether_timed_or_not(parts):
+    rng = np.random.default_rng(0)
+    p = digits.initial(12, 4, 3, rng)
+    rows = {row["mode"]: row for row in digits.costs(p, made_up(5, rng), parts, rounds=1, seconds=0.0)}
+    size = 12 * 4 + 4 + 4 * 3 + 3
+    forward, differences = rows["forward"], rows["finite differences"]
+    assert forward["parameters"] == forward["passes"] == size
+    assert differences["multiply_adds"] == (size + 1) * differences["multiply_adds_of_loss"]
+    assert forward["multiply_adds"] > 20 * rows["reverse"]["multiply_adds"]
+    assert forward["passes_timed"] == (parts or size)
+    assert forward["extrapolated"] == int(parts is not None)
+    assert forward["seconds"] == pytest.approx(forward["seconds_timed"] * size / (parts or size))
+
+
+def test_parts_of_the_gradient_are_taken_in_order():
+    p = {"a": np.array([1.0, 2.0]), "b": np.array([[3.0, 4.0]])}
+    ways = digits.ways(lambda p: np.sum(p["a"] ** 2) + 2 * np.sum(p["b"] ** 2), p, 3)
+    np.testing.assert_allclose(ways["forward"](), [2.0, 4.0, 12.0])
+    np.testing.assert_allclose(ways["finite differences"](), [2.0, 4.0, 12.0], rtol=1e-6)
+    np.testing.assert_allclose(digits.flat(ways["reverse"]()), [2.0, 4.0, 12.0, 16.0])
+
+
+def test_digits_draws_and_reports():
+    rng = np.random.default_rng(0)
+    curve = digits.train(made_up(64, rng), made_up(20, rng), range(1), 2, without_bar)
+    cost = digits.costs(digits.initial(12, 4, 3, rng), made_up(5, rng), 7, rounds=1, seconds=0.0)
+    assert "of the held-out digits right; one gradient" in digits.finding(curve, cost)
+    assert len(digits.draw(curve, cost).axes) == 4
+
+
+# ---------------------------------------------------------------------------------------------------
+# speed
+# ---------------------------------------------------------------------------------------------------
+
+
+def small_workloads():
+    """The same functions as in the experiment, smaller."""
+    rng = np.random.default_rng(0)
+    return [
+        *(workloads._chain(kind, 4, rng) for kind in ("gradient", "forward", "reverse")),
+        workloads._perceptron(5, rng, batch=6),
+        *(workloads._rosenbrock(kind, 7, rng) for kind in ("gradient", "hessian", "hvp")),
+        workloads._mixture(rng, d=3, K=4, N=11),
+        workloads._scalar_loop(),
+        workloads._elementwise(9, rng),
+        workloads.one_product("push", 5, rng),
+        workloads.one_product("gradient", 5, rng),
+    ]
+
+
+@pytest.mark.parametrize("workload", small_workloads(), ids=lambda workload: workload.name)
+def test_code_written_by_hand_agrees_with_this_library(workload):
+    tools = [peers.ByHand(), peers.Eager()]
+    tasks, first = speed.prepare(workload, tools)
+    assert list(tasks) == list(first) == ["hand", "admodes"]
+
+
+def test_the_recurrent_net_agrees(monkeypatch):
+    monkeypatch.setattr(workloads, "STEPS", 12)
+    speed.prepare(workloads._recurrent(np.random.default_rng(0), n=4), [peers.ByHand(), peers.Eager()])
+
+
+def test_a_wrong_derivative_is_not_timed():
+    workload = small_workloads()[0]
+    wrong = workloads.Workload(
+        "wrong", "gradient", workload.function, workload.arguments, lambda x, *_: np.ones_like(x)
+    )
+    with pytest.raises(AssertionError, match="admodes: wrong"):
+        speed.prepare(wrong, [peers.ByHand(), peers.Eager()])
+
+
+def test_the_mixture_of_two_components_in_one_dimension():
+    """The density of the points, written out, and the prior."""
+    alpha, mu, q, l = np.array([0.2, -0.4]), np.array([[0.5], [-1.0]]), np.array([[0.1], [0.3]]), np.zeros((2, 0))
+    x = np.array([[0.7], [-0.2], [1.5]])
+    found = workloads.mixture(np, alpha, mu, q, l, x, workloads.places(1), np.eye(1))
+    weights = np.exp(alpha) / np.exp(alpha).sum()
+    deviation = np.exp(-q[:, 0])
+    density = np.exp(-0.5 * ((x - mu[:, 0]) / deviation) ** 2) / (deviation * np.sqrt(2 * np.pi))
+    # Wishart: m Σq − ½γ²‖Q‖² + K·C with C = n·d·(log γ − ½ log 2) − log Γ(n/2), n = d + m + 1 = 2.
+    prior = -0.5 * np.sum(np.exp(2 * q)) - 2 * np.log(2)
+    assert found == pytest.approx(np.sum(np.log(density @ weights)) + prior, rel=1e-12)
+
+
+def test_the_mixture_has_the_golden_value_and_gradient():
+    """Golden values of GradBench's hand-differentiated C++ (gradbench/gradbench, MIT), d = 2, K = 5, N = 1000."""
+    golden = np.load(ROOT / "tests" / "data" / "gmm_d2_k5.npz")
+    assert (golden["gamma"], golden["m"]) == (workloads.GAMMA, workloads.WISHART_M)
+    arguments = (*(golden[name] for name in ("alpha", "mu", "q", "l", "x")), workloads.places(2), np.eye(2))
+    assert workloads.mixture(np, *arguments) == pytest.approx(golden["value"], rel=1e-12)
+    for name, found in zip(("alpha", "mu", "q", "l"), workloads.mixture_gradient(*arguments), strict=True):
+        np.testing.assert_allclose(found, golden[f"g_{name}"], rtol=1e-9, atol=1e-9)
+
+
+def test_the_lower_triangle_is_filled_by_columns():
+    L = (np.arange(1.0, 7.0) @ workloads.places(4)).reshape(4, 4)
+    np.testing.assert_array_equal(L, [[0, 0, 0, 0], [1, 0, 0, 0], [2, 4, 0, 0], [3, 5, 6, 0]])
+
+
+def test_every_workload_and_target_has_a_name_of_its_own():
+    names = [workload.name for workload in workloads.workloads(np.random.default_rng(0))]
+    assert len(set(names)) == len(names)
+    assert {target.workload for target in speed.TARGETS} <= set(names)
+
+
+def speed_row(workload, tool, seconds):
+    return {"workload": workload, "tool": tool, "seconds": seconds}
+
+
+def test_targets_are_judged_from_the_rows():
+    chain, loop = speed.TARGETS[0].workload, speed.TARGETS[1].workload
+    rows = [
+        *(speed_row(chain, tool, s) for tool, s in (("hand", 1.0), ("admodes", 3.0), ("autograd", 16.0))),
+        *(speed_row(loop, tool, s) for tool, s in (("hand", 1.0), ("admodes", 12.0), ("autograd", 30.0))),
+    ]
+    verdicts = [row["verdict"] for row in speed.target_rows(rows)]
+    assert verdicts == ["met", "missed", *["not measured"] * 5]
+    said = speed.finding(rows, {"hand": "by hand", "admodes": "admodes", "autograd": "autograd"})
+    assert "admodes 6.0×" in said
+    assert "1 of 2 targets met, missed: 1000-step scalar loop (0.40× autograd, wanted 0.25×)" in said
+    assert speed.geometric_means(rows)["autograd"] == pytest.approx(np.sqrt(480))
+
+
+def test_speed_measures_with_the_tools_there_are(study, monkeypatch):
+    """The whole run with this library alone, as on a machine without peers."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(speed, "installed", lambda: ([peers.ByHand(), peers.Eager()], ["autograd"]))
+    monkeypatch.setattr(
+        speed, "workloads", lambda _: [workloads._chain("gradient", 8, rng), workloads._elementwise(9, rng)]
+    )
+    monkeypatch.setattr(speed, "LENGTHS", (2, 4, 8))
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    speed.run(study)
+    assert allowed is None or os.sched_getaffinity(0) == allowed
+    rows = read(study.out / "trial.csv")
+    assert [row["tool"] for row in rows] == ["hand", "admodes"] * 4
+    assert {row["version"] for row in rows if row["library"] == "admodes"} == {admodes.__version__}
+    assert rows[0]["ratio_to_by_hand"] == "1"
+    assert len(read(study.out / "trial_targets.csv")) == len(speed.TARGETS)
+
+
+def test_a_peer_that_is_not_installed_is_absent(monkeypatch):
+    class Absent(peers.Tool):
+        name, label, library = "absent", "absent", "a_library_that_does_not_exist"
+
+    monkeypatch.setattr(peers, "TOOLS", (peers.ByHand, Absent))
+    tools, missing = peers.installed()
+    assert ([tool.name for tool in tools], missing) == (["hand"], ["absent"])
+
+
+# ---------------------------------------------------------------------------------------------------
+# The clock and the fits
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_a_power_law_is_found_with_its_interval():
+    n = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    exact = timing.power_law(n, 3 * n**2.5)
+    assert (exact.slope, exact.low, exact.high) == pytest.approx((2.5, 2.5, 2.5))
+    noisy = timing.power_law(n, n**2 * np.array([1.0, 1.1, 0.9, 1.1, 1.0]))
+    assert noisy.low < 2 < noisy.high
+    assert timing.power_law(n[:3], n[:3]) is None
+
+
+def test_tasks_take_turns():
+    order = []
+    tasks = {name: lambda name=name: order.append(name) for name in "ab"}
+    medians = timing.interleaved(tasks, rounds=3, seconds=1.0)
+    assert set(medians) == {"a", "b"}
+    assert all(seconds > 0 for seconds in medians.values())
+    changes = sum(a != b for a, b in itertools.pairwise(order))
+    assert changes == 1 + 2 * 3  # warming up, and three rounds of two, the first following a task of the other name
+
+
+# ---------------------------------------------------------------------------------------------------
+# The frame and the command line
+# ---------------------------------------------------------------------------------------------------
+
+
+def module(name, run, asked="Does it work?"):
+    made = ModuleType(name, asked)
+    made.run = run
+    return made
+
+
+def fails(study):
+    raise ValueError("no [such] luck")
+
+
+def succeeds(study):
+    study.table([{"count": 3.0, "seconds": 0.123456789, "nothing": None, "text": "a"}])
+    return "it does"
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """The command line with two made-up experiments."""
+    made = {"bad": module("bad", fails), "good": module("good", succeeds)}
+    monkeypatch.setattr("experiments.__main__.discover", lambda: made)
+
+
+def test_discovery_finds_the_experiments_with_their_questions():
+    found = frame.discover()
+    assert list(found) == EXPERIMENTS
+    for name, experiment in found.items():
+        assert frame.question(experiment).endswith("?"), name
+        for part in ("How it is measured", "What to expect, and why"):
+            assert part in experiment.__doc__, name
+
+
+def test_list_shows_names_and_questions_and_runs_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["--list", "--out", str(tmp_path / "none")]) == 0
+    shown = capsys.readouterr().out
+    for name, experiment in frame.discover().items():
+        assert name in shown
+        assert frame.question(experiment) in shown
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_names(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["gradient_cost", "nonsense"])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert "nonsense" in message
+    assert all(name in message for name in EXPERIMENTS)
+
+
+def test_a_failure_is_reported_and_the_others_still_run(two, capsys, tmp_path):
+    assert main(["--out", str(tmp_path)]) == 1
+    shown = capsys.readouterr().out
+    assert "Traceback" in shown
+    assert "no [such] luck" in shown
+    assert "it does" in shown
+    assert (tmp_path / "good.csv").exists()
+
+
+def test_success_is_exit_status_zero(two, tmp_path):
+    assert main(["good", "good", "--out", str(tmp_path / "new" / "folder")]) == 0
+    assert (tmp_path / "new" / "folder" / "good.csv").read_text() == "count,seconds,nothing,text\n3,0.123457,,a\n"
+
+
+def test_only_a_full_run_writes_where_the_repository_keeps_figures(two, tmp_path, monkeypatch):
+    for name in ("FIGURES", "SHORT"):
+        monkeypatch.setattr(f"experiments.__main__.{name}", tmp_path / name)
+    main(["good"])
+    assert [path.name for path in tmp_path.iterdir()] == ["SHORT"]
+    main(["good", "--full"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["FIGURES", "SHORT"]
+
+
+def test_short_runs_are_not_committed():
+    assert frame.SHORT.parent == frame.FIGURES == ROOT / "figures"
+    assert "figures/short/" in (ROOT / ".gitignore").read_text().split()
+
+
+def test_help_says_where_results_go():
+    text = " ".join(parser().format_help().split())
+    assert "short run writes to figures/short/" in text
+    assert "only --full to figures/" in text
+
+
+def test_the_command_runs_on_one_thread_and_knows_its_experiments():
+    script = (
+        "import experiments, os, sys; assert 'numpy' not in sys.modules; "
+        "print(*(os.environ[v] for v in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1", "1"]
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--list"], 0), (["nonsense"], 2)])
+def test_the_exit_status_reaches_the_shell(arguments, status):
+    done = subprocess.run([sys.executable, "-m", "experiments", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+
+
+def test_pictures_are_the_same_for_the_same_data(tmp_path):
+    rows = [invented(n, m, 1e-6 * n**3) for n in (2, 4, 8, 16) for m in gradient_cost.METHODS]
+    gradient_cost.mark_fitted(rows)
+    for name in ("a", "b"):
+        for kind in ("svg", "png"):
+            style.save(gradient_cost.draw(rows, gradient_cost.fits(rows)), tmp_path / f"{name}.{kind}")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert "<dc:date>" not in (tmp_path / "a.svg").read_text()
+
+
+def test_random_numbers_are_the_same_in_every_run(study):
+    assert study.rng().random() == study.rng().random()
+
+
+def test_experiments_do_not_load_peers_before_they_run():
+    script = "import sys; from experiments.frame import discover; discover(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"torch", "jax", "autograd", "sklearn"} & set(done.stdout.split())
