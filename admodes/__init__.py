@@ -8,11 +8,17 @@ array([0.        , 0.90929743])
 from . import ops
 from .custom import custom_op, register
 from .jacobians import jacobian
+from .program import Cost, GuardFailed, Program, compile, cost, trace
 from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cost",
+    "GuardFailed",
+    "Program",
+    "compile",
+    "cost",
     "custom_op",
     "grad",
     "hessian",
@@ -24,6 +30,7 @@ __all__ = [
     "linearize",
     "ops",
     "register",
+    "trace",
     "value_and_grad",
     "vjp",
 ]

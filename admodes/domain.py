@@ -20,7 +20,7 @@ POSITIVE = ((0.3, 3.0),)
 NONZERO = ((-3.0, -0.3), (0.3, 3.0))
 UNIT = ((-0.9, 0.9),)
 ABOVE_ONE = ((1.2, 3.0),)
-SMALL_INTEGERS = (2, 3)  # a tuple of ints: sampled from these, not differentiated
+SMALL_INTEGERS = (2, 3)  # a tuple of numbers: sampled from these, not differentiated
 
 # Imaginary parts of complex samples, clear of the branch cuts on the axes.
 IMAGINARY = ((-0.9, -0.3), (0.3, 0.9))
@@ -37,11 +37,16 @@ def positive_definite(x: Any) -> Any:
     return x @ np.conjugate(np.swapaxes(x, -1, -2)) / n + np.diag(np.arange(1.0, n + 1))
 
 
+def spaced(n: int) -> A:
+    """n random numbers in increasing order, at least 0.5 apart."""
+    return A(n, within=lambda x: np.arange(n) + x / 12)
+
+
 class A:
     """A random array of a shape in a call that a row gives as an example.
 
     within : intervals, or a function that makes a random array fit, of those above.
-    dtype : "c" where the argument is complex in every test; else tests choose.
+    dtype : "c" or "f" where the argument is complex or real in every test; else tests choose.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class A:
         """One array of double precision, real for kind 'f' and complex for 'c'."""
         fits = callable(self.within)
         x = uniform(rng, self.shape, REAL if callable(self.within) else self.within)
-        if "c" in (kind, self.dtype):
+        if (self.dtype or kind) == "c":
             x = x + 1j * uniform(rng, self.shape, IMAGINARY)
         return self.within(x) if fits and callable(self.within) else x
 
@@ -95,6 +100,10 @@ def case(*args: Any, **params: Any) -> Case:
 
 class OnlyReal(list[Case]):
     """Calls of a function that has no meaning, or no derivative, for complex arguments."""
+
+
+class Apart(tuple[Any, ...]):
+    """Intervals of a function whose values have too few digits for short differences: it has tests of its own."""
 
 
 def along_axes(*extra: Case, **params: Any) -> list[Case]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import pytree
-from .counting import Tally, count
+from .program.cost import Cost, cost
 from .transforms import (
     Argnums,
     Recording,
@@ -29,9 +29,9 @@ SECONDS_A_FLOP = 1e-10
 SECONDS_A_BYTE = 1e-10
 
 
-def predicted_seconds(tally: Tally) -> float:
+def predicted_seconds(work: Cost) -> float:
     """Counted work by the cost model."""
-    return tally.operations * SECONDS_AN_OPERATION + tally.flops * SECONDS_A_FLOP + tally.bytes * SECONDS_A_BYTE
+    return work.operations * SECONDS_AN_OPERATION + work.flops * SECONDS_A_FLOP + work.bytes * SECONDS_A_BYTE
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def predict(f: Callable[..., Any], structure: Any, leaves: list[Any], chunk: int
         def run(xs: list[Any], ts: list[Any]) -> None:
             results[:] = [np.zeros(np.shape(y), np.result_type(y)) for y in push_forward(f, structure, xs, ts, (k,))[0]]
 
-        return predicted_seconds(count(run, leaves, _directions(leaves, k)))
+        return predicted_seconds(cost(run, leaves, _directions(leaves, k)))
 
     def reverse(k: int) -> float:
         def run(xs: list[Any], us: list[Any]) -> None:
@@ -116,7 +116,7 @@ def predict(f: Callable[..., Any], structure: Any, leaves: list[Any], chunk: int
             if k:
                 recording.pull(us, (k,))
 
-        return predicted_seconds(count(run, leaves, _directions(results, k)))
+        return predicted_seconds(cost(run, leaves, _directions(results, k)))
 
     n = sum(int(x.size) for x in leaves)
     forward_one, forward_two = forward(1), forward(2)

@@ -157,13 +157,13 @@ def _softmax_push(t: Any, y: Any, a: Any, axis: Any) -> Any:
 _softmax = custom_op(softmax_composed, push=_softmax_push, batched=True, flops=14.0)
 
 
-def softmax(a: Any, axis: int | tuple[int, ...] = -1) -> Any:
+def softmax(a: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
     """y_j = e^{a_j} / Σ_i e^{a_i} along `axis`, one operation: its Jacobian Diag(y) − y yᵀ is applied in linear time.
 
     Parameters
     ----------
     a : scores of any shape (a scalar has no classes).
-    axis : the axis, or axes, of the classes.
+    axis : the axis, or axes, of the classes; None for all.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def _log_softmax_push(t: Any, y: Any, a: Any, axis: Any) -> Any:
 _log_softmax = custom_op(lambda a, axis: a - _logsumexp(a, axis), push=_log_softmax_push, batched=True, flops=14.0)
 
 
-def log_softmax(a: Any, axis: int | tuple[int, ...] = -1) -> Any:
+def log_softmax(a: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
     """a_j − log Σ_i e^{a_i}: the logarithm of `softmax`, exact where a probability is too small for a float.
 
     Source: seeds 000 and 002, L = −tᵀ log y.

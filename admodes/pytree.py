@@ -10,7 +10,7 @@ import numpy as np
 import optree
 
 from .errors import LeakedTracer
-from .tracing import Tracer, pack
+from .tracing import Tracer, pack, plain
 
 NAMESPACE = "admodes"
 _PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32})
@@ -89,7 +89,8 @@ def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
     elif type(x) in (int, float, complex):
         return np.complex128(x) if type(x) is complex else np.float64(x)
     elif isinstance(x, np.ndarray):
-        kind, x = x.dtype.kind, np.asarray(x)
+        x = plain(x)
+        kind = x.dtype.kind
     else:
         raise TypeError(
             f"{name(*of)} is a {type(x).__name__}, not an array of floats. Arguments to differentiate by are NumPy arrays, "
@@ -122,8 +123,10 @@ def result(y: Any, where: str) -> Any:
         if not isinstance(y, Tracer) and y.dtype.kind not in "fciub":
             raise TypeError(f"{where} is an array of dtype {y.dtype}; a function to differentiate returns numbers.")
         return y
-    if isinstance(y, np.ndarray | np.generic | int | float | complex):
-        return np.asarray(y)[()] if not isinstance(y, np.ndarray) else np.asarray(y)
+    if isinstance(y, np.ndarray):
+        return result(plain(y), where)
+    if isinstance(y, np.generic | int | float | complex):
+        return np.asarray(y)[()]
     raise TypeError(f"{where} is a {type(y).__name__}; a function to differentiate returns arrays or trees of arrays.")
 
 

@@ -121,8 +121,8 @@ class Op:
     the tape derives the pull by reversing the push.
     """
 
-    pushes: Sequence[Callable[..., Any] | None]
-    pulls: Sequence[Callable[..., Any] | None]
+    pushes: Sequence[Callable[..., Any] | None] = ()
+    pulls: Sequence[Callable[..., Any] | None] = ()
     # The tangent of y from those of all arguments at once: push_all({i: t}, y, args, params).
     push_all: Callable[..., Any] | None = None
     # The cotangents of all arguments at once, in order: pull_all(u, y, args, params).

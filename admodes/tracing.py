@@ -90,7 +90,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
                 trace = a.transform
                 level = trace.level
         elif type(a) is ndarray and a.dtype is OBJECT:
-            return apply(op, tuple(pack(x) for x in args), params)
+            return apply(op, tuple(packed(x) for x in args), params)
     if trace is None:
         trace = highest((args, params))
         if trace is None:
@@ -134,12 +134,12 @@ def binary(op: Op, a: Any, b: Any) -> Any:
             if b.transform.level > trace.level:
                 trace = b.transform
         elif type(b) is ndarray and b.dtype is OBJECT:
-            return binary(op, a, pack(b))
+            return binary(op, a, packed(b))
         elif type(b) is complex:
             b = _numpy_complex(b, a)
     else:
         if type(a) is ndarray and a.dtype is OBJECT:
-            return binary(op, pack(a), b)
+            return binary(op, packed(a), b)
         if type(a) is complex:
             a = _numpy_complex(a, b)
         trace = b.transform
@@ -229,10 +229,34 @@ def canonical(a: Any) -> Any:
     """An array argument as array, scalar or tracer; lists become arrays, of tracers where they hold some."""
     kind = type(a)
     if kind is ndarray:
-        return pack(a) if a.dtype is OBJECT else a
+        return packed(a) if a.dtype is OBJECT else a
     if kind in _SCALARS or isinstance(a, Tracer):
         return a
-    return pack(np.asarray(a))
+    if isinstance(a, ndarray):
+        a = plain(a)
+    return packed(np.asarray(a))
+
+
+def plain(a: ndarray) -> ndarray:
+    """An array of a subclass as a plain one, where that does not change what operations mean."""
+    if isinstance(a, np.matrix) or type(a).__module__.startswith("numpy.ma"):
+        raise TypeError(
+            f"{type(a).__name__} arrays have operations of their own (products, masks), for which there are no derivative "
+            "rules. Use plain arrays: np.asarray(matrix) and @; np.where(mask, ...) and where= for masks."
+        )
+    return np.asarray(a)
+
+
+def packed(a: Any) -> Any:
+    """`pack`, where an object array without traced scalars is an error, not a number of operations on objects."""
+    new = pack(a)
+    if new is a and type(a) is ndarray and a.dtype is OBJECT:
+        raise TypeError(
+            "an array of Python objects without a traced value among them met a traced value. Where it came from traced "
+            "ones (np.imag, np.sign or np.round of np.array([x[0], x[1]]) give plain numbers), build the array with "
+            "np.stack; else convert it: a.astype(float)."
+        )
+    return new
 
 
 def pack(a: Any) -> Any:
@@ -558,7 +582,7 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], params: 
     op = OPS.get((ufunc, method))
     if op is None:
         op = OPS.get((None, method))
-        if op is None or ufunc.nin != 2 or ufunc.nout != 1:
+        if op is None or ufunc.nin != 2 and (method != "at" or ufunc.nin != 1) or ufunc.nout != 1:
             raise MissingRule(f"{_public_name(ufunc)}.{method}")
         inputs = (ufunc, *inputs)
     result = call(op, inputs, params)
@@ -650,9 +674,9 @@ def define_operators() -> None:
     for symbol, fn in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
         setattr(Tracer, f"__{symbol}__", lambda self, op=OPS[fn]: unary(op, self))
     setattr(Tracer, "__invert__", lambda self, op=OPS[np.invert]: apply(op, (self,), {}))
-    # np.sin of an object array calls the method sin of each element: every ufunc of one array is a method too.
+    # np.sin of an object array calls the method sin of each element: every ufunc is a method too.
     for fn, op in list(OPS.items()):
-        if isinstance(fn, np.ufunc) and fn.nin == 1 and not hasattr(Tracer, fn.__name__):
+        if isinstance(fn, np.ufunc) and (fn.nin, fn.nout) in ((1, 1), (2, 1)) and not hasattr(Tracer, fn.__name__):
             setattr(Tracer, fn.__name__, _method(op))
     for name in METHODS:
         row = OPS.get(getattr(np, name))

@@ -503,7 +503,7 @@ def unit_directions(leaves: Sequence[Any], start: int, k: int) -> list[Any]:
 
 
 def lifted(seed: Any, x: Any) -> Any:
-    """A seed for x as a value of the lowest transform under x, which is to see the work done on it (see `counting`)."""
+    """A seed for x as a value of the lowest transform under x, which is to see the work done on it (see `program`)."""
     trace = None
     while isinstance(x, Tracer):
         trace, x = x.transform, x.value

@@ -13,10 +13,10 @@ and all larger n do too.
 
 What to expect, and why.  A layer's Jacobian is Diag(1 − y²) W.  Forward accumulation carries n tangents through it:
 n·n² multiply-adds a layer, L·n³ in all.  Reverse carries one cotangent: n² for the layer and n² for its transpose,
-2·L·n² in all.
-Finite differences evaluate the function n + 1 times, L·n³ again, but by matrix-vector products, which wait for memory
-where the matrix-matrix products of the n tangents reuse what is in the cache: the same slope, a larger constant.  While n grows past what the caches hold, both it and reverse mode climb faster.
-The counts' slopes are a little below 3 and 2 because each layer also has elementwise products, n² and n of them.
+2·L·n² in all.  Finite differences evaluate the function n + 1 times, L·n³ again, but by matrix-vector products, which
+wait for memory where the matrix-matrix products of the n tangents reuse what is in the cache: the same slope, a larger
+constant.  The counts' slopes are a little below 3 and 2 because each layer also has elementwise products, n² and n of
+them; on the clock finite differences and reverse mode climb faster while n grows past what the caches hold.
 (Seed lectures 000 and 003, 13.3.1.)
 
 The weights are read-only arrays: the tape then trusts them, where it would else compare large arrays with what they
@@ -194,7 +194,7 @@ def draw(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) -> 
     left, right = made.subplots(1, 2)
     title = f"Counted: {LAYERS} layers tanh(W x)"
     _panel(left, rows, found, "multiply_adds", title, "multiply-adds for one gradient")
-    _panel(right, rows, found, "seconds", "The clock: one thread, float64", "seconds for one gradient (median)")
+    _panel(right, rows, found, "seconds", "The clock: one thread, processor time", "seconds for one gradient (median)")
     return made
 
 

@@ -21,7 +21,7 @@ def leaves(f):
 
     def function(*xs):
         found = optree.tree_leaves(f(*xs))
-        return tuple(y for y in found if y.dtype.kind in "fcO")
+        return tuple(y for y in found if getattr(y, "dtype", np.dtype(int)).kind in "fcO")
 
     return function
 

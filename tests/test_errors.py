@@ -19,6 +19,7 @@ from admodes import (
     vjp,
 )
 from admodes.errors import Detached, LeakedTracer, MissingRule, OverwrittenValue
+from admodes.registry import OPS
 
 X = np.array([1.0, 2.0, 3.0])
 ones = np.ones
@@ -232,17 +233,17 @@ def test_linear_operator_of_the_wrong_size():
 
 
 @every_way
-def test_a_function_without_a_rule(run):
-    with pytest.raises(
-        MissingRule, match=r"np\.bitwise_count has no derivative rule.*admodes\.register\(np\.bitwise_count"
-    ):
-        run(lambda x: np.bitwise_count(x), X)
+def test_a_function_without_a_rule(run, monkeypatch):
+    monkeypatch.delitem(OPS, np.cbrt)
+    with pytest.raises(MissingRule, match=r"np\.cbrt has no derivative rule.*admodes\.register\(np\.cbrt"):
+        run(lambda x: np.cbrt(x), X)
 
 
 @every_way
-def test_an_array_function_without_a_rule(run):
-    with pytest.raises(MissingRule, match=r"np\.packbits has no derivative rule.*admodes\.register"):
-        run(lambda x: np.packbits(x), X)
+def test_an_array_function_without_a_rule(run, monkeypatch):
+    monkeypatch.delitem(OPS, np.unwrap)
+    with pytest.raises(MissingRule, match=r"np\.unwrap has no derivative rule.*admodes\.register"):
+        run(lambda x: np.unwrap(x), X)
 
 
 @every_way

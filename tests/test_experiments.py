@@ -386,7 +386,7 @@ def test_tasks_take_turns():
     assert set(medians) == {"a", "b"}
     assert all(seconds > 0 for seconds in medians.values())
     changes = sum(a != b for a, b in itertools.pairwise(order))
-    assert changes == 1 + 2 * 3  # warming up, and three rounds of two, the first following a task of the other name
+    assert changes == 5  # a b to warm up, then the rounds a b, b a, a b
 
 
 # ---------------------------------------------------------------------------------------------------

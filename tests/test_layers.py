@@ -28,11 +28,12 @@ ORDER = [
     "pytree",
     "transforms",
     "linearized",
+    "program",
     "counting",
     "jacobians",
     "custom",
     "layers",
-    "program",
+    "special",
     "bracketing",
     "chain",
     "sparse",
@@ -42,6 +43,7 @@ ORDER = [
     "compare",
     "report",
     "plots",
+    "coverage",
     "",  # admodes/__init__.py
     "__main__",
 ]
@@ -124,7 +126,7 @@ def test_rooms_of_ops_do_not_import_upward():
 HEAVY = ["matplotlib", "rich", "sklearn", "scipy.special", "scipy.sparse", "scipy.linalg"]
 
 
-@pytest.mark.parametrize("statement", ["import admodes", "from admodes import layers"])
+@pytest.mark.parametrize("statement", ["import admodes", "from admodes import layers", "from admodes import special"])
 def test_import_is_light(statement):
     """In a fresh interpreter: none of the heavy packages is loaded by the import alone."""
     code = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"

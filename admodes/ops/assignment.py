@@ -32,7 +32,8 @@ def _behind(index: Any, lead: int) -> tuple[Any, ...]:
 
 def _aligned(value: Any, index: tuple[Any, ...], lead: int, ndim: int) -> Any:
     """Directions of an assigned value in the shape of t[:, index], where `ndim` axes follow the directions."""
-    value = np.reshape(value, value.shape[:lead] + (1,) * (ndim + lead - value.ndim) + value.shape[lead:])
+    own = value.shape[lead:]
+    value = np.reshape(value, value.shape[:lead] + (1,) * (ndim - len(own)) + own[max(len(own) - ndim, 0) :])
     first = advanced_axes(index)
     return np.moveaxis(value, range(lead), range(first, first + lead)) if lead and first else value
 

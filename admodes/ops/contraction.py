@@ -238,7 +238,7 @@ def _cross3(x1: Any, x2: Any, axis: int = -1) -> Any:
 
 
 add(Composite(np.cross, _cross, arrays=2, domain=CROSS))
-add(Composite(np.linalg.cross, _cross3, arrays=2))
+add(Composite(np.linalg.cross, _cross3, arrays=2, domain=[case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3, 2), A(3, 2), axis=0)]))
 
 
 # ---------------------------------------------------------------------------------------------------

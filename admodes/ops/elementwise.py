@@ -176,6 +176,7 @@ row(np.nextafter, [1, None], REAL, REAL)
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """min(max(a, a_min), a_max); an element equal to a bound shares the derivative with it."""
+    a = np.asarray(a) if isinstance(a, int | float) else a
     a_min, a_max = (min if a_min is None else a_min), (max if a_max is None else a_max)
     if a_min is not None:
         a = np.maximum(a, a_min)

@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from ..domain import A, OnlyReal, case
+from ..domain import A, OnlyReal, case
 from ..registry import Linear, Passive, add, trailing, trailing_axis
 
 # ---------------------------------------------------------------------------------------------------
@@ -79,13 +81,36 @@ def _irfft(u: Any, norm: Any, axis: int, m: int) -> Any:
     return _fit(np.conjugate(_weighted(np.fft.rfft(np.real(u), n, axis, OPPOSITE[norm]), n, axis)), m, axis)
 
 
+# Odd and even n, padded and cut off, every norm, an axis of 1, several directions of the batch, nothing to transform.
+LINES = [
+    case(A(4)),
+    case(A(5), norm="ortho"),
+    case(A(3), 6, norm="forward"),
+    case(A(5), 3, norm="backward"),
+    case(A(6), n=4),
+    case(A(3, 4, 2), axis=1, norm="forward"),
+    case(A(3, 2), 1, -2),
+    case(A(0, 3), axis=1),
+]
+HALVES = [*LINES[1:5], case(A(3, 4, 2), axis=1, norm="forward"), case(A(3, 2), n=5, axis=0), case(A(0, 3), axis=1)]
+
+
 def _flops(n: int, y: Any, axis: int, scale: float) -> float:
     """scale · n log₂ n for each line of y along the axis."""
     return scale * n * math.log2(max(n, 1)) * np.size(y) / max(np.shape(y)[axis], 1)
 
 
+LINES = [
+    case(A(4)), case(A(5)), case(A(4), 6), case(A(5), 3), case(A(3, 2), axis=0, norm="ortho"), case(A(2, 4), norm="forward"),
+]  # fmt: skip
+
+
 def _line(fn: Any, transpose: Callable[..., Any], scale: float = 5.0, full: bool = False) -> None:
-    """The row of a transform along one axis; `full` where its transpose needs n, which the result does not tell."""
+    """The row of a transform along one axis; `full` where its transpose needs n, which the result does not tell.
+
+    Those take real arrays only.  irfft and hfft take complex ones, of half the extent.
+    """
+    domain = OnlyReal(LINES) if full else LINES if fn in (np.fft.fft, np.fft.ifft) else HALVES
 
     def extent(x: Any, n: Any, axis: int) -> int:
         return int(x.shape[axis] if n is None else operator.index(n))
@@ -100,7 +125,7 @@ def _line(fn: Any, transpose: Callable[..., Any], scale: float = 5.0, full: bool
     def flops(y: Any, x: Any, n: Any = None, axis: int = -1, norm: Any = None) -> float:
         return _flops(extent(x, n, axis) if full else np.shape(y)[axis], y, axis, scale)
 
-    add(Linear(fn, function, back, flops=flops))
+    add(Linear(fn, function, back, flops=flops, domain=OnlyReal(LINES) if full else LINES))
 
 
 _line(np.fft.fft, _fft)
@@ -126,6 +151,17 @@ def _plan(x: Any, s: Any, axes: Any, half: bool) -> tuple[list[int], tuple[int, 
     if half and given[-1] is None:
         sizes[-1] = 2 * (sizes[-1] - 1)
     return sizes, axes
+
+
+# As for one axis; an axis that is named twice is transformed twice.
+GRIDS = [
+    case(A(3, 4)),
+    case(A(2, 3, 5), axes=(0, 2), norm="ortho"),
+    case(A(3, 4), s=(4, 2), axes=(1, 0), norm="forward"),
+    case(A(3, 2, 2), s=(-1, 5), axes=(-1, 0)),
+    case(A(4, 3), axes=(0, 0)),
+    case(A(2, 0, 3), axes=(0, -1)),
+]
 
 
 # A step of a transform: the transpose, its axis, its extent n, and whether the transpose needs n.
@@ -157,8 +193,16 @@ def _transposed(u: Any, x: Any, steps: list[Step], norm: Any) -> Any:
     return u
 
 
+GRIDS = [
+    case(A(3, 4)), case(A(2, 3, 4)), case(A(2, 3, 4), axes=(2, 0)), case(A(3, 4), s=(2, 5), axes=(0, 1)),
+    case(A(3, 4), s=(4, 3), axes=(0, 1), norm="ortho"),
+]  # fmt: skip
+
+
 def _grid(fn: Any, steps: Callable[..., list[Step]], default: Any, half: bool = False, scale: float = 5.0) -> None:
     """The row of a transform along several axes; half: it is irfftn or irfft2."""
+    calls = GRIDS if default else [*GRIDS, case(A(2, 3, 3))]
+    domain = OnlyReal(calls) if steps is _rfft_steps else calls
 
     def function(t: Any, x: Any, s: Any = None, axes: Any = default, norm: Any = None) -> Any:
         sizes, axes = _plan(x, s, axes, half)
@@ -173,7 +217,7 @@ def _grid(fn: Any, steps: Callable[..., list[Step]], default: Any, half: bool = 
         total = math.prod(sizes)
         return scale * lines * total * math.log2(max(total, 1))
 
-    add(Linear(fn, function, transpose, flops=flops))
+    add(Linear(fn, function, transpose, flops=flops, domain=OnlyReal(GRIDS) if steps is _rfft_steps else GRIDS))
 
 
 _grid(np.fft.fftn, lambda sizes, axes: _steps(_fft, sizes, axes), None)
@@ -190,11 +234,14 @@ _grid(np.fft.irfft2, _irfft_steps, (-2, -1), half=True, scale=2.5)
 # Helpers
 # ---------------------------------------------------------------------------------------------------
 
+SHIFTS = [case(A(5)), case(A(2, 3)), case(A(2, 3), axes=-1), case(A(2, 3, 4), axes=(0, 2))]
+
+SHIFTS = [case(A(4)), case(A(5)), case(A(3, 4)), case(A(3, 4, 5), axes=(0, -1)), case(A(3, 4), axes=1), case(A(0, 2))]
 # fmt: off
 add(Linear(np.fft.fftshift,  lambda t, x, axes=None: np.fft.fftshift(t, trailing(axes, x.ndim)),
-                             lambda u, x, axes=None: np.fft.ifftshift(u, trailing(axes, x.ndim))))
+                             lambda u, x, axes=None: np.fft.ifftshift(u, trailing(axes, x.ndim)), domain=SHIFTS))
 add(Linear(np.fft.ifftshift, lambda t, x, axes=None: np.fft.ifftshift(t, trailing(axes, x.ndim)),
-                             lambda u, x, axes=None: np.fft.fftshift(u, trailing(axes, x.ndim))))
+                             lambda u, x, axes=None: np.fft.fftshift(u, trailing(axes, x.ndim)), domain=SHIFTS))
 # fmt: on
 for _fn in (np.fft.fftfreq, np.fft.rfftfreq):
     add(Passive(_fn, static=True))

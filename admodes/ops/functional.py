@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..domain import A, case
 from ..registry import AnyName, Composite, add
 from ..tracing import canonical
 from .shape import sequence
@@ -42,7 +43,7 @@ def _choose(a: Any, choices: Any, mode: str = "raise") -> Any:
     else:
         raise ValueError(f"np.choose: mode={mode!r} is not one of 'raise', 'wrap', 'clip'")
     shape = np.broadcast_shapes(a.shape, *(np.shape(c) for c in arrays))
-    stacked = np.stack([np.broadcast_to(c, shape) for c in arrays])
+    stacked = np.stack([np.broadcast_to(c, shape) for c in arrays], dtype=np.result_type(*arrays))
     return np.take_along_axis(stacked, np.broadcast_to(a, shape)[None], axis=0)[0]
 
 
@@ -105,8 +106,16 @@ def _any_parameters(op: Composite) -> Composite:
     return op
 
 
-add(Composite(np.select, _select, arrays=0))
-add(Composite(np.choose, _choose))
-add(_any_parameters(Composite(np.piecewise, _piecewise, arrays=None)))
-add(_any_parameters(Composite(np.apply_along_axis, _apply_along_axis, arrays=None)))
-add(Composite(np.apply_over_axes, _apply_over_axes, arrays=None))
+add(Composite(np.select, _select, arrays=0,
+    domain=[case([np.array([True, False, False]), np.array([True, True, False])], [A(3), A(3)], A()), case([np.array([True, False])], [A(2)], 0.5)]))
+add(Composite(np.choose, _choose,
+    domain=[case([0, 1, 0], [A(3), A(3)]), case([[0], [1]], (A(3), A())), case([2, -1], [A(2), A(2)], mode="wrap")]))
+PIECES = [
+    case(A(3), [[True, False, True]], [np.sin, lambda x: x * x]), case(A(), [True], [np.sin]),
+    case(A(2, 2), [np.eye(2) > 0, np.eye(2) < 1], [np.exp, 2.0]),
+]  # fmt: skip
+ROWS = [case(np.cumsum, 0, A(3, 2)), case(np.sum, -1, A(2, 3)), case(lambda row: row[0] * row, 1, A(2, 3))]
+add(_any_parameters(Composite(np.piecewise, _piecewise, arrays=None, domain=PIECES)))
+add(_any_parameters(Composite(np.apply_along_axis, _apply_along_axis, arrays=None, domain=ROWS)))
+add(Composite(np.apply_over_axes, _apply_over_axes, arrays=None,
+    domain=[case(np.sum, A(2, 3, 2), [0, 2]), case(np.mean, A(2, 3), -1)]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, OnlyReal, along_one, case
+from ..domain import A, case
 from ..registry import Composite, Op, Passive, add, cast, trailing_axis
 from ..tracing import Tracer, apply, canonical, primitive
 
@@ -199,7 +199,8 @@ add(Composite(np.diag, _diag,
     domain=[case(A(3)), case(A(3), k=1), case(A(2), k=-2), case(A(3, 4)), case(A(3, 4), k=-1)]))
 add(Composite(np.diagflat, lambda v, k=0: np.diag(np.ravel(canonical(v)), k),
     domain=[case(A(2, 2)), case(A(3), k=-1)]))
-add(Composite(np.extract, lambda condition, arr: np.ravel(canonical(arr))[np.flatnonzero(condition)]))
+add(Composite(np.extract, lambda condition, arr: np.ravel(canonical(arr))[np.flatnonzero(condition)],
+    domain=[case(MASK, A(2, 3)), case([True, False], A(2))]))
 
 for _fn in (
     np.argmax, np.argmin, np.argsort, np.argpartition, np.count_nonzero,

@@ -7,8 +7,9 @@ what df = Re(Σ g·dz) makes of it.
 
 Equal eigenvalues and singular values share their derivative equally, as the elements of a maximum do; a singular value
 of 0 has derivative 0, as |x| at 0.  Eigenvectors and singular vectors that such a tie leaves undetermined have the
-derivative nan, as have second derivatives at a tie; without a tie their phases stand still, as do the extra columns of
-a full svd among themselves.  A norm of 0 has derivative 0 and second derivative nan.
+derivative nan, as have second derivatives at a tie.  The phase of a complex vector is LAPACK's: one element of it is
+real.  Extra columns of a full svd do not turn among themselves: differentiate only functions of the space they span.
+A norm of 0 has derivative 0 and second derivative nan.
 
 Flops (Golub and Van Loan, Matrix Computations, 4th ed.), n the smaller and m the larger extent: LU 2n³/3, inverse 2n³,
 Cholesky n³/3, QR 4mn² − 4n³/3 with Q, symmetric eigenvalues and vectors 9n³, general 25n³, svd 14mn² + 8n³ with
@@ -17,6 +18,7 @@ vectors, 4m²n + 8mn² + 9n³ with all of them, 4mn² − 4n³/3 without.
 
 from __future__ import annotations
 
+import math
 import operator
 from functools import lru_cache
 from typing import Any
@@ -24,9 +26,32 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from ..domain import A, case, well_conditioned
+from ..domain import NONZERO, A, case, positive_definite, well_conditioned
 from ..registry import NO_VALUE, Composite, Passive, Via, add, align, cast, gather, size_of, trailing
 from ..tracing import Tracer, canonical, primitive
+
+# Where the rows below are sampled.
+
+
+def _m(*shape: int) -> A:
+    return A(*shape, within=well_conditioned)
+
+
+SQUARE = [case(_m(3, 3)), case(_m(1, 1)), case(_m(2, 3, 3)), case(_m(0, 2, 2)), case(_m(2, 2, 2, 2))]
+SOLVE = [
+    case(_m(3, 3), A(3)), case(_m(3, 3), A(3, 2)), case(_m(3, 3), A(2, 3, 2)),
+    case(_m(2, 3, 3), A(3)), case(_m(2, 3, 3), A(3, 2)), case(_m(2, 3, 3), A(2, 3, 1)), case(_m(2, 1, 2, 2), A(3, 2, 2)),
+    case(_m(0, 2, 2), A(0, 2, 1)), case(_m(2, 2), A(2, 0)),
+]  # fmt: skip
+DEFINITE = [case(A(*shape, within=positive_definite)) for shape in ((3, 3), (1, 1), (2, 3, 3))]
+TALL_AND_WIDE = [case(A(3, 3)), case(A(4, 2)), case(A(2, 3)), case(A(2, 3, 2))]
+NORMS = [
+    case(A(3)), case(A(2, 3)), case(A(2, 3), keepdims=True), case(A(2, 3), axis=-1),
+    *(case(A(4), ord) for ord in (1, 2, 3, 0.5, -1, np.inf, -np.inf)),
+    *(case(A(3, 2), ord) for ord in (1, -1, 2, -2, np.inf, -np.inf, "fro", "nuc")),
+    case(A(2, 3, 2), 2, axis=(0, -1), keepdims=True), case(A(2, 3), 3, axis=0), case(A(0, 3), axis=1), case(A()),
+]  # fmt: skip
+
 
 # ---------------------------------------------------------------------------------------------------
 # Pieces
@@ -84,7 +109,7 @@ def _over(x: Any, gap: Any, singular: Any) -> Any:
 
 
 def _over_push_gap(t: Any, y: Any, x: Any, gap: Any, singular: Any) -> Any:
-    return -over(y * align(t, gap.ndim, y.ndim), gap, singular)
+    return -over(y * align(t, np.ndim(gap), y.ndim), gap, singular)
 
 
 def _over_pull_gap(u: Any, y: Any, x: Any, gap: Any, singular: Any) -> Any:
@@ -98,6 +123,7 @@ over: Any = primitive(
             [lambda t, y, x, gap, singular: over(t, gap, singular), _over_push_gap, None],
             [lambda u, y, x, gap, singular: cast(over(u, gap, singular), x.dtype), _over_pull_gap, None],
             name="over",
+            domain=[case(A(2, 3), A(2, 3, within=NONZERO), np.zeros((2, 3), bool)), case(A(2, 3), A(3, within=NONZERO), np.False_)],
             flops=lambda y, x, gap, singular: size_of(y),
         )
     )
@@ -159,7 +185,7 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     if axes is not None:
         a = np.moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
     shape = a.shape[b.ndim - a.ndim :] if a.ndim > b.ndim else a.shape
-    n = size_of(np.empty(shape, bool))
+    n = math.prod(shape)
     if a.size != n * n:
         raise LinAlgError(f"np.linalg.tensorsolve: a of shape {a.shape} is no square matrix over b of shape {b.shape}")
     return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.ravel(b)), shape)
@@ -168,7 +194,7 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 def _tensorinv(a: Any, ind: int = 2) -> Any:
     if ind <= 0:
         raise ValueError("Invalid ind argument.")
-    n = size_of(np.empty(a.shape[ind:], bool))
+    n = math.prod(a.shape[ind:])
     return np.reshape(np.linalg.inv(np.reshape(a, (n, -1))), a.shape[ind:] + a.shape[:ind])
 
 
@@ -242,6 +268,7 @@ least_squares = primitive(
             _least_squares,
             [_lstsq_push_matrix, _lstsq_push_rhs],
             name="linalg.lstsq",
+            domain=[case(A(4, 2), A(4)), case(A(4, 2), A(4, 3)), case(A(2, 2), A(2))],
             flops=lambda y, a, b, **_: _svd_flops(a) + 4 * np.size(a) * np.size(y[0]) / max(a.shape[1], 1),
         )
     )
@@ -252,34 +279,27 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """(x, residuals, rank, s); rank is plain.  A of deficient rank may not be traced: x jumps with the rank."""
     a, b = canonical(a), canonical(b)
     x, residuals = least_squares(a, b, rcond=rcond)
-    s = np.linalg.svdvals(a)
-    rank = int(np.count_nonzero(s > _rcond(a, rcond) * s[:1]))
+    s = np.astype(np.linalg.svdvals(a), residuals.dtype)
+    rank = np.intc(np.count_nonzero(s > _rcond(a, rcond) * s[:1]))
     if isinstance(a, Tracer) and rank < min(a.shape):
         raise LinAlgError(
             f"np.linalg.lstsq: a of shape {a.shape} has rank {rank}, and the solution has no derivative by a matrix "
-            "of deficient rank. Add rows of a small multiple of the identity (and zeros to b), or differentiate by b alone."
+            "of deficient rank. Append a small multiple of the identity (and zeros to b), or differentiate by b alone."
         )
     return x, residuals, rank, s
 
-
-def _m(*shape: int) -> A:
-    return A(*shape, within=well_conditioned)
-
-
-SQUARE = [case(_m(3, 3)), case(_m(1, 1)), case(_m(2, 3, 3)), case(_m(0, 2, 2)), case(_m(2, 2, 2, 2))]
-SOLVE = [
-    case(_m(3, 3), A(3)), case(_m(3, 3), A(3, 2)), case(_m(2, 3, 3), A(2, 3, 1)), case(_m(2, 3, 3), A(3)), case(_m(3, 3), A(2, 3, 2)),
-    case(_m(2, 3, 3), A(3, 2)), case(_m(2, 1, 2, 2), A(3, 2, 2)), case(_m(0, 2, 2), A(0, 2, 1)), case(_m(2, 2), A(2, 0)),
-]  # fmt: skip
 
 # fmt: off
 add(Via(np.linalg.inv,   [_inv_push], [_inv_pull], domain=SQUARE, flops=lambda y, a: 2 * _cube(a)))
 add(Via(np.linalg.solve, [_solve_push_matrix, _solve_push_rhs], [_solve_pull_matrix, _solve_pull_rhs], domain=SOLVE,
         flops=lambda y, a, b: _cube(a) * 2 / 3 + 2 * np.size(y) * np.shape(a)[-1]))
-add(Via(np.linalg.pinv,  [_pinv_push], flops=lambda y, a, **_: _svd_flops(a) + 2 * np.size(a) * min(a.shape[-2:])))
-add(Composite(np.linalg.lstsq,       _lstsq, arrays=2))
-add(Composite(np.linalg.tensorsolve, _tensorsolve, arrays=2))
-add(Composite(np.linalg.tensorinv,   _tensorinv))
+add(Via(np.linalg.pinv,  [_pinv_push], flops=lambda y, a, **_: _svd_flops(a) + 2 * np.size(a) * min(a.shape[-2:]),
+    domain=TALL_AND_WIDE))
+add(Composite(np.linalg.lstsq,       _lstsq, arrays=2,
+    domain=[case(A(4, 2), A(4)), case(A(4, 2), A(4, 3)), case(A(3, 3), A(3)), case(A(2, 3), A(2))]))
+add(Composite(np.linalg.tensorsolve, _tensorsolve, arrays=2,
+    domain=[case(A(2, 3, 6), A(2, 3)), case(A(6, 2, 3), A(6), axes=None)]))
+add(Composite(np.linalg.tensorinv,   _tensorinv, domain=[case(A(2, 3, 6)), case(A(6, 2, 3), ind=1)]))
 # fmt: on
 
 
@@ -323,17 +343,20 @@ ill = primitive(add(Passive(_ill, name="ill_conditioned", arrays=2)))
 frame = primitive(add(Passive(_frame, name="frame", arrays=1, flops=lambda y, a: _svd_flops(a))))
 
 
+sizes = primitive(add(Passive(lambda b: np.abs(np.diagonal(b)), name="sizes", arrays=1)))
+
+
 def _graded_adjugate(b: Any, floor: Any = None) -> Any:
-    """adj(B) for B near diag(s), s descending: block by block, each of elements of like size.
+    """adj(B) for B near diag(s), s descending: block by block, B₁₁ of elements of like size, until a polynomial is exact.
 
     With B₁₁ the elements near the largest, S = B₂₂ − B₂₁ B₁₁⁻¹ B₁₂, d = det B₁₁ and Z = adj(S):
     adj(B) = d [[det(S) B₁₁⁻¹ + B₁₁⁻¹ B₁₂ Z B₂₁ B₁₁⁻¹, −B₁₁⁻¹ B₁₂ Z], [−Z B₂₁ B₁₁⁻¹, Z]].
     """
     n, eps = b.shape[-1], np.finfo(b.dtype).eps
-    s = np.abs(_diagonal(b))
+    s = sizes(b)
     floor = 4 * n * eps * s[0] if floor is None else floor
-    k = int(np.count_nonzero((s > floor) & (s > eps ** (1 / 3) * s[0])))
-    if not k:
+    k = int(np.count_nonzero((s > floor) & (s > 0.01 * s[0])))
+    if not k or (n <= 8 and np.prod(s[:-1] / s[0]) > eps**0.25):
         return _small_adjugate(b)
     b11, b12, b21, b22 = b[:k, :k], b[:k, k:], b[k:, :k], b[k:, k:]
     x, d = np.linalg.inv(b11), np.linalg.det(b11)
@@ -347,7 +370,7 @@ def _graded_adjugate(b: Any, floor: Any = None) -> Any:
 
 
 def _small_adjugate(s: Any) -> Any:
-    """adj(S) of r × r elements that are all rounding: Faddeev and LeVerrier, M ← S M − tr(S M)/k · I."""
+    """adj(S) as a polynomial in S, of error ε|S|^(r−1): Faddeev and LeVerrier, M ← S M − tr(S M)/k · I."""
     r = s.shape[-1]
     m = identity = np.eye(r, dtype=s.dtype)
     for k in range(1, r):
@@ -374,7 +397,7 @@ def _slogdet_push(t: Any, y: Any, a: Any) -> Any:
 
 # fmt: off
 add(Via(np.linalg.det,     [_det_push], [_det_pull], domain=SQUARE, flops=lambda y, a: _cube(a) * 2 / 3))
-add(Via(np.linalg.slogdet, [_slogdet_push],          flops=lambda y, a: _cube(a) * 2 / 3))
+add(Via(np.linalg.slogdet, [_slogdet_push],          flops=lambda y, a: _cube(a) * 2 / 3, domain=SQUARE))
 # fmt: on
 
 
@@ -464,9 +487,10 @@ class _QR(Via):
 
 
 # fmt: off
-add(Via(np.linalg.cholesky, [_cholesky_push], flops=lambda y, a, **_: _cube(a) / 3))
+add(Via(np.linalg.cholesky, [_cholesky_push], flops=lambda y, a, **_: _cube(a) / 3, domain=DEFINITE))
 add(_QR(np.linalg.qr,       [_qr_push], params=["mode"],
-        flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - _cube(y[0][..., :1, :]) * np.shape(y[0])[-1] * 4 / 3))
+        flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - _cube(y[0][..., :1, :]) * np.shape(y[0])[-1] * 4 / 3,
+    domain=[*TALL_AND_WIDE, case(A(3, 2), mode="r"), case(A(3, 3), mode="reduced")]))
 # fmt: on
 
 
@@ -490,20 +514,49 @@ def _shared(d: Any, tie: Any) -> Any:
 
 
 def _over_gaps(c: Any, w: Any, tie: Any) -> Any:
-    """c_ij / (w_j − w_i) off the diagonal, 0 on it."""
-    eye = np.eye(w.shape[-1], dtype=bool)
+    """c_ij / (w_j − w_i), and 0 between tied ones."""
     gap = w[..., None, :] - w[..., :, None]
-    return over(np.where(eye, 0, c), np.where(eye, 1, gap), np.logical_and(tie, ~eye))
+    return np.where(tie, 0, c) / np.where(tie, 1, gap)
 
 
-# eigh:  A = V diag(w) Vᴴ, C = Vᴴ dA V  →  dw = diag C,  dV = V Ω,  Ω_ij = C_ij / (w_j − w_i)
+def _several(tie: Any) -> Any:
+    """Which elements are tied to another."""
+    return np.sum(tie, axis=-1) > 1
+
+
+def _known(dq: Any, undetermined: Any) -> Any:
+    """dq, with nan in the columns that a tie leaves undetermined, unless nothing moves there."""
+    return over(dq, 1, undetermined[..., None, :])
+
+
+# eigh:  A = V diag(w) Vᴴ, C = Vᴴ dA V  →  dw = diag C,  dV = V Ω + V diag(iβ),  Ω_ij = C_ij / (w_j − w_i);
+# LAPACK's first row of V (the last, from the upper triangle) is real, which gives β
 
 
 def _eigh_push(t: Any, y: Any, a: Any, UPLO: str = "L") -> Any:
     w, v = y
     tie = tied(w)
     c = _H(v) @ _from_triangle(t, UPLO) @ v
-    return _shared(_real(_diagonal(c)), tie), v @ _over_gaps(c, w, tie)
+    dv = v @ _over_gaps(c, w, tie)
+    if v.dtype.kind == "c" and v.shape[-1]:
+        dv = dv + v * _phase(v, dv, 0 if UPLO.upper() == "L" else -1)
+    return _shared(_real(_diagonal(c)), tie), _known(dv, _several(tie))
+
+
+def _phase(q: Any, dq: Any, row: int) -> Any:
+    """iβ for which (dq + iβ q) is real in this row; 0 where that element of q is rounding, or not real."""
+    q, dq = q[..., row, :], dq[..., row, :]
+    fixed = has_phase(q)
+    beta = -np.where(fixed, np.imag(dq) / np.where(fixed, np.real(q), 1), 0)
+    return 1j * beta[..., None, :]
+
+
+def _has_phase(q: Any) -> Any:
+    eps = np.finfo(q.dtype).eps
+    return (np.abs(q.real) > eps**0.5) & (np.abs(q.imag) <= 64 * eps)
+
+
+has_phase = primitive(add(Passive(_has_phase, name="has_phase", arrays=1)))
 
 
 # eig:  A V = V diag(w), C = V⁻¹ dA V  →  dw = diag C,  dV = V Ω + V diag(γ), Ω as above; LAPACK's columns have
@@ -520,7 +573,7 @@ def _eig_push(t: Any, y: Any, a: Any) -> Any:
         real = real_component(v)
         imaginary = np.sum(real * np.imag(turn), axis=-2, keepdims=True)
         scale = scale - 1j * (imaginary / np.sum(real * np.real(v), axis=-2, keepdims=True))
-    return _shared(_diagonal(c), tie), turn + v * scale
+    return _shared(_diagonal(c), tie), _known(turn + v * scale, _several(tie))
 
 
 def _tied_in_basis(w: Any, v: Any) -> Any:
@@ -555,10 +608,11 @@ class _Eig(Via):
 
 
 # fmt: off
-add(Via(np.linalg.eigh,  [_eigh_push], flops=lambda y, a, **_: 9 * _cube(a)))
-add(_Eig(np.linalg.eig,  [_eig_push],  flops=lambda y, a: 25 * _cube(a)))
-add(Composite(np.linalg.eigvalsh, lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0]))
-add(Composite(np.linalg.eigvals,  lambda a: np.linalg.eig(a)[0]))
+add(Via(np.linalg.eigh,  [_eigh_push], flops=lambda y, a, **_: 9 * _cube(a),
+    domain=[*DEFINITE, case(A(3, 3, within=positive_definite), UPLO="U")]))
+add(_Eig(np.linalg.eig,  [_eig_push],  flops=lambda y, a: 25 * _cube(a), domain=DEFINITE))
+add(Composite(np.linalg.eigvalsh, lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0], domain=DEFINITE))
+add(Composite(np.linalg.eigvals,  lambda a: np.linalg.eig(a)[0], domain=DEFINITE))
 # fmt: on
 
 
@@ -568,18 +622,19 @@ add(Composite(np.linalg.eigvals,  lambda a: np.linalg.eig(a)[0]))
 
 # A = U diag(s) Vᴴ, C = Uᴴ dA V  →  ds = Re diag C, and with dU = U Ω + …, dV = V Ψ + …:
 # C = Ω S + dS − S Ψ, so that  (Ω + Ψ)_ij = (C + Cᴴ)_ij / (s_j − s_i)  and  (Ω − Ψ)_ij = (C − Cᴴ)_ij / (s_i + s_j).
+# For complex A both have diag(iβ) besides: LAPACK's first row of V (of U, for m < n) is real.
 # Across the columns: dU has (I − U Uᴴ) dA V S⁻¹ besides, dV has (I − V Vᴴ) dAᴴ U S⁻¹.
 
 
 def _vanishing(s: Any) -> Any:
-    """Which singular values are rounding, and which sums of two are."""
-    return s <= _noise(s), s[..., None, :] + s[..., :, None] <= _noise(s)[..., None]
+    """Which singular values are rounding."""
+    return s <= _noise(s)
 
 
 vanishing = primitive(add(Passive(_vanishing, name="vanishing", arrays=1)))
 
 
-def _values_push(c: Any, s: Any, tie: Any, null: Any) -> Any:
+def _values_push(c: Any, tie: Any, null: Any) -> Any:
     return np.where(null, 0, _shared(_real(_diagonal(c)), tie))
 
 
@@ -587,32 +642,56 @@ def _svd_push(t: Any, y: Any, a: Any, full_matrices: bool = True) -> Any:
     u, s, v = y[0], y[1], _H(y[2])
     k = s.shape[-1]
     av, au = t @ v[..., :k], _H(t) @ u[..., :k]
-    c, tie, (null, both) = _H(u[..., :k]) @ av, tied(s), vanishing(s)
-    total, diagonal = s[..., None, :] + s[..., :, None], np.eye(k, dtype=bool)
-    if c.dtype.kind != "c":  # the diagonal of C − Cᴴ is zero
-        total, both = np.where(diagonal, 1, total), np.logical_and(both, ~diagonal)
-    plus, minus = _over_gaps(c + _H(c), s, tie), over(c - _H(c), total, both)
-    du = _turned(u, (plus + minus) / 2, av, s, null)
-    dv = _turned(v, (plus - minus) / 2, au, s, null)
-    return du, _values_push(c, s, tie, null), _H(dv)
+    c, tie, null = _H(u[..., :k]) @ av, tied(s), vanishing(s)
+    both = np.logical_and(null[..., None, :], null[..., :, None])
+    plus = _over_gaps(c + _H(c), s, tie)
+    minus = np.where(both, 0, c - _H(c)) / np.where(both, 1, s[..., None, :] + s[..., :, None])
+    du, dv = _turned(u, (plus + minus) / 2, av, s, null), _turned(v, (plus - minus) / 2, au, s, null)
+    if c.dtype.kind == "c" and k:
+        q, dq = (v, dv) if v.shape[-2] <= u.shape[-2] else (u, du)
+        turn = _phase(q[..., :k], dq[..., :k], 0)
+        du, dv = _add_to_columns(du, u[..., :k] * turn), _add_to_columns(dv, v[..., :k] * turn)
+    du, dv = _known(du, _undetermined(u, tie, null)), _known(dv, _undetermined(v, tie, null))
+    return du, _values_push(c, tie, null), _H(dv)
 
 
 def _turned(q: Any, omega: Any, z: Any, s: Any, null: Any) -> Any:
     """The tangent of the columns q: q₁ Ω and, across them, z / s; extra columns q₂ turn with q₁ alone."""
     m, k = z.shape[-2:]
     q1, q2 = q[..., :k], q[..., k:]
-    dq = q1 @ omega
+    dq, null = q1 @ omega, null[..., None, :]
     if m == k:
         return dq
+    z = np.where(null, 0, z) / np.where(null, 1, s[..., None, :])
     if q.shape[-1] == k:
-        return dq + over(z - q1 @ (_H(q1) @ z), s[..., None, :], null[..., None, :])
-    across = over(_H(q2) @ z, s[..., None, :], null[..., None, :])
+        return dq + z - q1 @ (_H(q1) @ z)
+    across = _H(q2) @ z
     return np.concatenate([dq + q2 @ across, -(q1 @ _H(across))], axis=-1)
+
+
+def _undetermined(q: Any, tie: Any, null: Any) -> Any:
+    """Which columns of q a tie, or a singular value of zero, leaves undetermined.
+
+    The column of a vanishing singular value mixes with those beyond the singular values; alone in a square matrix it
+    is known but for its phase.
+    """
+    m, columns, k = *q.shape[-2:], null.shape[-1]
+    several = np.logical_or(_several(tie), null) if m > k or q.dtype.kind == "c" else _several(tie)
+    if columns == k:
+        return several
+    rest = np.broadcast_to(np.any(null, axis=-1, keepdims=True), (*null.shape[:-1], columns - k))
+    return np.concatenate([several, rest], axis=-1)
+
+
+def _add_to_columns(dq: Any, turn: Any) -> Any:
+    """turn added to the first columns of dq."""
+    k = turn.shape[-1]
+    return dq + turn if dq.shape[-1] == k else np.concatenate([dq[..., :k] + turn, dq[..., k:]], axis=-1)
 
 
 def _svdvals_push(t: Any, y: Any, a: Any) -> Any:
     u, s, vh = np.linalg.svd(a, full_matrices=False)
-    return _values_push(_H(u) @ t @ _H(vh), s, tied(s), vanishing(s)[0])
+    return _values_push(_H(u) @ t @ _H(vh), tied(s), vanishing(s))
 
 
 def _hermitian_svd(a: Any) -> Any:
@@ -640,9 +719,11 @@ class _SVD(Via):
 
 # fmt: off
 add(_SVD(np.linalg.svd,     [_svd_push], params=["full_matrices", "compute_uv", "hermitian"],
-         flops=lambda y, a, full_matrices=True: _svd_flops(a, full_matrices)))
+         flops=lambda y, a, full_matrices=True: _svd_flops(a, full_matrices),
+    domain=[case(a, full_matrices=False) for a in (A(3, 3), A(4, 2), A(2, 3), A(2, 3, 2))]))
 add(Via(np.linalg.svdvals,  [_svdvals_push],
-        flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - 4 / 3 * size_of(y) * min(a.shape[-2:]) ** 2))
+        flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - 4 / 3 * size_of(y) * min(a.shape[-2:]) ** 2,
+    domain=TALL_AND_WIDE))
 # fmt: on
 
 
@@ -671,7 +752,7 @@ def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
     return direction * over(size, y, y == 0) ** (p - 1)
 
 
-def _norm_row(fn: Any, slope: Any, power: float) -> Any:
+def _norm_row(fn: Any, slope: Any, power: float, domain: Any) -> Any:
     def push(t: Any, y: Any, x: Any, **params: Any) -> Any:
         return np.sum(_real(slope(y, x, **params) * t), axis=trailing(params["axes"], x.ndim), keepdims=True)
 
@@ -681,10 +762,12 @@ def _norm_row(fn: Any, slope: Any, power: float) -> Any:
     def flops(y: Any, x: Any, **_: Any) -> float:
         return power * np.size(x)
 
-    return primitive(add(Via(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], flops=flops)))
+    return primitive(add(Via(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], domain=domain, flops=flops)))
 
 
-length, p_length = _norm_row(_length, _length_slope, 2), _norm_row(_p_length, _p_slope, 12)
+LENGTHS = [case(A(2, 3), axes=(0, 1)), case(A(2, 3), axes=(1,)), case(A(), axes=())]
+length = _norm_row(_length, _length_slope, 2, LENGTHS)
+p_length = _norm_row(_p_length, _p_slope, 12, [case(A(2, 3), axes=(0, 1), p=3), case(A(2, 3), axes=(1,), p=1.5)])
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -736,13 +819,9 @@ def _vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2)
     x = canonical(x)
     axes = tuple(k + x.ndim for k in trailing(axis, x.ndim))
     rest = tuple(k for k in range(x.ndim) if k not in axes)
-    flat = np.reshape(np.transpose(x, rest + axes), [*(x.shape[k] for k in rest), -1 if x.size else _count(x, axes)])
+    flat = np.reshape(np.transpose(x, rest + axes), [*(x.shape[k] for k in rest), math.prod(x.shape[k] for k in axes)])
     y = _norm(flat, ord, -1)
     return np.reshape(y, [1 if k in axes else n for k, n in enumerate(x.shape)]) if keepdims else y
-
-
-def _count(x: Any, axes: tuple[int, ...]) -> int:
-    return size_of(np.empty([x.shape[k] for k in axes], bool))
 
 
 def _cond(x: Any, p: Any = None) -> Any:
@@ -757,10 +836,13 @@ def _cond(x: Any, p: Any = None) -> Any:
     return _norm(x, p, (-2, -1)) * _norm(np.linalg.inv(x), p, (-2, -1))
 
 
-add(Composite(np.linalg.norm, _norm))
-add(Composite(np.linalg.vector_norm, _vector_norm))
-add(Composite(np.linalg.matrix_norm, lambda x, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims)))
-add(Composite(np.linalg.cond, _cond))
+add(Composite(np.linalg.norm, _norm, domain=NORMS))
+add(Composite(np.linalg.vector_norm, _vector_norm,
+    domain=[case(A(3)), case(A(2, 3), axis=1, ord=3), case(A(2, 3), keepdims=True), case(A(2, 3), axis=(0, 1), ord=1), case(A(4), ord=np.inf)]))
+add(Composite(np.linalg.matrix_norm, lambda x, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
+    domain=[case(A(2, 3)), case(A(2, 3, 3), ord=2), case(A(2, 3), ord="nuc", keepdims=True), case(A(3, 2), ord=1)]))
+add(Composite(np.linalg.cond, _cond,
+    domain=[case(A(3, 3)), case(A(3, 3), 1), case(A(3, 3), "fro"), case(A(2, 3, 3), -2)]))
 add(Passive(np.linalg.matrix_rank))
 
 # ---------------------------------------------------------------------------------------------------
@@ -832,8 +914,11 @@ def _multi_dot(arrays: Any) -> Any:
 
 
 # fmt: off
-add(Composite(np.linalg.matrix_power, _matrix_power))
-add(Composite(np.linalg.multi_dot,    _multi_dot))
-add(Composite(np.linalg.trace,        _trace))
-add(Composite(np.linalg.diagonal,     lambda x, offset=0: np.diagonal(x, offset, -2, -1)))
+add(Composite(np.linalg.matrix_power, _matrix_power,
+    domain=[case(A(3, 3), 3), case(A(2, 2), 0), case(A(2, 2), 1), case(_m(2, 3, 3), -2), case(A(2, 2), 6)]))
+add(Composite(np.linalg.multi_dot,    _multi_dot,
+    domain=[case([A(2, 3), A(3, 4), A(4, 2)]), case([A(3), A(3, 2), A(2)]), case([A(2, 3), A(3)])]))
+add(Composite(np.linalg.trace,        _trace, domain=[case(A(3, 3)), case(A(2, 2, 3), offset=1)]))
+add(Composite(np.linalg.diagonal,     lambda x, offset=0: np.diagonal(x, offset, -2, -1),
+    domain=[case(A(3, 3)), case(A(2, 2, 3), offset=1), case(A(2, 3, 2), offset=-1)]))
 # fmt: on

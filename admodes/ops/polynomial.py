@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..domain import POSITIVE, A, OnlyReal, along_one, case, spaced
 from ..registry import Composite, Passive, add, trailing
 from ..tracing import canonical, primitive
 
@@ -47,15 +48,17 @@ def _polymul(a1: Any, a2: Any) -> Any:
 
 
 def _polydiv(u: Any, v: Any) -> Any:
-    """Quotient and remainder, by long division; the remainder without leading zeros."""
+    """Quotient and remainder, by long division in NumPy's own steps: how many leading zeros of the remainder go follows
+    from the rounding."""
     u, v = _coefficients(u) + 0.0, _coefficients(v) + 0.0
+    scale = 1.0 / v[0]
     m, n = u.size - 1, v.size - 1
     q, r = [], u
     for k in range(m - n + 1):
-        q.append(r[k] / v[0])
+        q.append(scale * r[k])
         r = r - np.pad(q[-1] * v, (k, m - n - k))
     first = int(np.argmin([*np.isclose(r[:-1], 0, rtol=1e-14), False]))
-    return (np.stack(q) if q else np.zeros(1)), r[first:]
+    return (np.stack(q) if q else np.zeros(1, r.dtype)), r[first:]
 
 
 def _polyder(p: Any, m: int = 1) -> Any:
@@ -90,7 +93,7 @@ def _poly(seq_of_zeros: Any) -> Any:
         raise ValueError("input must be 1d or non-empty square 2d array.")
     a: Any = np.ones(1, zeros.dtype)
     for i in range(zeros.shape[0]):
-        a = np.concatenate([a, np.zeros(1)]) - np.concatenate([np.zeros(1), a * zeros[i]])
+        a = np.concatenate([a, np.zeros(1, a.dtype)]) - np.concatenate([np.zeros(1, a.dtype), a * zeros[i]])
     if a.dtype.kind == "c" and np.all(np.sort(zeros) == np.sort(np.conjugate(zeros))):
         a = np.real(a)
     return a
@@ -108,10 +111,10 @@ def _roots(p: Any) -> Any:
     p = p[int(places[0]) : int(places[-1]) + 1]
     if p.size < 2:
         return np.zeros(at_zero)
-    below = np.eye(p.size - 1, k=-1)
+    below = np.eye(p.size - 1, k=-1, dtype=p.dtype)
     companion = np.concatenate([(-p[1:] / p[0])[None, :], below[1:]], axis=0)
     roots = np.linalg.eigvals(companion)
-    return np.concatenate([roots, np.zeros(at_zero)]) if at_zero else roots
+    return np.concatenate([roots, np.zeros(at_zero, roots.dtype)]) if at_zero else roots
 
 
 def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
@@ -119,6 +122,7 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     x = canonical(x)
     if x.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
+    x = np.astype(x, np.promote_types(x.dtype, int))
     n = x.shape[0] if N is None else N
     columns = [np.ones(x.shape, x.dtype)]
     for _ in range(n - 1):
@@ -162,17 +166,20 @@ def _fit_covariance(A: Any, scale: Any, freedom: int, residuals: Any, b: Any, co
 
 
 # fmt: off
-add(Composite(np.polyval, _polyval))
-add(Composite(np.polyadd, _polyadd))
-add(Composite(np.polysub, lambda a1, a2: _polyadd(a1, -_coefficients(a2))))
-add(Composite(np.polymul, _polymul))
-add(Composite(np.polydiv, _polydiv))
-add(Composite(np.polyder, _polyder))
-add(Composite(np.polyint, _polyint))
-add(Composite(np.poly,    _poly))
-add(Composite(np.roots,   _roots))
-add(Composite(np.vander,  _vander))
-add(Composite(np.polyfit, _polyfit))
+add(Composite(np.polyval, _polyval, domain=[case(A(3), A()), case(A(4), A(2, 3)), case(A(1), A(2)), case(A(3), A(0))]))
+add(Composite(np.polyadd, _polyadd, domain=[case(A(3), A(2)), case(A(2), A(4)), case(A(3), A())]))
+add(Composite(np.polysub, lambda a1, a2: _polyadd(a1, -_coefficients(a2)),
+    domain=[case(A(3), A(2)), case(A(2), A(4)), case(A(3), A())]))
+add(Composite(np.polymul, _polymul, domain=[case(A(3), A(2)), case(A(2), A(4)), case(A(1), A(3))]))
+add(Composite(np.polydiv, _polydiv,
+    domain=[case(A(4), [2.0, 0.7]), case(A(2), A(3, within=POSITIVE)), case(A(3), [0.5])]))
+add(Composite(np.polyder, _polyder, domain=[case(A(4)), case(A(4), 2), case(A(3), m=0)]))
+add(Composite(np.polyint, _polyint, domain=[case(A(3)), case(A(3), 2), case(A(2), m=2, k=A(2)), case(A(2), k=A())]))
+add(Composite(np.poly,    _poly, domain=[case(A(3)), case(A(1))]))
+add(Composite(np.roots,   _roots, domain=[case(A(4, within=lambda x: np.array([1.0, 0.0, -16.0, 1.0]) + x / 50))]))
+add(Composite(np.vander,  _vander, domain=[case(A(3)), case(A(3), N=2), case(A(3), N=4, increasing=True)]))
+add(Composite(np.polyfit, _polyfit,
+    domain=[case(spaced(5), A(5), 2), case(spaced(4), A(4, 2), 1), case(spaced(5), A(5), 1, w=A(5, within=POSITIVE))]))
 # fmt: on
 
 # ---------------------------------------------------------------------------------------------------
@@ -182,7 +189,7 @@ add(Composite(np.polyfit, _polyfit))
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear; at a knot the derivative is that of the piece to its right."""
-    x, xp, fp = canonical(x), canonical(xp), canonical(fp)
+    x, xp, fp = (canonical(a) + np.float64(0) for a in (x, xp, fp))  # NumPy computes in double precision
     if period is not None:
         x, xp, fp, left, right = _unrolled(x, xp, fp, period)
     if np.ndim(xp) != 1 or np.shape(xp) != np.shape(fp):
@@ -252,7 +259,8 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     a, b = h[:-1], h[1:]
     inner = -b / (a * (a + b)) * f[..., :-2] + (b - a) / (a * b) * f[..., 1:-1] + a / (b * (a + b)) * f[..., 2:]
     ends = [_end(f, h, edge_order), _end(np.flip(f, -1), -np.flip(h), edge_order)]
-    return np.moveaxis(np.concatenate([ends[0][..., None], inner, ends[1][..., None]], axis=-1), -1, axis)
+    slope = np.concatenate([ends[0][..., None], inner, ends[1][..., None]], axis=-1)
+    return np.astype(np.moveaxis(slope, -1, axis), f.dtype)
 
 
 def _end(f: Any, h: Any, edge_order: int) -> Any:
@@ -275,10 +283,13 @@ def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np
     return p + turns(p, discont, axis, period) * period
 
 
-add(Composite(np.interp, _interp))
-add(Composite(np.trapezoid, _trapezoid))
-add(Composite(np.gradient, _gradient, arrays=None))
-add(Composite(np.unwrap, _unwrap))
+add(Composite(np.interp, _interp,
+    domain=OnlyReal([case(A(4), spaced(5), A(5)), case(A(), spaced(3), A(3)), case(A(2, 2), spaced(4), A(4), left=0.5, right=-1.0), case(A(3), spaced(4), A(4), period=4.5)])))
+add(Composite(np.trapezoid, _trapezoid,
+    domain=[case(A(4)), case(A(2, 3), A(3)), case(A(2, 3), dx=A()), case(A(3, 2), axis=0), case(A(3, 2), x=A(3, 2), axis=0), case(A(0))]))
+add(Composite(np.gradient, _gradient, arrays=None,
+    domain=[case(A(4)), case(A(3, 4)), case(A(4), A(within=POSITIVE)), case(A(4), spaced(4), edge_order=2), case(A(3, 4), 2.0, spaced(4)), case(A(3, 4), axis=-1)]))
+add(Composite(np.unwrap, _unwrap, domain=OnlyReal([case(A(4)), case(A(2, 3), axis=0), case(A(5), period=1.5)])))
 
 # ---------------------------------------------------------------------------------------------------
 # Sequences between two values
@@ -294,7 +305,7 @@ def _linspace(
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     parts = num - 1 if endpoint else num
     span = stop - start
-    k = np.reshape(np.arange(num) / max(parts, 1), (num,) + (1,) * np.ndim(span))
+    k = np.reshape((np.arange(num) / max(parts, 1)).astype(span.dtype), (num,) + (1,) * np.ndim(span))
     y = start * (1 - k) + stop * k if num > 1 else start + 0 * k * span
     y = np.moveaxis(y, 0, axis)
     y = y if dtype is None else np.astype(y, np.dtype(dtype))
@@ -326,6 +337,9 @@ def _geomspace(
     return y if dtype is None else np.astype(y, np.dtype(dtype))
 
 
-add(Composite(np.linspace, _linspace))
-add(Composite(np.logspace, _logspace))
-add(Composite(np.geomspace, _geomspace))
+add(Composite(np.linspace, _linspace,
+    domain=[case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(2), A(2), 3, axis=-1), case(A(), A(), 3, retstep=True), case(A(), A(), 1)]))
+add(Composite(np.logspace, _logspace,
+    domain=[case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(), A(), 3, base=A(within=POSITIVE)), case(A(2), A(2), 3, axis=-1)]))
+add(Composite(np.geomspace, _geomspace,
+    domain=[case(A(within=POSITIVE), A(within=POSITIVE), 4), case(A(2, within=POSITIVE), A(within=POSITIVE), 3, endpoint=False, axis=-1)]))

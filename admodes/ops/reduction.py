@@ -81,7 +81,8 @@ class _Mean(Options, Linear):
         if where is True:
             return np.mean(chosen(a, dtype, True, 0), **own)
         known = counted(a, own.get("axis"), own.get("keepdims", False), where)
-        return np.sum(chosen(a, dtype, where, 0), **own) / known
+        y = np.sum(chosen(a, dtype, where, 0), **own)
+        return y / known.astype(y.dtype)
 
 
 class _Running(Options, Linear):
@@ -251,7 +252,8 @@ def _var(
     if mean is None:
         mean = np.mean(a, axis=axis, keepdims=True, where=where)
     squares = np.sum(_squares(a - mean), axis=axis, keepdims=keepdims, where=where)
-    return squares / _freedom(counted(a, axis, keepdims, where), ddof if correction is None else correction)
+    freedom = _freedom(counted(a, axis, keepdims, where), ddof if correction is None else correction)
+    return squares / freedom.astype(squares.dtype)
 
 
 def _squares(z: Any) -> Any:
@@ -296,7 +298,7 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
 def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     x = np.ravel(canonical(ary))
     parts = [to_begin, x[1:] - x[:-1], to_end]
-    return np.concatenate([np.ravel(canonical(p)) for p in parts if p is not None])
+    return np.concatenate([np.astype(np.ravel(canonical(p)), x.dtype) for p in parts if p is not None])
 
 
 SPREADS = [

@@ -8,7 +8,10 @@ import numpy as np
 
 from ..registry import Passive, Refused, add
 
-COUNTS = "counts are piecewise constant in the data, and NumPy's own result mixes them with weights and edges; for weighted sums over fixed bins use np.bincount(np.digitize(...), weights)"
+COUNTS = (
+    "counts are piecewise constant in the data, and the result mixes them with weights and edges; for weighted sums "
+    "over fixed bins use np.bincount(np.digitize(x, edges), weights)"
+)
 EDGES = "the bins jump with the data; compute edges from the plain data before differentiating"
 FILE = "it writes plain numbers to a file; return the array from the function and save it afterwards"
 DATES = "it is for dates, which have no derivative"
@@ -29,6 +32,26 @@ REFUSED: dict[Any, str] = {
     np.datetime_as_string:  DATES,
 }
 # fmt: on
+
+# Without a row, since NumPy does not dispatch them; they raise by themselves.
+FLOAT = "it converts to Python floats, which raises for a traced value"
+OWN = "its operations mean something else (products, records); use plain arrays"
+OBJECTS = "NumPy hands its loop Python objects only where asked to; use ufuncs, or np.vectorize"
+WITHOUT_ROW = {
+    "asmatrix": OWN,
+    "bmat": OWN,
+    "matrix": OWN,
+    "recarray": OWN,
+    "record": OWN,
+    "ndarray": "it lays an array over memory; use np.asarray",
+    "flatiter": "it is made by x.flat, which works",
+    "fromiter": FLOAT + "; use np.stack(list(...))",
+    "format_float_positional": FLOAT,
+    "format_float_scientific": FLOAT,
+    "frompyfunc": OBJECTS,
+    "nditer": OBJECTS,
+    "nested_iters": OBJECTS,
+}
 
 for _fn, _reason in REFUSED.items():
     add(Refused(_fn, _reason))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..domain import A, OnlyReal, case
-from ..registry import Composite, Linear, LinearAll, Op, Passive, add, align, cast, gather, lead_shape, trailing, trailing_axis
+from ..registry import Composite, Linear, LinearAll, Op, Passive, add, align, cast, gather, lead_shape, spread, trailing, trailing_axis
 from ..tracing import canonical
 
 # ---------------------------------------------------------------------------------------------------
@@ -130,14 +130,14 @@ add(Linear(np.roll,         _roll, lambda u, x, shift, axis=None: _roll(u, x, _m
 # fmt: on
 
 
-CASTS = OnlyReal([case(A(2, 3), np.float32), case(A(3), np.float64), case(A(3), np.complex128)])
+CASTS = OnlyReal([case(A(3), np.float64), case(A(2, 3), np.complex128), case(A(), np.complex128)])
 
 
 class _Astype(Op):
     """A change of precision, or of real to complex; a cast to integers or booleans has derivative zero."""
 
     def __init__(self) -> None:
-        super().__init__(np.astype, evaluate=lambda x, dtype: x.astype(dtype), params=["dtype", "copy", "device"])
+        super().__init__(np.astype, evaluate=lambda x, dtype: x.astype(dtype), domain=CASTS, params=["dtype", "copy", "device"])
         self.pushes = (lambda t, y, x, dtype: cast(t, y.dtype),)
         self.pulls = (lambda u, y, x, dtype: cast(u, x.dtype),)
 
@@ -215,6 +215,7 @@ def _at3(s: tuple[int, ...]) -> tuple[int, ...]:
 
 
 # fmt: off
+TRIANGLES = [case(A(3, 3)), case(A(2, 3), k=1), case(A(2, 3, 2), k=-1), case(A(3)), case(A(0, 2))]
 add(Composite(np.ravel,       _ravel, domain=[case(A(2, 3)), case(A(2, 3), order="F"), case(A()), case(A(0, 2))]))
 add(Composite(np.rollaxis,    _rollaxis,
     domain=[case(A(2, 3, 4), 2), case(A(2, 3, 4), 0, 2), case(A(2, 3, 4), -1, 1), case(A(2, 3), 1, -1)]))
@@ -229,12 +230,14 @@ add(Composite(np.fliplr,      lambda m: np.flip(m, 1), domain=[case(A(2, 3)), ca
 add(Composite(np.flipud,      lambda m: np.flip(m, 0), domain=[case(A(3)), case(A(2, 3))]))
 add(Composite(np.matrix_transpose, lambda x: np.swapaxes(x, -1, -2),
     domain=[case(A(2, 3)), case(A(2, 3, 4)), case(A(0, 2))]), np.linalg.matrix_transpose)
-add(Composite(np.atleast_1d,  arrays=None, body=_atleast(1, lambda s: (1,))))
-add(Composite(np.atleast_2d,  arrays=None, body=_atleast(2, lambda s: (1, s[0]) if s else (1, 1))))
-add(Composite(np.atleast_3d,  arrays=None, body=_atleast(3, _at3)))
-add(Composite(np.tril,        _triangle(lower=True)))
-add(Composite(np.triu,        _triangle(lower=False)))
-add(Composite(np.trace,       lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(np.diagonal(a, offset, axis1, axis2), -1, dtype)))
+add(Composite(np.atleast_1d,  arrays=None, body=_atleast(1, lambda s: (1,)), domain=[*EVERY_RANK, case(A(), A(2))]))
+add(Composite(np.atleast_2d,  arrays=None, body=_atleast(2, lambda s: (1, s[0]) if s else (1, 1)),
+    domain=[*EVERY_RANK, case(A(), A(2), A(2, 3))]))
+add(Composite(np.atleast_3d,  arrays=None, body=_atleast(3, _at3), domain=[*EVERY_RANK, case(A(), A(2), A(2, 3))]))
+add(Composite(np.tril,        _triangle(lower=True), domain=TRIANGLES))
+add(Composite(np.triu,        _triangle(lower=False), domain=TRIANGLES))
+add(Composite(np.trace,       lambda a, offset=0, axis1=0, axis2=1, dtype=None: np.sum(np.diagonal(a, offset, axis1, axis2), -1, dtype),
+    domain=[case(A(3, 3)), case(A(2, 3), offset=1), case(A(2, 3, 2), axis1=-1, axis2=0), case(A(3, 2), offset=-1)]))
 # fmt: on
 
 
@@ -260,9 +263,11 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     return tuple(grids) if sparse else _broadcast_arrays(*grids)
 
 
-add(Composite(np.broadcast_arrays, _broadcast_arrays, arrays=None))
-add(Composite(np.meshgrid, _meshgrid, arrays=None))
-add(Composite(np.ix_, _ix, arrays=None))
+add(Composite(np.broadcast_arrays, _broadcast_arrays, arrays=None,
+    domain=[case(A(3), A(2, 1)), case(A(), A(2, 2)), case(A(1), A(0))]))
+add(Composite(np.meshgrid, _meshgrid, arrays=None,
+    domain=[case(A(2), A(3)), case(A(2), A(3), A(2), indexing="ij"), case(A(2), A(3), sparse=True), case(A(3)), case(A(), A(2))]))
+add(Composite(np.ix_, _ix, arrays=None, domain=[case(A(2), A(3)), case(A(2))]))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -272,8 +277,9 @@ add(Composite(np.ix_, _ix, arrays=None))
 
 def _where_rule(branch: int) -> tuple[Any, Any]:
     def push(t: Any, y: Any, condition: Any, *xs: Any) -> Any:
+        lead = lead_shape(t, xs[branch - 1])
         t = align(t, np.ndim(xs[branch - 1]), y.ndim)
-        return cast(np.where(condition, *((t, 0) if branch == 1 else (0, t))), y.dtype)
+        return cast(spread(np.where(condition, *((t, 0) if branch == 1 else (0, t))), y.shape, lead), y.dtype)
 
     def pull(u: Any, y: Any, condition: Any, *xs: Any) -> Any:
         g = np.where(condition, *((u, 0) if branch == 1 else (0, u)))
@@ -352,6 +358,10 @@ add(
     _Join(
         np.concatenate, _concatenate, _concatenate_transpose, sequence=True,
         evaluate=lambda *xs, axis=0: np.concatenate(xs, axis=axis), params=["axis", "dtype", "casting"],
+        domain=[
+            case([A(2), A(3)]), case((A(2, 3), A(1, 3))), case([A(2, 3), A(2, 1)], axis=-1), case([A(2, 1), A(3)], axis=None),
+            case([A(0, 3), A(2, 3)]), case([A(2), [1.0, 2.0], A(1)], axis=0), case([A(3)], 0),
+        ],
     ),
     np.concat,
 ).names = ("arrays", "axis", "out", "dtype", "casting")  # fmt: skip
@@ -359,6 +369,10 @@ add(
     _Join(
         np.stack, _stack, _stack_transpose, sequence=True,
         evaluate=lambda *xs, axis=0: np.stack(xs, axis=axis), params=["axis", "dtype", "casting"],
+        domain=[
+            case([A(3), A(3)]), case([A(2, 3), A(2, 3)], axis=1), case((A(2, 3), A(2, 3)), axis=-1), case([A(), A()]),
+            case([A(0, 2)]), case([A(2), [1.0, 2.0]], axis=1),
+        ],
     )
 )  # fmt: skip
 
@@ -399,21 +413,24 @@ def _block(arrays: Any) -> Any:
     def join(a: Any, level: int) -> Any:
         if not isinstance(a, list):
             a = canonical(a)
-            return np.reshape(a, (1,) * (n - a.ndim) + a.shape)
+            return np.reshape(a, (1,) * (n - np.ndim(a)) + np.shape(a))
         return np.concatenate([join(b, level + 1) for b in a], axis=-(depth - level))
 
     return join(arrays, 0)
 
 
-add(Composite(np.vstack, _joined(np.atleast_2d, 0), arrays=0))
+add(Composite(np.vstack, _joined(np.atleast_2d, 0), arrays=0, domain=[case([A(3), A(2, 3)]), case((A(), A()))]))
 if hasattr(np, "row_stack"):  # the deprecated name, which warns by itself
-    add(Composite(np.row_stack, _joined(np.atleast_2d, 0), arrays=0))
-add(Composite(np.hstack, _hstack, arrays=0))
-add(Composite(np.dstack, _joined(np.atleast_3d, 2), arrays=0))
-add(Composite(np.column_stack, lambda tup: _joined(_column, 1)(tup), arrays=0))
+    add(Composite(np.row_stack, _joined(np.atleast_2d, 0), arrays=0, domain=[case([A(3), A(2, 3)]), case((A(), A()))]))
+add(Composite(np.hstack, _hstack, arrays=0, domain=[case([A(3), A(2)]), case([A(2, 3), A(2, 1)]), case([A(), A()])]))
+add(Composite(np.dstack, _joined(np.atleast_3d, 2), arrays=0,
+    domain=[case([A(3), A(3)]), case([A(2, 3), A(2, 3, 2)])]))
+add(Composite(np.column_stack, lambda tup: _joined(_column, 1)(tup), arrays=0,
+    domain=[case([A(3), A(3, 2)]), case([A(2), A(2)])]))
 add(Composite(np.append, _append,
     domain=[case(A(2, 3), A(2)), case(A(2, 3), A(1, 3), axis=0), case(A(2, 3), A(2, 1), axis=-1), case(A(3), A())]))
-add(Composite(np.block, _block, arrays=0))
+add(Composite(np.block, _block, arrays=0,
+    domain=[case([[A(2, 2), A(2, 1)], [A(1, 2), A(1, 1)]]), case([A(2), A(3)]), case([A(), A()]), case([[A(2)], [A(1, 2)]])]))
 
 
 def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -498,10 +515,12 @@ def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     ]
 
 
-add(Composite(np.resize, _resize))
-add(Composite(np.delete, _delete))
-add(Composite(np.insert, _insert))
-add(Composite(np.trim_zeros, _trim_zeros))
+add(Composite(np.resize, _resize, domain=[case(A(2, 3), (2, 4)), case(A(4), 2), case(A(), (2,)), case(A(3), (0,))]))
+add(Composite(np.delete, _delete,
+    domain=[case(A(4), 1), case(A(2, 4), [0, -1], axis=1), case(A(4, 2), slice(1, 3), axis=0), case(A(2, 3), 2), case(A(3), [True, False, True])]))
+add(Composite(np.insert, _insert,
+    domain=[case(A(4), 1, A()), case(A(2, 3), 1, A(2), axis=1), case(A(4), [0, 2, 2], A(3)), case(A(3, 2), -1, A(2), axis=0)]))
+add(Composite(np.trim_zeros, _trim_zeros, domain=[case(A(3)), case(A(3), "f")]))
 
 
 # Padding ------------------------------------------------------------------------------------------------

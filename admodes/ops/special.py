@@ -19,13 +19,31 @@ import scipy.special as sc
 from scipy.special import _ufuncs
 
 from ..errors import MissingRule
-from ..registry import UNKNOWN, Elementwise, Op, Passive, Refused, Unknown, add, align, cast, gather, refusal, spread
-from .elementwise import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, TRANSCENDENTAL, UNIT
+from ..domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, Apart, OnlyReal, case
+from ..registry import (
+    UNKNOWN,
+    Composite,
+    Elementwise,
+    Op,
+    Passive,
+    Refused,
+    Unknown,
+    add,
+    align,
+    cast,
+    gather,
+    refusal,
+    spread,
+)
+from ..tracing import primitive
+from .elementwise import TRANSCENDENTAL
 
-# Where the tests sample an argument, beside the intervals of `elementwise`.
+# Where the tests sample an argument, beside the intervals of `domain`.
 PROBABILITY = ((0.1, 0.9),)
 BELOW_ONE = ((-2.0, 0.8),)
 ORDER = ((0.3, 2.7),)
+# An order, and a real argument: these functions are not analytic.
+SCALED = OnlyReal([case(1.3, A(3, within=POSITIVE)), case(np.array([[0.5], [2.0]]), A(3, within=POSITIVE)), case(0, A(within=POSITIVE))])
 
 # A constant of the same dtype leaves float32 arrays in float32: Python floats do.
 SQRT_PI, SQRT_2PI, SQRT_2 = math.sqrt(math.pi), math.sqrt(2 * math.pi), math.sqrt(2)
@@ -36,14 +54,26 @@ Partials = Sequence[Any]
 
 def ufunc(name: str) -> Any:
     """The ufunc of this name, or None where the installed SciPy has none."""
-    return getattr(sc, name, None) or getattr(_ufuncs, name, None)
+    found = (getattr(library, name, None) for library in (sc, _ufuncs))
+    return next((fn for fn in found if isinstance(fn, np.ufunc)), None)
 
 
-def row(name: str, partials: Partials, *domain: Any) -> None:
+def row(name: str, partials: Partials, *domain: Any, apart: bool = False) -> None:
     """One line of the table."""
     fn = ufunc(name)
     if fn is not None:
-        add(Elementwise(fn, partials, domain=domain, flops=TRANSCENDENTAL))
+        add(Elementwise(fn, partials, domain=_sampled(partials, domain, apart), flops=TRANSCENDENTAL))
+
+
+def _sampled(partials: Partials, domain: Any, apart: bool) -> Any:
+    """The domain of a row: an argument without a derivative is sampled from three numbers of its interval."""
+    if isinstance(domain[0], OnlyReal):
+        return domain[0]
+    fixed = tuple(
+        (within[0][0], sum(within[0]) / 2, within[0][1]) if (p is None or isinstance(p, Unknown)) and np.ndim(within) > 1 else within
+        for p, within in zip(partials, domain, strict=True)
+    )
+    return Apart(fixed) if apart else fixed
 
 
 class Several(Op):
@@ -74,11 +104,27 @@ class Several(Op):
         return push, pull
 
 
-def several(name: str, partials: Partials, *domain: Any) -> None:
+def several(name: str, partials: Partials, *domain: Any, apart: bool = False) -> None:
     """One line of the table, of a function with several results."""
     fn = ufunc(name)
     if fn is not None:
-        add(Several(fn, partials, domain=domain))
+        add(Several(fn, partials, domain=_sampled(partials, domain, apart)))
+
+
+def independent(name: str, partials: Partials, *domain: Any) -> None:
+    """One line of the table, of a function of one argument whose results have partials of their own, partials[k](y_k, x).
+
+    Each result is an operation by itself: where one of them has a pole, the others still have a derivative.
+    """
+    fn = ufunc(name)
+
+    def result(k: int) -> Callable[..., Any]:
+        op = Elementwise(lambda x: fn(x)[k], [partials[k]], name=f"special.{name}[{k}]", flops=TRANSCENDENTAL)
+        return primitive(op)
+
+    if fn is not None:
+        results = [result(k) for k in range(len(partials))]
+        add(Composite(fn, lambda x: tuple(f(x) for f in results), domain=domain))
 
 
 def horner(coefficients: Sequence[float], x: Any) -> Any:
@@ -147,7 +193,7 @@ row("gammaln",       [lambda y, x: sc.psi(x)],                                  
 row("loggamma",      [lambda y, z: sc.psi(z)],                                           POSITIVE)
 row("rgamma",        [_rgamma_slope],                                                    REAL)
 row("psi",           [_trigamma],                                                        POSITIVE)
-row("_zeta",         [UNKNOWN, lambda y, s, q: -s * _ufuncs._zeta(s + 1, q)],            ((1.5, 4.0),), POSITIVE)
+row("_zeta",         [UNKNOWN, lambda y, s, q: -s * _ufuncs._zeta(s + 1, q)],            OnlyReal([case(2.5, A(3, within=POSITIVE)), case(np.array([[3], [5]]), A(3, within=POSITIVE))]))
 row("beta",          [lambda y, a, b: y * (sc.psi(a) - sc.psi(a + b)), lambda y, a, b: y * (sc.psi(b) - sc.psi(a + b))], POSITIVE, POSITIVE)
 row("betaln",        [lambda y, a, b: sc.psi(a) - sc.psi(a + b),       lambda y, a, b: sc.psi(b) - sc.psi(a + b)],       POSITIVE, POSITIVE)
 row("binom",         [lambda y, n, k: y * (sc.psi(n + 1) - sc.psi(n - k + 1)),
@@ -377,11 +423,11 @@ def _modfresnelm(y: Any, x: Any) -> tuple[Any, Any]:
 row("expn",          [UNKNOWN, _expn_slope],                                             SMALL_INTEGERS, POSITIVE)
 row("exp1",          [lambda y, z: -np.exp(-z) / z],                                     POSITIVE)
 row("expi",          [lambda y, z: np.exp(z) / z],                                       POSITIVE)
-several("sici",      [lambda y, z: (np.sinc(z / np.pi), np.cos(z) / z)],                 POSITIVE)
-several("shichi",    [lambda y, z: (_sinhc(z), np.cosh(z) / z)],                         POSITIVE)
+independent("sici",   [lambda y, z: np.sinc(z / np.pi), lambda y, z: np.cos(z) / z],      POSITIVE)
+independent("shichi", [lambda y, z: _sinhc(z),          lambda y, z: np.cosh(z) / z],     POSITIVE)
 several("fresnel",   [lambda y, z: (np.sin(np.pi / 2 * z * z), np.cos(np.pi / 2 * z * z))],  REAL)
-several("modfresnelp", [_modfresnelp],                                                   POSITIVE)
-several("modfresnelm", [_modfresnelm],                                                   POSITIVE)
+several("modfresnelp", [_modfresnelp],                                                   ((0.3, 1.5),))
+several("modfresnelm", [_modfresnelm],                                                   ((0.3, 1.5),))
 # fmt: on
 
 
@@ -432,10 +478,10 @@ def _one_minus_j0(x: Any, sign: float) -> Any:
 row("jv",            [UNKNOWN, _falling(sc.jv)],                                         ORDER, POSITIVE)
 row("yv",            [UNKNOWN, _falling(sc.yv)],                                         ORDER, POSITIVE)
 row("yn",            [UNKNOWN, _falling(sc.yn)],                                         SMALL_INTEGERS, POSITIVE)
-row("jve",           [UNKNOWN, real_only("jve", _falling(sc.jve))],                      ORDER, POSITIVE)
-row("yve",           [UNKNOWN, real_only("yve", _falling(sc.yve))],                      ORDER, POSITIVE)
+row("jve",           [UNKNOWN, real_only("jve", _falling(sc.jve))], SCALED)
+row("yve",           [UNKNOWN, real_only("yve", _falling(sc.yve))], SCALED)
 row("iv",            [UNKNOWN, _rising(sc.iv)],                                          ORDER, POSITIVE)
-row("ive",           [UNKNOWN, real_only("ive", lambda y, v, x: (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)],  ORDER, POSITIVE)
+row("ive",           [UNKNOWN, real_only("ive", lambda y, v, x: (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)], SCALED)
 row("kv",            [UNKNOWN, _rising(sc.kv, -1.0)],                                    ORDER, POSITIVE)
 row("kn",            [UNKNOWN, _rising(sc.kn, -1.0)],                                    SMALL_INTEGERS, POSITIVE)
 row("kve",           [UNKNOWN, lambda y, v, z: y - (sc.kve(v - 1, z) + sc.kve(v + 1, z)) / 2],                                 ORDER, POSITIVE)
@@ -471,12 +517,12 @@ row("kerp",          [lambda y, x: -sc.kei(x) - y / x],                         
 row("keip",          [lambda y, x: sc.ker(x) - y / x],                                   POSITIVE)
 several("kelvin",    [lambda y, x: (y[2], y[3], _kelvin_second(y[0], x), 1j * y[1] - y[3] / x)],  POSITIVE)
 several("airy",      [lambda y, z: (y[1], z * y[0], y[3], z * y[2])],                    REAL)
-several("airye",     [real_only("airye", _airye)],                                       POSITIVE)
-several("itairy",    [lambda y, x: (sc.airy(x)[0], sc.airy(x)[2], sc.airy(-x)[0], sc.airy(-x)[2])],  POSITIVE)
-several("itj0y0",    [lambda y, x: (sc.j0(x), sc.y0(x))],                                POSITIVE)
-several("iti0k0",    [lambda y, x: (sc.i0(x), sc.k0(x))],                                POSITIVE)
-several("it2j0y0",   [lambda y, x: (_one_minus_j0(x, -1.0), -sc.y0(x) / x)],             POSITIVE)
-several("it2i0k0",   [lambda y, x: (_one_minus_j0(x, 1.0), -sc.k0(x) / x)],              POSITIVE)
+several("airye",     [real_only("airye", _airye)],                                       OnlyReal([case(A(3, within=POSITIVE)), case(A(within=POSITIVE))]))
+several("itairy",    [lambda y, x: (sc.airy(x)[0], sc.airy(x)[2], sc.airy(-x)[0], sc.airy(-x)[2])],  POSITIVE, apart=True)
+independent("itj0y0",  [lambda y, x: sc.j0(x), lambda y, x: sc.y0(x)],                    POSITIVE)
+independent("iti0k0",  [lambda y, x: sc.i0(x), lambda y, x: sc.k0(x)],                    POSITIVE)
+independent("it2j0y0", [lambda y, x: _one_minus_j0(x, -1.0), lambda y, x: -sc.y0(x) / x], POSITIVE)
+independent("it2i0k0", [lambda y, x: _one_minus_j0(x, 1.0),  lambda y, x: -sc.k0(x) / x], POSITIVE)
 row("itstruve0",     [lambda y, x: sc.struve(0, x)],                                     POSITIVE)
 row("it2struve0",    [lambda y, x: -sc.struve(0, x) / x],                                POSITIVE)
 row("itmodstruve0",  [lambda y, x: sc.modstruve(0, x)],                                  POSITIVE)
@@ -540,16 +586,16 @@ def _spheroidal(name: str, equation: Callable[..., Any], characteristic: Any, wh
     """Two rows: the function that finds λ itself and the one that is given it."""
     several(name, [*(UNKNOWN,) * 3, lambda y, m, n, c, x: equation(y, m, c, characteristic(m, n, c), x)],
             (0, 1), SMALL_INTEGERS, POSITIVE, where)  # fmt: skip
-    several(f"{name}_cv", [*(UNKNOWN,) * 4, lambda y, m, n, c, value, x: equation(y, m, c, value, x)],
-            (0, 1), SMALL_INTEGERS, POSITIVE, POSITIVE, where)  # fmt: skip
+    calls = [case(m, n, c, characteristic(m, n, c), A(3, within=where)) for m, n, c in ((0, 2, 0.5), (1, 3, 1.5))]
+    several(f"{name}_cv", [*(UNKNOWN,) * 4, lambda y, m, n, c, value, x: equation(y, m, c, value, x)], OnlyReal(calls))
 
 
 _spheroidal("pro_ang1", _prolate, sc.pro_cv, UNIT)
 _spheroidal("pro_rad1", _prolate, sc.pro_cv, ((1.2, 3.0),))
-_spheroidal("pro_rad2", _prolate, sc.pro_cv, ((1.2, 3.0),))
 _spheroidal("obl_ang1", _oblate_angular, sc.obl_cv, UNIT)
 _spheroidal("obl_rad1", _oblate_radial, sc.obl_cv, POSITIVE)
-_spheroidal("obl_rad2", _oblate_radial, sc.obl_cv, POSITIVE)
+for _name in ("pro_rad2", "pro_rad2_cv", "obl_rad2", "obl_rad2_cv"):
+    add(Refused(ufunc(_name), "SciPy's value and derivative of it contradict each other"))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -622,6 +668,28 @@ def _agm_slope(y: Any, a: Any, b: Any) -> Any:
     return y / a * (1 - 2 * p * _k_slope(1 - p) / sc.ellipkm1(p))
 
 
+def _elliprd(x: Any, y: Any, z: Any) -> Any:
+    """R_D by duplication and the series of order 5 in what is left of the differences (Carlson 1995, algorithm 4).
+
+    The closed forms of its derivatives cancel where two arguments are equal; the algorithm itself does not.
+    """
+    dtype = np.result_type(x, y, z)
+    x, y, z = (np.asarray(v, dtype) if type(v) in (int, float) else v for v in (x, y, z))
+    total: Any = 0.0
+    scale = 3.0
+    for _ in range(14):
+        a, b, c = np.sqrt(x), np.sqrt(y), np.sqrt(z)
+        shift = a * b + a * c + b * c
+        total = total + scale / (c * (z + shift))
+        x, y, z, scale = (x + shift) / 4, (y + shift) / 4, (z + shift) / 4, scale / 4
+    mean = (x + y + 3 * z) / 5
+    p, q = 1 - x / mean, 1 - y / mean
+    r = -(p + q) / 3
+    e2, e3, e4, e5 = p * q - 6 * r * r, (3 * p * q - 8 * r * r) * r, 3 * (p * q - r * r) * r * r, p * q * r**3
+    series = 1 - 3 / 14 * e2 + e3 / 6 + 9 / 88 * e2 * e2 - 3 / 22 * e4 - 9 / 52 * e2 * e3 + 3 / 26 * e5
+    return total + scale / 3 * series / (mean * np.sqrt(mean))
+
+
 # Carlson's R_F has ∂/∂x = −R_D(y, z, x)/6, and R_C(x, y) = R_F(x, y, y).
 # fmt: off
 row("ellipk",        [lambda y, m: _k_slope(m)],                                         BELOW_ONE)
@@ -636,9 +704,9 @@ row("elliprc",       [lambda y, a, b: -sc.elliprd(b, b, a) / 6, lambda y, a, b: 
 row("elliprg",       [lambda y, a, b, c: (sc.elliprf(a, b, c) - a * sc.elliprd(b, c, a) / 3) / 4,
                       lambda y, a, b, c: (sc.elliprf(a, b, c) - b * sc.elliprd(a, c, b) / 3) / 4,
                       lambda y, a, b, c: (sc.elliprf(a, b, c) - c * sc.elliprd(a, b, c) / 3) / 4], POSITIVE, POSITIVE, POSITIVE)
-row("elliprd",       [UNKNOWN, UNKNOWN, UNKNOWN],                                        POSITIVE, POSITIVE, POSITIVE)
 row("agm",           [_agm_slope, lambda y, a, b: _agm_slope(y, b, a)],                  POSITIVE, POSITIVE)
 # fmt: on
+add(Composite(sc.elliprd, _elliprd, domain=(POSITIVE, POSITIVE, POSITIVE)))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -754,6 +822,16 @@ def _nct_density(df: Any, nc: Any, t: Any) -> Any:
     return scale * (odd + sc.hyp1f1((df + 1) / 2, 0.5, z) / (np.sqrt(s) * sc.gamma(df / 2 + 1)))
 
 
+def _kolmogorov_slope(x: Any) -> Any:
+    """K′ of K(x) = 2 Σ (−1)^(k−1) e^(−2k²x²), and for small x of 1 − (√2π/x) Σ e^(−(2k−1)²π²/8x²)."""
+    small = x < 0.8
+    a, b = np.where(small, x, 0.5), np.where(small, 1.0, x)
+    c = [(2 * k - 1) ** 2 * np.pi**2 / 8 for k in range(1, 5)]
+    left = sum(np.exp(-ck / (a * a)) * (1 / (a * a) - 2 * ck / a**4) for ck in c) * SQRT_2PI
+    right = sum((-1) ** k * 8 * k * k * b * np.exp(-2 * k * k * b * b) for k in range(1, 8))
+    return np.where(small, left, right)
+
+
 def _normal_slope(z: Any) -> Any:
     """dΦ⁻¹/dp at p = Φ(z)."""
     return SQRT_2PI * np.exp(z * z / 2)
@@ -791,18 +869,14 @@ row("ncfdtr",    [UNKNOWN, UNKNOWN, _ncf_nc, lambda y, n, d, nc, x: _ncf_density
 row("ncfdtri",   [UNKNOWN, UNKNOWN, lambda x, n, d, nc, p: -_ncf_nc(p, n, d, nc, x) / _ncf_density(n, d, nc, x),
                   lambda x, n, d, nc, p: 1 / _ncf_density(n, d, nc, x)],                 ((1.0, 3.0),), ((1.0, 3.0),), POSITIVE, PROBABILITY)
 row("ncfdtrinc", [UNKNOWN, UNKNOWN, lambda nc, n, d, p, x: 1 / _ncf_nc(p, n, d, nc, x),
-                  lambda nc, n, d, p, x: -_ncf_density(n, d, nc, x) / _ncf_nc(p, n, d, nc, x)],  ((2.0, 3.0),), ((2.0, 3.0),), ((0.2, 0.4),), ((3.0, 4.0),))
+                  lambda nc, n, d, p, x: -_ncf_density(n, d, nc, x) / _ncf_nc(p, n, d, nc, x)],  ((2.0, 3.0),), ((2.0, 3.0),), ((0.2, 0.4),), ((3.0, 4.0),), apart=True)
 row("nctdtr",    [UNKNOWN, UNKNOWN, lambda y, df, nc, t: _nct_density(df, nc, t)],       POSITIVE, REAL, REAL)
 row("nctdtrit",  [UNKNOWN, UNKNOWN, lambda t, df, nc, p: 1 / _nct_density(df, nc, t)],   ((1.0, 3.0),), UNIT, PROBABILITY)
 row("nrdtrimn",  [lambda y, p, sd, x: -sd * _normal_slope((x - y) / sd), lambda y, p, sd, x: (y - x) / sd, 1],           PROBABILITY, POSITIVE, REAL)
-row("nrdtrisd",  [lambda y, m, p, x: -y / (x - m) * y, lambda y, m, p, x: -y * y / (x - m) * _normal_slope((x - m) / y),
+row("nrdtrisd",  [lambda y, m, p, x: -y / (x - m), lambda y, m, p, x: -y * y / (x - m) * _normal_slope((x - m) / y),
                   lambda y, m, p, x: y / (x - m)],                                       ((-2.0, -1.0),), ((0.6, 0.9),), ((1.0, 2.0),))
-row("kolmogorov", [lambda y, x: _ufuncs._kolmogp(x)],                                    ((0.5, 1.5),))
-row("kolmogi",   [lambda x, p: 1 / _ufuncs._kolmogp(x)],                                 PROBABILITY)
-row("_kolmogp",  [UNKNOWN],                                                              POSITIVE)
-row("smirnov",   [UNKNOWN, lambda y, n, x: _ufuncs._smirnovp(n, x)],                     COUNTS, PROBABILITY)
-row("smirnovi",  [UNKNOWN, lambda x, n, p: 1 / _ufuncs._smirnovp(n, x)],                 COUNTS, PROBABILITY)
-row("_smirnovp", [UNKNOWN, UNKNOWN],                                                     COUNTS, PROBABILITY)
+row("kolmogorov", [lambda y, x: _kolmogorov_slope(x)],                                    ((0.5, 1.5),))
+row("kolmogi",   [lambda x, p: 1 / _kolmogorov_slope(x)],                                 PROBABILITY)
 # fmt: on
 
 
@@ -813,7 +887,7 @@ row("_smirnovp", [UNKNOWN, UNKNOWN],                                            
 PASSIVE = ("gammasgn", "round")
 REFUSED = (
     "bdtrik bdtrin btdtria btdtrib chdtriv chndtridf elliprj fdtridfd gdtrib mathieu_a mathieu_b nbdtrik nbdtrin "
-    "ncfdtridfd ncfdtridfn nctdtridf nctdtrinc obl_cv pdtrik pro_cv stdtridf zetac _riemann_zeta"
+    "ncfdtridfd ncfdtridfn nctdtridf nctdtrinc obl_cv pdtrik pro_cv smirnov smirnovi stdtridf zetac _riemann_zeta"
 ).split()
 
 for _name in PASSIVE:

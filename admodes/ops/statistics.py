@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..domain import POSITIVE, A, OnlyReal, along_axes, along_one, case
 from ..registry import Composite, Passive, add, trailing
 from ..tracing import Tracer, canonical, primitive
 from .index import scatter
@@ -33,9 +34,11 @@ def _partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect
     return np.take_along_axis(a, np.argpartition(a, kth, axis=axis, kind=kind), axis=axis)
 
 
-add(Composite(np.sort, _sort))
-add(Composite(np.sort_complex, lambda a: np.sort(np.astype(np.ravel(a), np.result_type(a.dtype, np.complex64)))))
-add(Composite(np.partition, _partition))
+add(Composite(np.sort, _sort, domain=along_one(case(A(2, 3), axis=None))))
+add(Composite(np.sort_complex, lambda a: np.sort(np.astype(a, a.dtype if a.dtype.kind == "c" else np.dtype(complex))),
+    domain=[case(A(4, dtype="c"))]))
+add(Composite(np.partition, _partition,
+    domain=[case(A(5), 2), case(A(2, 4), [1, 3], axis=-1), case(A(4, 2), 1, axis=0), case(A(2, 3), 2, axis=None)]))
 
 # ---------------------------------------------------------------------------------------------------
 # Quantiles
@@ -53,11 +56,15 @@ CONTINUOUS = {
 }
 
 
+ELEMENTS = {"inverted_cdf", "closest_observation", "lower", "higher", "nearest"}  # each gives one of the elements
+
+
 def _jumping_place(q: Any, n: Any, method: str) -> Any:
     """The place among n sorted elements that NumPy takes: its quantile of the numbers 0 … n − 1."""
     place = np.zeros(np.broadcast_shapes(np.shape(q), np.shape(n)))
     for count in np.unique(n)[np.unique(n) > 0].tolist():
-        place = np.where(np.equal(n, count), np.quantile(np.arange(float(count)), q, method=method), place)
+        here = np.reshape(np.quantile(np.arange(float(count)), np.ravel(q), method=method), np.shape(q))
+        place = np.where(np.equal(n, count), here, place)
     return place
 
 
@@ -99,7 +106,7 @@ def _enclosed(rows: Any, q: Any, method: str, skip_nan: bool) -> Any:
     above = np.minimum(below + 1, np.maximum(n - 1, 0))
     order = _order(rows, below, above)
     first, second = (rows[_at(rows, order[_at(rows, k)])] for k in (below, above))
-    dtype = rows.dtype if type(q) in (int, float) else np.result_type(rows, q)
+    dtype = rows.dtype if type(q) in (int, float) or method in ELEMENTS else np.result_type(rows, q)
     weight = np.astype(place - below, dtype)
     step = np.where(np.isinf(second) & (weight == 0), 0, second - first)  # 0 · ∞ is not wanted
     return _with_nan(first + step * weight, np.equal(n, 0) if skip_nan else np.any(missing, axis=-1), skip_nan)
@@ -166,12 +173,20 @@ def _middle(quantile: Any) -> Any:
     return median
 
 
-add(Composite(np.quantile, _quantile))
-add(Composite(np.nanquantile, _nanquantile))
-add(Composite(np.percentile, _of_hundred(_quantile)))
-add(Composite(np.nanpercentile, _of_hundred(_nanquantile)))
-add(Composite(np.median, _middle(_quantile)))
-add(Composite(np.nanmedian, _middle(_nanquantile)))
+QUANTILES = OnlyReal([
+    case(A(5), A(within=((0.3, 0.45),))), case(A(2, 5), [0.1, 0.6], axis=-1), case(A(2, 5), 0.35, axis=(0, 1), keepdims=True),
+    case(A(5), 0.7, method="lower"), case(A(4, 2), 0.6, axis=0, method="hazen"), case(A(2, 5), [[0.3], [0.9]]), case(A(0, 3), 0.4, axis=1),
+])  # fmt: skip
+add(Composite(np.quantile, _quantile, domain=QUANTILES))
+add(Composite(np.nanquantile, _nanquantile, domain=QUANTILES))
+add(Composite(np.percentile, _of_hundred(_quantile),
+    domain=OnlyReal([case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower")])))
+add(Composite(np.nanpercentile, _of_hundred(_nanquantile),
+    domain=OnlyReal([case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower")])))
+add(Composite(np.median, _middle(_quantile),
+    domain=OnlyReal(along_one(case(A(2, 3, 2), axis=(0, 2), keepdims=True), case(A(2, 3))))))
+add(Composite(np.nanmedian, _middle(_nanquantile),
+    domain=OnlyReal(along_one(case(A(2, 3, 2), axis=(0, 2), keepdims=True), case(A(2, 3))))))
 
 # ---------------------------------------------------------------------------------------------------
 # Weighted means and moments
@@ -199,7 +214,7 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
         total = np.full(np.shape(y), a.size / max(np.size(y), 1), dtype=np.result_type(y))
     else:
         w = weights_of(weights, a, axis)
-        total = np.sum(w, axis=axis, keepdims=keepdims)
+        total = np.sum(w, axis=axis, dtype=np.result_type(a.dtype, w.dtype), keepdims=keepdims)
         if np.any(total == 0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         y = np.sum(a * w, axis=axis, keepdims=keepdims) / total
@@ -214,18 +229,13 @@ def _cov(
     x = _rows(m, rowvar)
     if y is not None:
         x = np.concatenate([x, _rows(y, rowvar or np.ndim(y) < 2)], axis=0)
-    if dtype is not None:
-        x = np.astype(x, np.dtype(dtype))
+    x = np.astype(x, np.dtype(dtype or np.result_type(x.dtype, np.float64)))
     ddof = (0 if bias else 1) if ddof is None else ddof
     w = _cov_weights(x.shape[1], fweights, aweights)
     total = x.shape[1] if w is None else np.sum(w)
     mean = np.mean(x, axis=1) if w is None else np.sum(x * w, axis=1) / total
-    if w is None or ddof == 0:
-        freedom = total - ddof
-    elif aweights is None:
-        freedom = total - ddof
-    else:
-        freedom = total - ddof * np.sum(w * canonical(aweights)) / total
+    each = 1 if aweights is None else np.sum(w * canonical(aweights)) / total
+    freedom = total - ddof * each
     if freedom <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         freedom = 0.0
@@ -250,9 +260,8 @@ def _cov_weights(n: int, fweights: Any, aweights: Any) -> Any:
             raise ValueError(f"{name} cannot be negative")
     if fweights is not None and np.any(np.asarray(fweights) != np.around(fweights)):
         raise TypeError("fweights must be integer")
-    if fweights is None or aweights is None:
-        return canonical(aweights if fweights is None else fweights) if (fweights, aweights) != (None, None) else None
-    return canonical(fweights) * canonical(aweights)
+    given = [np.astype(canonical(w), np.float64) for w in (fweights, aweights) if w is not None]
+    return given[0] * given[1] if len(given) == 2 else given[0] if given else None
 
 
 def _excess(c: Any) -> Any:
@@ -273,9 +282,11 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
     return c + excess(c)
 
 
-add(Composite(np.average, _average))
-add(Composite(np.cov, _cov))
-add(Composite(np.corrcoef, _corrcoef))
+add(Composite(np.average, _average,
+    domain=[case(A(4)), case(A(2, 3), axis=1, weights=A(3, within=POSITIVE, dtype="f")), case(A(2, 3), weights=A(2, 3, within=POSITIVE, dtype="f"), returned=True), case(A(2, 3), axis=0, keepdims=True)]))
+add(Composite(np.cov, _cov,
+    domain=[case(A(2, 4)), case(A(4)), case(A(4), A(4)), case(A(4, 2), rowvar=False, bias=True), case(A(2, 4), aweights=A(4, within=POSITIVE, dtype="f")), case(A(2, 4), fweights=[1, 2, 1, 3], ddof=0)]))
+add(Composite(np.corrcoef, _corrcoef, domain=[case(A(2, 4)), case(A(4), A(4)), case(A(4, 2), rowvar=False)]))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -322,7 +333,8 @@ def _intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices
     """The values are those of the first array."""
     one, two = np.ravel(canonical(ar1)), np.ravel(canonical(ar2))
     first, places = common(one, two, assume_unique)
-    return (one[first], first, places) if return_indices else one[first]
+    y = np.astype(one[first], np.result_type(one.dtype, two.dtype))
+    return (y, first, places) if return_indices else y
 
 
 def _common(one: Any, two: Any, assume_unique: bool) -> Any:
@@ -343,15 +355,17 @@ def _setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
 
 
 # fmt: off
-add(Composite(np.unique,         _unique))
-add(Composite(np.unique_values,  lambda x: _unique(x, equal_nan=False)))
-add(Composite(np.unique_counts,  _unique_counts))
-add(Composite(np.unique_inverse, _unique_inverse))
-add(Composite(np.unique_all,     _unique_all))
-add(Composite(np.union1d,        lambda ar1, ar2: _unique(np.concatenate([np.ravel(canonical(a)) for a in (ar1, ar2)]))))
-add(Composite(np.intersect1d,    _intersect1d))
-add(Composite(np.setdiff1d,      _setdiff1d))
-add(Composite(np.setxor1d,       _setxor1d))
+add(Composite(np.unique,         _unique,
+    domain=OnlyReal([case(A(4)), case(A(2, 3)), case(A(3, 2), axis=0)])))
+add(Composite(np.unique_values,  lambda x: _unique(x, equal_nan=False), domain=OnlyReal([case(A(4))])))
+add(Composite(np.unique_counts,  _unique_counts, domain=OnlyReal([case(A(4))])))
+add(Composite(np.unique_inverse, _unique_inverse, domain=OnlyReal([case(A(2, 3))])))
+add(Composite(np.unique_all,     _unique_all, domain=OnlyReal([case(A(2, 3))])))
+add(Composite(np.union1d,        lambda ar1, ar2: _unique(np.concatenate([np.ravel(canonical(a)) for a in (ar1, ar2)])),
+    domain=OnlyReal([case(A(3), A(2))])))
+add(Composite(np.intersect1d,    _intersect1d, domain=OnlyReal([case(A(3), A(2)), case(A(2), [0.5])])))
+add(Composite(np.setdiff1d,      _setdiff1d, domain=OnlyReal([case(A(3), A(2))])))
+add(Composite(np.setxor1d,       _setxor1d, domain=OnlyReal([case(A(3), A(2))])))
 # fmt: on
 
 
@@ -364,7 +378,10 @@ def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     """Linear in the weights; the bins are integers."""
     places = np.asarray(x)
     size = max(int(places.max(initial=-1)) + 1, minlength)
-    return np.bincount(places, minlength=size) if weights is None else scatter(canonical(weights), (places,), (size,), 1)
+    return np.bincount(places, minlength=size) if weights is None else scatter(
+        np.astype(canonical(weights), np.float64), (places,), (size,), 1
+    )
 
 
-add(Composite(np.bincount, _bincount))
+add(Composite(np.bincount, _bincount,
+    domain=OnlyReal([case([0, 2, 0, 1], A(4)), case([1, 1], weights=A(2), minlength=4)])))

@@ -1,4 +1,4 @@
-"""The static path: `trace` gives a `Program`, passes make it better, `compile` runs it as flat code, `cost` counts it."""
+"""The static path: `trace` gives a `Program`, passes improve it, `compile` runs it as flat code, `cost` counts it."""
 
 from .compile import compile
 from .cost import Cost, cost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from ..tracing import Tracer, highest
 from .emit import emit, is_scalar
 from .passes import optimise
 from .program import GuardFailed, Program, as_input, is_input, record
-from .recording import Foreign
+from .recording import Foreign, uncollected
 
-# Traces kept for one kind of arguments; more of them mean that the code branches on values too often to be worth tracing.
+# Traces kept for one kind of arguments; where there are more, the code branches on values too often to be worth it.
 TRACES = 64
 
 
@@ -26,15 +26,17 @@ class Runner:
     __slots__ = ("float_function", "function", "pool", "scalars", "structure", "workspace")
 
     def __init__(self, program: Program) -> None:
-        program = optimise(program)
+        with uncollected():
+            program = optimise(program)
+            flat = program.function
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
-        self.function = program.function
+        self.function = flat
         self.structure = program.out_structure
         self.scalars = any(not v.ndim for v in program.inputs)
         self.workspace = program.workspace
         self.pool: list[list[np.ndarray]] = []
 
-    def __call__(self, arrays: list[Any]) -> Any:
+    def __call__(self, arrays: Sequence[Any]) -> Any:
         """The result for input arrays. Threads and recursive calls take workspaces of their own."""
         if self.workspace:
             out = self._with_workspace(arrays)
@@ -47,7 +49,7 @@ class Runner:
             out = self.function(*(map(as_input, arrays) if self.scalars else arrays))
         return out[0] if self.structure is None else pytree.unflatten(self.structure, out)
 
-    def _with_workspace(self, arrays: list[Any]) -> Any:
+    def _with_workspace(self, arrays: Sequence[Any]) -> Any:
         try:
             space = self.pool.pop()
         except IndexError:
@@ -80,7 +82,7 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
     Returns
     -------
     A function with the results of f, in arrays of their own. Under grad, jvp and all other transforms, and under trace,
-    f itself runs, so a compiled function can be differentiated; compile the derivative to have it flat: compile(grad(f)).
+    f itself runs, so it can be differentiated; to have the derivative flat, compile that: compile(grad(f)).
 
     Raises
     ------
@@ -117,7 +119,7 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def _general(f: Callable[..., Any], kinds: dict[Any, Kind], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any = None) -> Any:
+def _general(f: Callable[..., Any], kinds: dict[Any, Kind], args: Any, kwargs: dict[str, Any], key: Any = None) -> Any:
     """Trees, keywords, static leaves, and what was not met before: the kind of the arguments by their leaves."""
     leaves, structure = pytree.flatten((args, kwargs))
     if any(isinstance(x, Tracer) or highest(x) is not None for x in leaves):
@@ -128,8 +130,7 @@ def _general(f: Callable[..., Any], kinds: dict[Any, Kind], args: tuple[Any, ...
     try:
         known = kinds.get(key)
     except TypeError as error:
-        name = getattr(f, "__name__", "the function")
-        raise TypeError(f"compile: an argument of {name} that is no array of numbers must be hashable: {error}") from None
+        raise TypeError(f"compile: an argument of {_name(f)} that holds no numbers must be hashable: {error}") from None
     if known is not None:
         return _other_branch(f, known, arrays, args, kwargs)
     known = Kind()
@@ -171,8 +172,11 @@ def _warn_once(f: Callable[..., Any], known: Kind) -> None:
     if not known.warned:
         known.warned = True
         warnings.warn(
-            f"{getattr(f, '__name__', 'a compiled function')} was traced {TRACES} times for arguments of one kind, each time "
-            "along other branches; where a call takes new ones it runs untraced from now on. Write the branch with np.where, "
-            "or do not compile it.",
+            f"{_name(f)} was traced {TRACES} times for arguments of one kind, each time along other branches; a call "
+            "that takes new ones runs untraced from now on. Write the branch with np.where, or do not compile it.",
             stacklevel=4,
         )
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", "the compiled function")

@@ -9,8 +9,8 @@ once, the inputs and large constants among them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,16 +20,29 @@ if TYPE_CHECKING:
     from .program import Program
 
 
+class Work(NamedTuple):
+    """The work of all operations of one name."""
+
+    times: int
+    flops: float
+    multiply_adds: float
+    bytes: int
+
+    def cells(self) -> tuple[str, ...]:
+        """The numbers as they stand in the table."""
+        return f"{self.times:,}", f"{self.flops:,.0f}", f"{self.multiply_adds:,.0f}", f"{self.bytes:,}"
+
+
 @dataclass(frozen=True)
 class Cost:
     """Counted work; printing it gives a table of the operations the work goes to."""
 
-    flops: float
-    multiply_adds: float
-    bytes: int
-    peak_bytes: int
-    operations: int
-    by_operation: tuple[tuple[str, int, float, float, int], ...]  # name, times, flops, multiply-adds, bytes
+    flops: float = 0.0
+    multiply_adds: float = 0.0
+    bytes: int = 0
+    peak_bytes: int = 0
+    operations: int = 0
+    by_operation: dict[str, Work] = field(default_factory=dict)
 
     @property
     def intensity(self) -> float:
@@ -37,14 +50,13 @@ class Cost:
         return self.flops / self.bytes if self.bytes else 0.0
 
     def __str__(self) -> str:
-        rows = [("operation", "times", "flops", "multiply-adds", "bytes", "share")]
+        rows: list[tuple[str, ...]] = [("operation", "times", "flops", "multiply-adds", "bytes", "share")]
         total = self.flops or 1.0
-        for name, times, flops, products, moved in sorted(self.by_operation, key=lambda row: (-row[2], -row[4], row[0])):
-            rows.append((name, f"{times:,}", f"{flops:,.0f}", f"{products:,.0f}", f"{moved:,}", f"{flops / total:.0%}"))
-        rows.append(("total", f"{self.operations:,}", f"{self.flops:,.0f}", f"{self.multiply_adds:,.0f}", f"{self.bytes:,}", ""))
+        for name, row in sorted(self.by_operation.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])):
+            rows.append((name, *row.cells(), f"{row.flops / total:.0%}"))
+        rows.append(("total", *Work(self.operations, self.flops, self.multiply_adds, self.bytes).cells(), ""))
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        lines = ["  ".join(c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip()
-                 for r in rows]  # fmt: skip
+        lines = [_line(row, widths) for row in rows]
         rule = "-" * max(map(len, lines))
         tail = f"peak {self.peak_bytes:,} bytes; {self.intensity:.3g} flops a byte"
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], tail])
@@ -52,24 +64,28 @@ class Cost:
     __repr__ = __str__
 
 
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    """A row of the table: the name to the left, the numbers to the right."""
+    name, *numbers = row
+    return "  ".join([name.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))]).rstrip()
+
+
 def cost_of(program: Program) -> Cost:
     """Add up the instructions of a program."""
-    table: dict[str, list[float]] = {}
+    table: dict[str, Work] = {}
     for instruction in program.instructions:
-        if instruction.op in MARKS:
-            continue
-        flops, products, moved = work(instruction)
-        row = table.setdefault(instruction.op.name, [0, 0.0, 0.0, 0])
-        for k, amount in enumerate((1, flops, products, moved)):
-            row[k] += amount
-    rows = tuple((name, int(t), f, p, int(b)) for name, (t, f, p, b) in table.items())
+        if instruction.op not in MARKS:
+            times, *earlier = table.get(instruction.op.name, Work(0, 0.0, 0.0, 0))
+            flops, products, moved = map(sum, zip(earlier, work(instruction), strict=True))
+            table[instruction.op.name] = Work(times + 1, flops, products, int(moved))
+    rows = table.values()
     return Cost(
-        flops=sum(r[2] for r in rows),
-        multiply_adds=sum(r[3] for r in rows),
-        bytes=sum(r[4] for r in rows),
+        flops=sum(row.flops for row in rows),
+        multiply_adds=sum(row.multiply_adds for row in rows),
+        bytes=sum(row.bytes for row in rows),
         peak_bytes=peak_bytes(program),
-        operations=sum(r[1] for r in rows),
-        by_operation=rows,
+        operations=sum(row.times for row in rows),
+        by_operation=table,
     )
 
 
@@ -88,7 +104,8 @@ def peak_bytes(program: Program) -> int:
     """Bytes alive at once while the flat code runs: a value lives from its instruction to its last use."""
     owner = owners(program, exactly=True)
     last = last_uses(program, owner)
-    constants = {id(x): x.nbytes for i in program.instructions for x in leaves((i.args, i.params)) if isinstance(x, np.ndarray)}
+    parts = (x for i in program.instructions for x in leaves((i.args, i.params)))
+    constants = {id(x): x.nbytes for x in parts if isinstance(x, np.ndarray)}
     alive = sum(v.nbytes for v in (*program.inputs, *program.workspace)) + sum(constants.values())
     peak = alive
     freed: dict[int, int] = {}
@@ -103,7 +120,7 @@ def peak_bytes(program: Program) -> int:
 
 
 def owners(program: Program, exactly: bool = False) -> dict[Value, Value]:
-    """For each value the one whose memory it may share, itself or what it is a view of; exactly: as when it was traced."""
+    """For each value the one whose memory it may share, itself or what it is a view of; exactly: as when traced."""
     owner = {v: v for v in program.inputs}
     for instruction in program.instructions:
         source: Any = None
@@ -160,12 +177,13 @@ def last_uses(program: Program, owner: dict[Value, Value]) -> dict[Value, int]:
 def cost(f: Callable[..., Any], *args: Any) -> Cost:
     """The exact cost of f(*args): flops, multiply-adds, bytes, peak bytes, operations, by operation and in total.
 
-    f may be a derivative: cost(grad(f), x).  See the module for the conventions.
+    f may be a derivative: cost(grad(f), x).  It is traced, so what is counted is what it does, not what an optimised
+    program would (`trace`, `optimise`, `.cost`).  See the module for the conventions.
 
     >>> import numpy as np
     >>> cost(lambda A, x: A @ x, np.ones((3, 4)), np.ones(4)).flops
     24.0
     """
-    from .program import trace
+    from .program import record
 
-    return trace(f, *args).cost
+    return record(f, args, {}, strict=False).cost

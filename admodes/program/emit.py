@@ -40,8 +40,9 @@ _BOOLEAN_INFIX = {np.logical_and, np.logical_or}
 # Scalars as Python floats: the functions of the math module that agree with NumPy's up to rounding.
 MATH = {
     np.sin: "math.sin", np.cos: "math.cos", np.tan: "math.tan", np.arcsin: "math.asin", np.arccos: "math.acos",
-    np.arctan: "math.atan", np.arctan2: "math.atan2", np.hypot: "math.hypot", np.exp: "math.exp", np.expm1: "math.expm1",
-    np.log: "math.log", np.log1p: "math.log1p", np.log2: "math.log2", np.log10: "math.log10", np.sqrt: "math.sqrt",
+    np.arctan: "math.atan", np.arctan2: "math.atan2", np.hypot: "math.hypot", np.exp: "math.exp",
+    np.expm1: "math.expm1", np.log: "math.log", np.log1p: "math.log1p", np.log2: "math.log2",
+    np.log10: "math.log10", np.sqrt: "math.sqrt",
     np.sinh: "math.sinh", np.cosh: "math.cosh", np.tanh: "math.tanh", np.arcsinh: "math.asinh",
     np.arccosh: "math.acosh", np.arctanh: "math.atanh", np.absolute: "abs", np.fabs: "abs",
     np.deg2rad: "math.radians", np.rad2deg: "math.degrees",
@@ -68,6 +69,7 @@ class Namer:
         for v in program.inputs:
             self._take(v, v.name if v.name.isidentifier() else "x")
         self._counter = itertools.count()
+        self.plain = _plain_seeds(program)
 
     def _free(self, name: str) -> str:
         """The name, or with a number behind it where it is taken."""
@@ -105,7 +107,7 @@ class Namer:
             return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
         if x is Ellipsis:
             return "..."
-        if x is None or isinstance(x, str | bool | int) and not isinstance(x, np.generic):
+        if x is None or (isinstance(x, str | bool | int) and not isinstance(x, np.generic)):
             return repr(x)
         if isinstance(x, np.dtype) and getattr(np, x.name, None) is x.type:
             return f"np.{x.name}"
@@ -129,6 +131,17 @@ class Namer:
         return name or self.helpers[op]
 
 
+def _plain_seeds(program: Program) -> set[Any]:
+    """Seeds that may stand as Python numbers, grad_L = 1.0: all that uses them promotes them as it does np.float64."""
+    seeds = {i.out for i in program.instructions if i.op is SEED and isinstance(i.args[0], np.float64)}
+    seeds -= {v for v in program.outputs if isinstance(v, Value)}
+    for i in program.instructions if seeds else ():
+        others = [x for x in i.args if isinstance(x, Value) and x not in seeds]
+        if not (i.op.fn is np.broadcast_to or (i.op.fn in INFIX and others and _wide(i))):
+            seeds -= set(i.uses)
+    return seeds
+
+
 def emit(program: Program, scalars: bool = False) -> Code:
     """The flat code of a program. scalars: on Python floats with the math module (see `is_scalar`)."""
     from .program import GuardFailed
@@ -140,7 +153,8 @@ def emit(program: Program, scalars: bool = False) -> Code:
     lines.append(f"return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "return ()")
     head = ["import math" if scalars else "import numpy as np", *_definitions(namer)]
     head[0] += "\nimport numpy as np" if scalars and any("np." in line for line in (*head, *lines)) else ""
-    source = "\n".join([*head, "", "", f"def {namer.function}({', '.join(arguments)}):", *(f"    {x}" for x in lines), ""])
+    body = (f"    {line}" for line in lines)
+    source = "\n".join([*head, "", "", f"def {namer.function}({', '.join(arguments)}):", *body, ""])
     helpers = {name: op.evaluate for op, name in namer.helpers.items()}
     namespace = {"GuardFailed": GuardFailed, "same": np.array_equal, **helpers, **namer.constants}
     return Code(source, namespace, _compiled(source, namer.function, namespace))
@@ -155,7 +169,7 @@ def _compiled(source: str, name: str, namespace: dict[str, Any]) -> Callable[...
     function = scope[name]
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None)
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def _definitions(namer: Namer) -> list[str]:
@@ -296,7 +310,7 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
     if instruction.buffer is not None:
         return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, w{instruction.buffer})"
     if instruction.op is SEED:
-        return namer.text(args[0], wide or isinstance(args[0], np.float64))
+        return namer.text(args[0], instruction.out in namer.plain)
     if fn in (np.matmul, np.dot) and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in args):
         return f"{namer.text(args[0])}.dot({namer.text(args[1])})"
     if fn in INFIX and not instruction.params and (fn not in _BOOLEAN_INFIX or all(_boolean(x) for x in args)):
@@ -305,7 +319,8 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
     if fn is np.negative and not instruction.params:
         return f"-{_operand(args[0], namer, wide)}"
     if instruction.op.name == "scatter" and _zeros_first(instruction):
-        return f"np.zeros({namer.text(instruction.out.shape)}{_dtype(instruction.out)})"  # type: ignore[union-attr]
+        out = instruction.outs[0]
+        return f"np.zeros({namer.text(out.shape)}{_dtype(out)})"
     if instruction.op.name == "getitem":
         return f"{namer.text(args[0])}[{_index(args[1], namer)}]"
     if fn is np.reshape and "order" not in instruction.params and isinstance(args[0], Value):
@@ -434,7 +449,7 @@ def _scalar(instruction: Instruction, namer: Namer) -> str:
         return f"1.0 / {a[0]}"
     if fn is np.power:
         n = int(float(instruction.args[1]))
-        return f"{a[0]} * {a[0]}" if n == 2 and a[0].isidentifier() else f"{a[0]} ** {n}" if n >= 0 else f"{a[0]} ** ({n})"
+        return f"{a[0]} * {a[0]}" if n == 2 and a[0].isidentifier() else f"{a[0]} ** {n if n >= 0 else f'({n})'}"
     if fn in (np.negative, np.positive):
         return f"{'-' if fn is np.negative else ''}{a[0]}"
     return f"{a[0]} {INFIX[fn]} {a[1]}"

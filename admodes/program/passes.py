@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import OPS, lookup
+from ..registry import OPS, Op
 from .cost import last_uses, owners
 from .program import Program
-from .recording import GUARD, MARKS, Instruction, Value, identical, leaves, mapped
+from .recording import GUARD, NESTED, Instruction, Value, identical, leaves, mapped
 
 Pass = Callable[[Program], Program]
 
@@ -31,11 +31,11 @@ def substitute(program: Program, known: dict[Value, Any], kept: Sequence[Instruc
             x = known[x]
         return x
 
-    instructions = tuple(
-        Instruction(i.op, mapped(i.args, new), mapped(i.params, new), i.out, i.backward, i.view, i.buffer, i.into)
+    instructions = [
+        replace(i, args=mapped(i.args, new), params=mapped(i.params, new)) if any(v in known for v in i.uses) else i
         for i in kept
-    )
-    return program.with_(instructions=instructions, outputs=tuple(new(v) for v in program.outputs))
+    ]
+    return program.with_(instructions=tuple(instructions), outputs=tuple(new(v) for v in program.outputs))
 
 
 def dead_code(program: Program) -> Program:
@@ -56,12 +56,15 @@ def common_subexpressions(program: Program) -> Program:
     kept = []
 
     def key(x: Any) -> Any:
-        while isinstance(x, Value) and x in known:
-            x = known[x]
+        if type(x) is Value:
+            return id(known.get(x, x))
+        if type(x) in NESTED:
+            return _frozen(x, key)
         return (type(x), repr(x)) if isinstance(x, _SCALARS) else id(x)
 
     for instruction in program.instructions:
-        signature = (instruction.op, _frozen(mapped(instruction.args, key)), _frozen(mapped(instruction.params, key)))
+        params = _frozen(instruction.params, key) if instruction.params else None
+        signature = (instruction.op, params, *[key(x) for x in instruction.args])
         earlier = seen.get(signature)
         if earlier is None:
             seen[signature] = instruction
@@ -75,12 +78,11 @@ def common_subexpressions(program: Program) -> Program:
 _SCALARS = (int, float, complex, str, np.generic, np.dtype, type(None), type(Ellipsis))
 
 
-def _frozen(tree: Any) -> Any:
-    if isinstance(tree, tuple | list):
-        return (type(tree).__name__, *map(_frozen, tree))
-    if isinstance(tree, dict):
-        return ("dict", *((k, _frozen(v)) for k, v in sorted(tree.items())))
-    return ("slice", tree.start, tree.stop, tree.step) if isinstance(tree, slice) else tree
+def _frozen(tree: Any, key: Callable[[Any], Any]) -> Any:
+    """A container as something to look up by."""
+    if type(tree) is dict:
+        return ("dict", *((k, key(x)) for k, x in sorted(tree.items())))
+    return (type(tree), *map(key, leaves(tree) if type(tree) is slice else tree))
 
 
 def constant_folding(program: Program) -> Program:
@@ -92,10 +94,10 @@ def constant_folding(program: Program) -> Program:
         return known.get(x, x) if isinstance(x, Value) else x
 
     for instruction in program.instructions:
-        args, params = mapped(instruction.args, value), mapped(instruction.params, value)
-        if instruction.op is GUARD or any(isinstance(x, Value) for x in leaves((args, params))):
+        if instruction.op is GUARD or any(v not in known for v in instruction.uses):
             kept.append(instruction)
             continue
+        args, params = mapped(instruction.args, value), mapped(instruction.params, value)
         y = instruction.op.evaluate(*args, **params)
         known.update(zip(instruction.outs, map(_dense, y if isinstance(y, tuple) else (y,)), strict=True))
     return substitute(program, known, kept)
@@ -153,8 +155,8 @@ def _mergeable(c: float, d: float) -> bool:
 
 
 def identities(program: Program) -> Program:
-    """x · 1, x / 1, x − 0, x ** 1, −(−x), x ** 2 as a square, transposes and reshapes of each other, changes to the same
-    shape or dtype, and constant arrays of one number throughout as that number."""
+    """x · 1, x / 1, x − 0, x ** 1, −(−x), x ** 2 as a square, transposes and reshapes of each other, changes to the
+    same shape or dtype, and constant arrays of one number throughout as that number."""
     known: dict[Value, Any] = {}
     made: dict[Value, Instruction] = {}
     kept = []
@@ -163,7 +165,7 @@ def identities(program: Program) -> Program:
         return known.get(x, x) if isinstance(x, Value) else x
 
     for instruction in program.instructions:
-        args = mapped(instruction.args, value)
+        args = mapped(instruction.args, value) if known else instruction.args
         simpler = _simpler(instruction, args, made)
         if isinstance(simpler, Instruction):
             made.update(dict.fromkeys(simpler.outs, simpler))
@@ -224,7 +226,8 @@ def _without_neutral(fn: Any, args: tuple[Any, ...], out: Value) -> Any:
         return None
     for place in (1, 0) if fn is np.multiply else (1,):
         other = args[1 - place]
-        if isinstance(other, Value) and (other.shape, other.dtype) == (out.shape, out.dtype) and _is(args[place], _NEUTRAL[fn]):
+        unchanged = isinstance(other, Value) and (other.shape, other.dtype) == (out.shape, out.dtype)
+        if unchanged and _is(args[place], _NEUTRAL[fn]):
             return other
     return None
 
@@ -342,7 +345,7 @@ def add_at(a: Any, u: Any, index: Any) -> Any:
     return a
 
 
-ADD_AT = type(lookup(np.add))(add_at, [None, None, None], name="add_at", flops=lambda y, a, u, index: u.size)  # type: ignore[misc]
+ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: u.size)
 
 
 def scatters_in_place(program: Program) -> Program:
@@ -387,11 +390,13 @@ def _fresh_arrays(program: Program) -> list[Value]:
 
 
 def _basic(index: Any) -> bool:
-    return all(isinstance(x, int | np.integer | type(None) | type(Ellipsis)) and not isinstance(x, bool) for x in leaves(index))
+    plain = (int, np.integer, type(None), type(Ellipsis))
+    return all(isinstance(x, plain) and not isinstance(x, bool) for x in leaves(index))
 
 
 def workspace(program: Program) -> Program:
-    """Give large results of ufuncs and matrix products a place: the memory of an argument that dies, or a workspace array."""
+    """Give large results of ufuncs and matrix products a place: the memory of an argument that dies, or an array of the
+    workspace."""
     owner = owners(program)
     last = last_uses(program, owner)
     escaping = {owner[v] for v in program.outputs if isinstance(v, Value)}

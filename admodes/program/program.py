@@ -13,7 +13,7 @@ import numpy as np
 from .. import pytree
 from ..tracing import Tracer
 from .cost import Cost, cost_of
-from .recording import Instruction, Recorder, Symbol, Value
+from .recording import Instruction, Recorder, Symbol, Value, ground, uncollected
 
 
 class GuardFailed(RuntimeError):
@@ -49,9 +49,14 @@ class Program:
         TypeError : arguments of another structure, shape or dtype.
         GuardFailed : a branch on a value goes another way than when it was traced.
         """
+        space = [np.empty(v.shape, v.dtype) for v in self.workspace]
+        return pytree.unflatten(self.out_structure, list(self.function(*self.checked(args), *space)))
+
+    def checked(self, args: tuple[Any, ...]) -> list[Any]:
+        """The arrays and scalars of the arguments, in the order of the inputs; raises as a call does."""
         leaves, structure = pytree.flatten(args)
         if structure != self.in_structure or len(leaves) != len(self.static):
-            raise TypeError(f"{self.name}: traced for arguments of structure {self.in_structure}, called with {structure}")
+            raise TypeError(f"{self.name}: traced for arguments {self.in_structure}, called with {structure}")
         given = iter(self.inputs)
         chosen = []
         for x, constant in zip(leaves, self.static, strict=True):
@@ -59,8 +64,7 @@ class Program:
                 chosen.append(self._checked(x, next(given)))
             elif type(x) is not type(constant) or x != constant:
                 raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
-        space = [np.empty(v.shape, v.dtype) for v in self.workspace]
-        return pytree.unflatten(self.out_structure, list(self.function(*chosen, *space)))
+        return chosen
 
     def _checked(self, x: Any, v: Value) -> Any:
         """The argument for an input as an array or scalar; else an error."""
@@ -82,17 +86,17 @@ class Program:
     @property
     def function(self) -> Callable[..., Any]:
         """The flat code as a function of the input arrays, returning a tuple of outputs."""
-        return self._code.function  # type: ignore[no-any-return]
+        return self._code.function
 
     @property
     def source(self) -> str:
         """The flat code: runnable Python, forward part first, backward part after its comment."""
-        return self._code.source  # type: ignore[no-any-return]
+        return self._code.source
 
     @property
     def namespace(self) -> dict[str, Any]:
         """What the source needs beside NumPy: large constants and the few helpers that NumPy lacks."""
-        return self._code.namespace  # type: ignore[no-any-return]
+        return self._code.namespace
 
     @cached_property
     def cost(self) -> Cost:
@@ -146,17 +150,22 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
     return record(f, args, {})
 
 
-def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
-    """`trace`, with keyword arguments too: the structure of the inputs is then that of (args, kwargs)."""
+def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool = True) -> Program:
+    """`trace`, with keyword arguments too: the structure of the inputs is then that of (args, kwargs).
+
+    Not strict: traced values of transforms around, as arguments or in closures, count as the plain values they have.
+    """
     leaves, in_structure = pytree.flatten((args, kwargs) if kwargs else args)
-    recorder = Recorder()
+    leaves = leaves if strict else [ground(x) for x in leaves]
+    recorder = Recorder(strict)
     symbols = [
         recorder.input(as_input(x), name) if is_input(x) else x
         for x, name in zip(leaves, _names(f, args, kwargs), strict=True)
     ]
+    given = pytree.unflatten(in_structure, symbols)
     try:
-        given = pytree.unflatten(in_structure, symbols)
-        result = f(*given[0], **given[1]) if kwargs else f(*given)
+        with uncollected():
+            result = f(*given[0], **given[1]) if kwargs else f(*given)
         out, out_structure = pytree.flatten(result)
         out = [recorder.node(pytree.result(y, "the result")) for y in out]
     finally:
@@ -173,7 +182,7 @@ def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def is_input(x: Any) -> bool:
-    """Whether a leaf of the arguments becomes an input: numeric arrays and scalars of NumPy, Python floats and complexes."""
+    """Whether a leaf of the arguments becomes an input: arrays and scalars of numbers, Python floats and complexes."""
     if isinstance(x, np.ndarray | np.generic):
         return x.dtype.kind in "fciub"
     return type(x) in (float, complex)

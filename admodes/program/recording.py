@@ -8,8 +8,11 @@ plain Python must know a value at once (`if x > 0`, a mask that decides a shape)
 from __future__ import annotations
 
 import copy
+import gc
 import operator
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,29 +90,42 @@ class Instruction:
     @property
     def uses(self) -> list[Value]:
         """The values among the arguments."""
-        return [v for v in leaves((self.args, self.params)) if isinstance(v, Value)]
+        found = []
+        for x in (*self.args, *self.params.values()) if self.params else self.args:
+            if type(x) is Value:
+                found.append(x)
+            elif type(x) in NESTED:
+                found += [v for v in leaves(x) if type(v) is Value]
+        return found
+
+
+# What may hold values: an index, the arrays of a sequence.
+NESTED = frozenset({tuple, list, dict, slice})
 
 
 def leaves(tree: Any) -> list[Any]:
     """The leaves of tuples, lists, dicts and slices."""
-    if isinstance(tree, tuple | list):
-        return [x for part in tree for x in leaves(part)]
-    if isinstance(tree, dict):
-        return [x for part in tree.values() for x in leaves(part)]
-    if isinstance(tree, slice):
+    if type(tree) not in NESTED:
+        return [tree]
+    if type(tree) is slice:
         return [tree.start, tree.stop, tree.step]
-    return [tree]
+    found = []
+    for x in tree.values() if type(tree) is dict else tree:
+        if type(x) in NESTED:
+            found += leaves(x)
+        else:
+            found.append(x)
+    return found
 
 
 def mapped(tree: Any, fn: Any) -> Any:
     """The tree with fn applied to its leaves."""
-    if isinstance(tree, tuple | list):
-        return type(tree)(mapped(x, fn) for x in tree)
-    if isinstance(tree, dict):
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return kind([mapped(x, fn) if type(x) in NESTED else fn(x) for x in tree])
+    if kind is dict:
         return {k: mapped(x, fn) for k, x in tree.items()}
-    if isinstance(tree, slice):
-        return slice(fn(tree.start), fn(tree.stop), fn(tree.step))
-    return fn(tree)
+    return slice(fn(tree.start), fn(tree.stop), fn(tree.step)) if kind is slice else fn(tree)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -130,6 +146,18 @@ GUARD = Op(same, name="guard", arrays=2)
 # The seed of a transform: a constant that stands in the program as a value, so that the work done on it is seen.
 SEED = Op(lambda seed: seed, name="seed")
 MARKS = (GUARD, SEED)
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the cyclic garbage collector, which would walk over a growing program again and again for nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
 
 # ---------------------------------------------------------------------------------------------------
 # Functions of the user's own
@@ -198,7 +226,7 @@ class Symbol(Tracer):
         self.node = node
 
     def __bool__(self) -> bool:
-        return bool(self.transform.assume(self if self.dtype.kind == "b" else self != 0))
+        return bool(self.transform.assume(self if self.dtype.kind == "b" else np.not_equal(self, 0)))
 
     def __int__(self) -> int:
         return int(np.int64(self.transform.assume(np.trunc(self) if self.dtype.kind == "f" else self)))
@@ -217,13 +245,21 @@ class Symbol(Tracer):
         raise Detached("float(x) of a value under tracing", "Use x itself and functions of numpy.")
 
 
+def ground(x: Any) -> Any:
+    """The plain value under any number of transforms."""
+    while isinstance(x, Tracer):
+        x = x.value
+    return x
+
+
 class Recorder(Trace):
     """The transform that evaluates and writes down."""
 
-    __slots__ = ("constants", "contents", "instructions", "pulling")
+    __slots__ = ("constants", "contents", "instructions", "pulling", "strict")
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool = True) -> None:
         super().__init__()
+        self.strict = strict  # else a traced value from outside counts as the plain value that it has
         self.instructions: list[Instruction] = []
         self.constants: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # id -> a large array and its copy
         self.contents: dict[tuple[Any, ...], np.ndarray] = {}  # shape, dtype, bytes -> a small array
@@ -238,9 +274,11 @@ class Recorder(Trace):
 
     def _place(self, x: Any) -> Any:
         if isinstance(x, Tracer):
-            if x.transform is not self:
+            if type(x) is Symbol and x.transform is self:
+                return x.node
+            if self.strict:
                 raise Foreign
-            return x.node
+            x = ground(x)
         if not isinstance(x, np.ndarray):
             return x
         if x.nbytes <= SMALL_BYTES and not x.dtype.hasobject:  # equal content once: a tape copies what it meets
@@ -253,6 +291,12 @@ class Recorder(Trace):
             known = self.constants[id(x)] = (x, x.copy())  # holding x keeps its id from being used again
         return known[1]
 
+    def unary(self, op: Op, x: Any) -> Any:
+        return self.record(op, (x,), {})
+
+    def binary(self, op: Op, a: Any, b: Any) -> Any:
+        return self.record(op, (canonical(a), canonical(b)), {})
+
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         arrays = len(args) if op.arrays is None else op.arrays
         if op in _READS:
@@ -264,15 +308,14 @@ class Recorder(Trace):
         return self.record(op, tuple(canonical(a) if i < arrays else a for i, a in enumerate(args)), params)
 
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        assert isinstance(op, Passive)
-        if op.static:
+        if isinstance(op, Passive) and op.static:
             return super().strip(op, args, params)
         if params:
             params = mapped(params, self._known_parameter)
         if not isinstance(op.fn, np.ufunc) and len(args) > 1:
             args = (args[0], *mapped(args[1:], lambda x: self._known_parameter(x) if np.ndim(x) == 0 else x))
         found = self.record(op, args, params)
-        return mapped(found, self._known) if op.shape_from_values else found
+        return mapped(found, self._known) if isinstance(op, Passive) and op.shape_from_values else found
 
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return self.record(op, args, params)
@@ -287,15 +330,20 @@ class Recorder(Trace):
             raise LeakedTracer
         if not trusted(op):
             op = detached(op)
-        values = self.values(args)
+        values = [self.values(x) if type(x) in NESTED else x.value if type(x) is Symbol else x for x in args]
+        if not self.strict:
+            values = mapped(values, ground)
         y = op.evaluate(*values, **(self.values(params) if params else params))
-        if isinstance(y, list):  # a result that a user's own function gave as a list
-            y = tuple(y)
-        symbols = tuple(self._symbol(part) for part in y) if isinstance(y, tuple) else self._symbol(y)
-        out = tuple(s.node for s in symbols) if isinstance(symbols, tuple) else symbols.node
+        places, named = self.node(args), self.node(params) if params else params
+        if isinstance(y, tuple | list):
+            parts = tuple([self._symbol(part) for part in y])
+            out = tuple([s.node for s in parts])
+            self.instructions.append(Instruction(op, places, named, out, self.pulling))
+            return y._make(parts) if hasattr(y, "_make") else parts
+        symbol = self._symbol(y)
         view = isinstance(y, np.ndarray) and (not y.flags.writeable or _overlaps(y, values[0]))
-        self.instructions.append(Instruction(op, self.node(args), self.node(params), out, self.pulling, view))
-        return y._make(symbols) if hasattr(y, "_make") else symbols
+        self.instructions.append(Instruction(op, places, named, symbol.node, self.pulling, view))
+        return symbol
 
     def _symbol(self, y: Any) -> Symbol:
         y = y if isinstance(y, np.ndarray | np.generic | Tracer) else np.asarray(y)[()]
