@@ -5,7 +5,9 @@
 array([0.        , 0.90929743])
 """
 
-from . import ops
+from . import layers, ops, special
+from .bracketing import Bracketing, optimal_bracketing
+from .chain import JacobianChain
 from .custom import custom_op, register
 from .jacobians import jacobian
 from .program import Cost, GuardFailed, Program, compile, cost, trace
@@ -14,8 +16,10 @@ from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, valu
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bracketing",
     "Cost",
     "GuardFailed",
+    "JacobianChain",
     "Program",
     "compile",
     "cost",
@@ -27,9 +31,12 @@ __all__ = [
     "jacobian",
     "jacrev",
     "jvp",
+    "layers",
     "linearize",
     "ops",
+    "optimal_bracketing",
     "register",
+    "special",
     "trace",
     "value_and_grad",
     "vjp",

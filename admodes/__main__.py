@@ -10,7 +10,7 @@ from . import coverage
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command of the command line; `arguments` as after the program's name."""
-    parser = argparse.ArgumentParser(prog="admodes", description="Forward- and reverse-mode derivatives of plain NumPy.")
+    parser = argparse.ArgumentParser(prog="admodes", description="Derivatives of plain NumPy code.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("coverage", help="which functions can be differentiated, and why the others cannot")
     command.add_argument("area", nargs="*", help=f"modules, of {', '.join(coverage.AREAS)}; all unless given")

@@ -32,20 +32,25 @@ AREAS = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special")
 # ---------------------------------------------------------------------------------------------------
 
 # They build an object array of traced scalars, or work through functions that have rows.
-BY_ELEMENT = (
-    "array asarray asanyarray asarray_chkfinite ascontiguousarray asfortranarray full fromfunction kaiser "
-    "require poly1d vectorize ndenumerate broadcast"
-).split()
+# fmt: off
+BY_ELEMENT = {
+    "array", "asarray", "asanyarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray", "full",
+    "fromfunction", "kaiser", "require", "poly1d", "vectorize", "ndenumerate", "broadcast",
+}
+# fmt: on
 
 # They take no array of floats to differentiate by: constants, files, types, settings.
-NO_ARRAY = (
-    "arange bartlett blackman hamming hanning empty ones zeros eye identity tri indices diag_indices tril_indices "
-    "triu_indices mask_indices broadcast_shapes ndindex "
-    "binary_repr base_repr frombuffer fromfile fromregex fromstring from_dlpack genfromtxt loadtxt load memmap "
-    "datetime_data busdaycalendar isdtype isfortran isscalar issubdtype iterable mintypecode promote_types typename "
-    "get_include get_printoptions set_printoptions printoptions getbufsize setbufsize geterr seterr geterrcall "
-    "seterrcall errstate info show_config show_runtime test ufunc LinAlgError finfo iinfo dtype"
-).split()
+# fmt: off
+NO_ARRAY = {
+    "arange", "bartlett", "blackman", "hamming", "hanning", "empty", "ones", "zeros", "eye", "identity", "tri",
+    "indices", "diag_indices", "tril_indices", "triu_indices", "mask_indices", "broadcast_shapes", "ndindex",
+    "binary_repr", "base_repr", "frombuffer", "fromfile", "fromregex", "fromstring", "from_dlpack", "genfromtxt",
+    "loadtxt", "load", "memmap", "datetime_data", "busdaycalendar", "isdtype", "isfortran", "isscalar",
+    "issubdtype", "iterable", "mintypecode", "promote_types", "typename", "get_include", "get_printoptions",
+    "set_printoptions", "printoptions", "getbufsize", "setbufsize", "geterr", "seterr", "geterrcall", "seterrcall",
+    "errstate", "info", "show_config", "show_runtime", "test", "ufunc", "LinAlgError", "finfo", "iinfo", "dtype",
+}
+# fmt: on
 
 # ---------------------------------------------------------------------------------------------------
 # The classes

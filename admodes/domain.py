@@ -39,7 +39,7 @@ def positive_definite(x: Any) -> Any:
 
 def spaced(n: int) -> A:
     """n random numbers in increasing order, at least 0.5 apart."""
-    return A(n, within=lambda x: np.arange(n) + x / 12)
+    return A(n, within=lambda x: np.arange(n) + x / 12, dtype="f")
 
 
 class A:

@@ -127,6 +127,8 @@ class Op:
     push_all: Callable[..., Any] | None = None
     # The cotangents of all arguments at once, in order: pull_all(u, y, args, params).
     pull_all: Callable[..., Any] | None = None
+    # The cotangents of several results, None where there is none, as they may be pulled: checked(u, y).
+    checked: Callable[..., Any] | None = None
     # Adds the pull of the first argument into a buffer of its shape: accumulate(buffer, u, y, *args).
     accumulate: Callable[..., Any] | None = None
 
@@ -234,7 +236,8 @@ def refusal(fn: Callable[..., Any], i: int) -> Callable[..., Any]:
     usage = str(fn.__doc__ or name_of(fn)).partition("\n")[0].partition(", /")[0].replace(", out=None", "").rstrip(")")
 
     def rule(*_: Any, **__: Any) -> Any:
-        raise MissingRule(public_name(fn), f"no derivative by argument {i} of {usage}) is known; that argument must be constant")
+        reason = f"no derivative by argument {i} of {usage}) is known; that argument must be constant"
+        raise MissingRule(public_name(fn), reason)
 
     return rule
 

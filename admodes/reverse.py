@@ -9,7 +9,7 @@ The same tape pushes tangents forward (`Tape.push`), so that one recording serve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -235,6 +235,13 @@ class Tape(Trace):
             tangents[index] = total
         return [tangents[index] for index in outputs]
 
+    def operations(self) -> Iterator[tuple[Op, Sequence[int], Any, Sequence[Any]]]:
+        """What was recorded, in order: the operation, the traced positions, the result and the arguments."""
+        for entry in self.entries:
+            op, positions, _, y, args, _, _ = _general(entry)
+            if op is not None:
+                yield op, positions, y, args
+
     def _check_kept(self) -> None:
         """Raise if a large array was overwritten after it was recorded."""
         for a, recorded in self.kept.values():
@@ -275,7 +282,8 @@ def _pull_general(entry: tuple[Any, ...], u: Any, cotangents: list[Any], owned: 
     op, positions, parents, y, args, params, _ = entry
     parts = u
     if type(u) is list:
-        u = _filled(y, u)
+        parts = u if op.checked is None else op.checked(u, y)
+        u = _filled(y, parts)
     if op.pull_all is not None:
         cotangents_of_args = op.pull_all(u, y, args, params)
         pulled = [cotangents_of_args[i] for i in positions]

@@ -97,8 +97,8 @@ def _real_array(name: str, x: Any) -> Any:
     x = canonical(x)
     dtype = np.result_type(x)
     if dtype.kind == "c":
-        raise TypeError(f"{name}: the argument is {dtype}; only real arrays have a derivative here. Take np.real first.")
-    return x if isinstance(x, Tracer) else np.asarray(x, np.result_type(dtype, np.float16) if dtype.kind == "f" else float)
+        raise TypeError(f"{name}: the argument is {dtype}; only real arrays have a rule here. Take np.real first.")
+    return x if isinstance(x, Tracer) else np.asarray(x, dtype if dtype.kind == "f" else float)
 
 
 def softmax(x: Any, axis: Axis = None) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import Detached, LeakedTracer, MissingRule, missing_parameter
-from .registry import NO_VALUE, OPS, Op, Passive, lookup, name_of
+from .registry import NO_VALUE, OPS, Op, Passive, lookup, public_name
 from .views import link, overwrite
 
 OBJECT = np.dtype(object)
@@ -149,7 +149,7 @@ def binary(op: Op, a: Any, b: Any) -> Any:
 
 
 def _numpy_complex(z: complex, x: Tracer) -> Any:
-    """A Python complex beside doubles as NumPy's: np.float64 is a float, so that 1j * np.float64(2) would be Python's."""
+    """A Python complex beside doubles as NumPy's: 1j * np.float64(2) would be Python's, np.float64 being a float."""
     return np.complex128(z) if x.dtype.char in "dD" else z
 
 
@@ -291,7 +291,7 @@ class Tracer:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
         op = OPS.get(ufunc) or lookup(ufunc)
         if op is None:
-            raise MissingRule(_public_name(ufunc))
+            raise MissingRule(public_name(ufunc))
         if method == "__call__":
             if params:
                 return ufunc_call(ufunc, inputs, params)
@@ -308,7 +308,7 @@ class Tracer:
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         op = OPS.get(func) or lookup(func)
         if op is None:
-            raise MissingRule(_public_name(func))
+            raise MissingRule(public_name(func))
         if op.arity == 1 and not kwargs and len(args) == 1:
             return unary(op, args[0])
         return call(op, args, kwargs)
@@ -475,6 +475,9 @@ class Tracer:
     def __getitem__(self, index: Any) -> Any:
         return apply(OPS[operator.getitem], (self, index), {})
 
+    def __invert__(self) -> Any:
+        return apply(OPS[np.invert], (self,), {})
+
 
 class Flat:
     """x.flat: the elements in C order; to read, to assign to, to iterate over."""
@@ -510,7 +513,10 @@ class Flat:
 
 
 # What an array has because it is memory; a traced value is none.
-MEMORY = "base byteswap ctypes data dump dumps getfield setfield setflags to_device tobytes tofile view".split()
+MEMORY = (
+    "base", "byteswap", "ctypes", "data", "dump", "dumps", "getfield", "setfield", "setflags", "to_device", "tobytes",
+    "tofile", "view",
+)  # fmt: skip
 
 
 def _no_memory(name: str) -> property:
@@ -583,15 +589,10 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], params: 
     if op is None:
         op = OPS.get((None, method))
         if op is None or ufunc.nin != 2 and (method != "at" or ufunc.nin != 1) or ufunc.nout != 1:
-            raise MissingRule(f"{_public_name(ufunc)}.{method}")
+            raise MissingRule(f"{public_name(ufunc)}.{method}")
         inputs = (ufunc, *inputs)
     result = call(op, inputs, params)
     return result if outs[0] is None else store(outs[0], result, f"{ufunc.__name__}.{method}")
-
-
-def _public_name(fn: Any) -> str:
-    name = name_of(fn)
-    return f"scipy.{name}" if name.startswith("special.") else f"np.{name}"
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -673,7 +674,6 @@ def define_operators() -> None:
         _passive_operators(OPS[fn], symbol, reflected)
     for symbol, fn in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
         setattr(Tracer, f"__{symbol}__", lambda self, op=OPS[fn]: unary(op, self))
-    setattr(Tracer, "__invert__", lambda self, op=OPS[np.invert]: apply(op, (self,), {}))
     # np.sin of an object array calls the method sin of each element: every ufunc is a method too.
     for fn, op in list(OPS.items()):
         if isinstance(fn, np.ufunc) and (fn.nin, fn.nout) in ((1, 1), (2, 1)) and not hasattr(Tracer, fn.__name__):

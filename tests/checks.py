@@ -65,7 +65,7 @@ def pull(f, xs, us):
 # ---------------------------------------------------------------------------------------------------
 
 
-def values(f, xs):
+def values(f, xs, rng=None):
     """Both modes give the value that f gives on plain arrays."""
     plain = leaves(lambda *a: optree.tree_map(np.asarray, f(*a)))(*xs)
     near(admodes.jvp(leaves(f), xs, xs)[0], plain, EXACT, "value, forward")

@@ -31,8 +31,11 @@ def definition(name, m, n, norm):
         full = np.zeros((n, half), complex), np.zeros((n, half), complex)  # by Re x, by Im x: x_(n−k) = conj(x_k)
         for k in range(half):
             mirror = (n - k) % n
-            for part, unit, conjugate in zip(full, (1, 1j), (1, -1j), strict=True):
-                part[:, k] = F[:, k] if mirror == k and unit == 1 else 0 if mirror == k else F[:, k] * unit + F[:, mirror] * conjugate
+            if mirror == k:
+                full[0][:, k] = F[:, k]
+                continue
+            full[0][:, k] = F[:, k] + F[:, mirror]
+            full[1][:, k] = 1j * (F[:, k] - F[:, mirror])
         fit = np.eye(half, m)
         return (full[0] @ fit).real, (full[1] @ fit).real
     F = F @ np.eye(n, m)
@@ -67,7 +70,8 @@ def test_transforms_to_real_numbers_are_the_definition(name, n, norm):
     rng = np.random.default_rng(0)
     x = rng.normal(size=4) + 1j * rng.normal(size=4)
     by_real, by_imaginary = definition(name, 4, n or 6, norm)
-    f = lambda x: fn(x, n, norm=norm)
+    def f(x):
+        return fn(x, n, norm=norm)
     np.testing.assert_allclose(fn(x, n, norm=norm), by_real @ x.real + by_imaginary @ x.imag, atol=1e-14)
     forward = complex_jacobians(f, x)
     np.testing.assert_allclose(forward[0], by_real, atol=1e-14)
@@ -83,14 +87,17 @@ def test_complex_argument_is_holomorphic(name):
     fn = getattr(np.fft, name)
     x = np.array([1 + 2j, 0.5, -1j, 2])
     J = definition(name, 4, 6, "ortho")
-    f = lambda x: fn(x, 6, norm="ortho")
+    def f(x):
+        return fn(x, 6, norm="ortho")
     np.testing.assert_allclose(admodes.jacfwd(f, holomorphic=True)(x), J, atol=1e-14)
     np.testing.assert_allclose(admodes.jacrev(f, holomorphic=True)(x), J, atol=1e-14)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", GRIDS)
-@pytest.mark.parametrize(("s", "axes"), [(None, (0, 1)), ((4, 3), (1, 0)), ((2, 6), (0, 2)), ((-1, 5), (2, 1)), (None, (1, 2, 0))])
+@pytest.mark.parametrize(
+    ("s", "axes"), [(None, (0, 1)), ((4, 3), (1, 0)), ((2, 6), (0, 2)), ((-1, 5), (2, 1)), (None, (1, 2, 0))]
+)
 def test_several_axes_are_one_after_the_other(name, norm, s, axes):
     """The row of a transform of several axes against the rows of those of one axis, in NumPy's order."""
     rng = np.random.default_rng(1)
@@ -109,7 +116,8 @@ def test_several_axes_are_one_after_the_other(name, norm, s, axes):
             x = getattr(np.fft, rest)(x, n, axis, norm)
         return x
 
-    whole = lambda x: getattr(np.fft, name)(x, s, axes, norm)
+    def whole(x):
+        return getattr(np.fft, name)(x, s, axes, norm)
     if not name.startswith("r"):
         x = x + 1j * rng.normal(size=x.shape)
     t = rng.normal(size=(2, *x.shape))
@@ -123,7 +131,8 @@ def test_several_axes_are_one_after_the_other(name, norm, s, axes):
 def test_power_spectrum_to_second_order():
     """Parseval: Σ|fft x|² = n Σ x², so the gradient is 2n x and the Hessian 2n I, in all nestings."""
     x = np.array([1.0, -2.0, 0.5, 3.0, 1.5])
-    power = lambda x: np.sum(np.abs(np.fft.fft(x)) ** 2)
+    def power(x):
+        return np.sum(np.abs(np.fft.fft(x)) ** 2)
     np.testing.assert_allclose(admodes.grad(power)(x), 10 * x)
     for mode in ("forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"):
         np.testing.assert_allclose(admodes.hessian(power, mode=mode)(x), 10 * np.eye(5), atol=1e-12)
@@ -132,7 +141,8 @@ def test_power_spectrum_to_second_order():
 def test_convolution_theorem():
     """irfft(rfft(a) rfft(b)) is the circular convolution: its Jacobian by a is the circulant matrix of b."""
     a, b = np.random.default_rng(2).normal(size=(2, 7))
-    f = lambda a: np.fft.irfft(np.fft.rfft(a) * np.fft.rfft(b), 7)
+    def f(a):
+        return np.fft.irfft(np.fft.rfft(a) * np.fft.rfft(b), 7)
     circulant = np.stack([np.roll(b, k) for k in range(7)], axis=1)
     np.testing.assert_allclose(admodes.jacfwd(f)(a), circulant, atol=1e-13)
     np.testing.assert_allclose(admodes.jacrev(f)(a), circulant, atol=1e-13)

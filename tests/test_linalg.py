@@ -146,14 +146,17 @@ def test_a_singular_matrix_raises(f):
             mode(f)(np.ones((2, 2)))
 
 
-@pytest.mark.parametrize("name", ["inv", "solve", "det"])
-def test_stated_pulls_are_the_derived_ones(name):
+@KINDS
+@pytest.mark.parametrize(("name", "params"), [("inv", {}), ("solve", {}), ("det", {}), ("cholesky", {"upper": False}),
+                                              ("cholesky", {"upper": True})])  # fmt: skip
+def test_stated_pulls_are_the_derived_ones(name, params, kind):
     op = OPS[getattr(L, name)]
-    args = [matrix(2, 3, 3, kind="complex"), matrix(2, 3, 2, kind="complex")][: op.arrays]
-    y = op.evaluate(*args)
-    u = matrix(4, *np.shape(y), kind="complex")
+    args = [definite(2, 3, 3, kind=kind), matrix(2, 3, 2, kind=kind)][: op.arrays]
+    y = op.evaluate(*args, **params)
+    u = matrix(4, *np.shape(y), kind=kind)
     for i, pull in enumerate(op.pulls):
-        np.testing.assert_allclose(pull(u, y, *args), reverse_push(op, i, u, y, args, {}), rtol=1e-11, atol=1e-12)
+        derived = reverse_push(op, i, u, y, args, params)
+        np.testing.assert_allclose(pull(u, y, *args, **params), derived, rtol=1e-11, atol=1e-11)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -388,19 +391,25 @@ def test_what_does_not_mix_tied_vectors_is_known():
     checks.first_order(leading, (RANK_1,), np.random.default_rng(0))
 
 
-DIAGONAL = np.diag([3.0, 1.0, 1.0])
+OF_VECTORS = {
+    "a function of the matrix": lambda a: (lambda w, v: np.sum((v * w) @ v.T))(*L.eigh(a)),
+    "eigh": lambda a: np.sum(L.eigh(a)[1][:, :2] ** 3),
+    "eig": lambda a: np.sum(np.real(L.eig(a)[1]) ** 3),
+    "u": lambda a: np.sum(L.svd(a)[0] ** 3),
+    "v": lambda a: np.sum(L.svd(a)[2][1:] ** 3),
+    "the product": lambda a: (lambda u, s, vh: np.sum((u * s) @ vh))(*L.svd(a)),
+}
 
 
-@pytest.mark.parametrize(("f", "a"), [
-    (lambda a: (lambda w, v: np.sum((v * w) @ v.T))(*L.eigh(a)), TIED),
-    (lambda a: np.sum(L.eigh(a)[1][:, 0] ** 3), TIED),
-    (lambda a: np.sum(np.real(L.eig(a)[1]) ** 3), DIAGONAL),
-    (lambda a: np.sum(L.svd(a)[0] ** 3), DIAGONAL),
-    (lambda a: np.sum(L.svd(a)[2][1:] ** 3), DIAGONAL),
-])  # fmt: skip
+@pytest.mark.parametrize("a", [TIED, np.eye(3), np.diag([3.0, 1, 1]), np.diag([1.0, 0, 0]), np.zeros((3, 3))],
+                         ids=["two of three", "three", "diagonal", "rank 1", "zero"])  # fmt: skip
+@pytest.mark.parametrize("f", OF_VECTORS.values(), ids=OF_VECTORS)
 def test_tied_vectors_have_no_derivative(f, a):
     assert np.isnan(grad(f)(a)).any()
-    assert np.isnan(jvp(f, (a,), (matrix(3, 3),))[1])
+    for kind in (float, complex):
+        x, t = a.astype(kind), matrix(3, 3).astype(kind)
+        assert np.isnan(jvp(f, (x,), (t,))[1])
+        assert np.isnan(vjp(f, x)[1](1.0 + 0 * f(x))[0]).any()
 
 
 def test_second_derivatives_at_a_tie_are_nan():

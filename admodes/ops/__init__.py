@@ -7,10 +7,25 @@ import importlib
 
 from ..registry import LATE
 from ..tracing import define_operators
+
 from . import contraction, elementwise, fft, index, linalg, reduction, shape  # isort: skip
-from . import assignment, statistics, polynomial, functional, overwriting, refused  # isort: skip
+from . import assignment, functional, overwriting, polynomial, refused, statistics
 
 define_operators()
 LATE["scipy.special"] = lambda: importlib.import_module(".special", __name__)
 
-__all__ = ["assignment", "contraction", "elementwise", "fft", "functional", "index", "linalg", "overwriting", "polynomial", "reduction", "refused", "shape", "statistics"]
+__all__ = [
+    "assignment",
+    "contraction",
+    "elementwise",
+    "fft",
+    "functional",
+    "index",
+    "linalg",
+    "overwriting",
+    "polynomial",
+    "reduction",
+    "refused",
+    "shape",
+    "statistics",
+]

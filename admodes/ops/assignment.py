@@ -40,12 +40,15 @@ def _aligned(value: Any, index: tuple[Any, ...], lead: int, ndim: int) -> Any:
 
 I = np.array([2, 0, -1])
 PUTS = [
-    case(A(4), 1, A()), case(A(4), slice(None, None, -2), A(2)), case(A(4), slice(1, None), A()), case(A(4, 3), 0, A(3)),
-    case(A(4, 3), (slice(None), [0, 2]), A(2)), case(A(2, 3), ..., A(3)), case(A(2, 3), (slice(None), slice(None)), A(1, 2, 3)),
-    case(A(4), I, A(3)), case(A(4), I, A()), case(A(4), [1, 1, 2], A(3)), case(A(4, 4), (I, I), A(3)), case(A(4, 3, 4), (I, slice(None), I), A(3, 3)),
-    case(A(4, 3, 4), (I, slice(None), 0), A(3, 1)), case(A(4, 3, 4), (I, slice(None), I), A(3)), case(A(2, 3), np.array([False, True]), A(3)),
-    case(A(2, 3), np.array([[True, False, True], [False, False, True]]), A(3)), case(A(2, 3), np.ones((2, 3), bool), A()),
-    case(A(), (), A()), case(A(0, 3), 0 * I[:0], A(3)), case(A(4), slice(0, 2), 1.5), case(A(4, 2), (I, None, 0), A(3, 1)),
+    case(A(4), 1, A()), case(A(4), slice(None, None, -2), A(2)), case(A(4), slice(1, None), A()),
+    case(A(4, 3), 0, A(3)), case(A(4, 3), (slice(None), [0, 2]), A(2)), case(A(2, 3), ..., A(3)),
+    case(A(2, 3), (slice(None), slice(None)), A(1, 2, 3)), case(A(4), I, A(3)), case(A(4), I, A()),
+    case(A(4), [1, 1, 2], A(3)), case(A(4, 4), (I, I), A(3)), case(A(4, 3, 4), (I, slice(None), I), A(3, 3)),
+    case(A(4, 3, 4), (I, slice(None), 0), A(3, 1)), case(A(4, 3, 4), (I, slice(None), I), A(3)),
+    case(A(2, 3), np.array([False, True]), A(3)),
+    case(A(2, 3), np.array([[True, False, True], [False, False, True]]), A(3)),
+    case(A(2, 3), np.ones((2, 3), bool), A()), case(A(), (), A()), case(A(0, 3), 0 * I[:0], A(3)),
+    case(A(4), slice(0, 2), 1.5), case(A(4, 2), (I, None, 0), A(3, 1)),
 ]  # fmt: skip
 
 
@@ -140,7 +143,9 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
 for _fn in (np.zeros_like, np.ones_like, np.empty_like):
     add(_Like(_fn, evaluate=np.zeros_like if _fn is np.empty_like else _fn, params=["dtype", "shape", "order", "subok"],
               domain=[case(A(2, 3)), case(A()), case(A(0, 2))]))
-add(Composite(np.full_like, _full_like, domain=[case(A(2, 3), 1.5), case(A(2, 3), A()), case(A(2, 3), A(3)), case(A(0, 2), A())]))
+add(Composite(np.full_like, _full_like, domain=[
+    case(A(2, 3), 1.5), case(A(2, 3), A()), case(A(2, 3), A(3)), case(A(0, 2), A()),
+]))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -224,8 +229,8 @@ def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0) -> Any:
 
 
 SCATTERED = [
-    case(A(4), [1, 0, 1], A(3)), case(A(4), slice(1, None), A()), case(A(4, 2), ([0, 0], [1, 1]), A(2)), case(A(3, 2), [2, 2], A(2)),
-    case(A(3, 2), np.array([True, False, True]), A(2, 2)), case(A(2, 3), 1, A(3)),
+    case(A(4), [1, 0, 1], A(3)), case(A(4), slice(1, None), A()), case(A(4, 2), ([0, 0], [1, 1]), A(2)),
+    case(A(3, 2), [2, 2], A(2)), case(A(3, 2), np.array([True, False, True]), A(2, 2)), case(A(2, 3), 1, A(3)),
 ]  # fmt: skip
 # Of ufuncs that have no row of their own for the method.
 AT = [
@@ -234,8 +239,9 @@ AT = [
 ]  # fmt: skip
 OUTER = [case(np.multiply, A(2), A(3)), case(np.subtract, A(2, 2), A(3)), case(np.multiply, A(), A(2))]
 FOLDED = [
-    case(np.subtract, A(3)), case(np.subtract, A(2, 3), axis=-1), case(np.divide, A(3, 2, within=NONZERO), axis=0, keepdims=True),
-    case(np.multiply, A(2, 3, 2), axis=1), case(np.divide, A(1, 2, within=NONZERO)),
+    case(np.subtract, A(3)), case(np.subtract, A(2, 3), axis=-1),
+    case(np.divide, A(3, 2, within=NONZERO), axis=0, keepdims=True), case(np.multiply, A(2, 3, 2), axis=1),
+    case(np.divide, A(1, 2, within=NONZERO)),
 ]  # fmt: skip
 RUNNING = [case(np.subtract, A(3)), case(np.divide, A(2, 3, within=NONZERO), axis=-1), case(np.subtract, A(0, 2))]
 PIECES = [

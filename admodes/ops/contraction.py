@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, OnlyReal, case
+from ..domain import A, case
 from ..registry import Composite, Contraction, Op, Product, Via, add, cast
 from ..tracing import Tracer, canonical, primitive
 
@@ -26,7 +26,10 @@ MATRICES = [
     case(A(2, 3), A(3, 4)), case(A(2, 2, 3), A(2, 3, 2)), case(A(2, 1, 2, 3), A(3, 3, 2)), case(A(2, 3), A(2, 3, 1)),
     case(A(2, 0), A(0, 3)), case(A(0, 2), A(2, 3)),
 ]  # fmt: skip
-MATMUL = [case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3), A(3, 2)), case(A(3), A(2, 3, 2)), case(A(2, 2, 3), A(3)), *MATRICES]
+MATMUL = [
+    case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3), A(3, 2)), case(A(3), A(2, 3, 2)), case(A(2, 2, 3), A(3)),
+    *MATRICES,
+]
 DOT = [
     case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3), A(3, 2)), case(A(2, 3), A(3, 2)), case(A(2, 3), A(2, 3, 2)),
     case(A(2, 2, 3), A(3)), case(A(), A(2, 3)), case(A(3), A()), case(A(), A()), case(A(2, 0), A(0, 3)),
@@ -36,26 +39,28 @@ INNER = [
     case(A(), A()), case(A(2, 0), A(3, 0)),
 ]  # fmt: skip
 TENSORDOT = [
-    case(A(2, 3, 4), A(3, 4, 2)), case(A(2, 3), A(3, 2), axes=1), case(A(2, 3), A(2, 3), axes=0), case(A(2, 3), A(3, 2), 1),
-    case(A(2, 3, 4), A(4, 3, 2), axes=([1, 2], [1, 0])), case(A(2, 3), A(4, 3), axes=(-1, -1)), case(A(2, 0), A(0, 3), axes=1),
+    case(A(2, 3, 4), A(3, 4, 2)), case(A(2, 3), A(3, 2), axes=1), case(A(2, 3), A(2, 3), axes=0),
+    case(A(2, 3), A(3, 2), 1), case(A(2, 3, 4), A(4, 3, 2), axes=([1, 2], [1, 0])),
+    case(A(2, 3), A(4, 3), axes=(-1, -1)), case(A(2, 0), A(0, 3), axes=1),
     case(A(2, 3, 4), A(4, 2), axes=((0, -1), (1, 0))),
 ]  # fmt: skip
 EINSUM = [
-    case("ij,jk->ik", A(2, 3), A(3, 2)), case("ij,jk", A(2, 3), A(3, 2)), case("ij->ji", A(2, 3)), case("ij->j", A(2, 3)),
-    case("ii->i", A(3, 3)), case("ii", A(3, 3)), case("ii,i->i", A(3, 3), A(3)), case("iji,j->i", A(2, 3, 2), A(3)),
-    case("...ij,...j->...i", A(2, 2, 3), A(3)), case("...i,...i", A(2, 1, 3), A(4, 3)), case("i,j,k->kij", A(2), A(3), A(2)),
+    case("ij,jk->ik", A(2, 3), A(3, 2)), case("ij,jk", A(2, 3), A(3, 2)), case("ij->ji", A(2, 3)),
+    case("ij->j", A(2, 3)), case("ii->i", A(3, 3)), case("ii", A(3, 3)), case("ii,i->i", A(3, 3), A(3)),
+    case("iji,j->i", A(2, 3, 2), A(3)), case("...ij,...j->...i", A(2, 2, 3), A(3)),
+    case("...i,...i", A(2, 1, 3), A(4, 3)), case("i,j,k->kij", A(2), A(3), A(2)),
     case("ij,jk,kl->il", A(2, 3), A(3, 2), A(2, 2), optimize=True), case("ij,kl->i", A(2, 3), A(2, 2)),
-    case("bij,bjk->bik", A(2, 2, 3), A(2, 3, 2)), case("ijk,lkj->il", A(2, 3, 2), A(2, 2, 3)), case("ij,j->i", A(2, 3), A(1)),
-    case("ij,ij->", A(0, 3), A(0, 3)), case("i,->i", A(3), A()), case("ij,ij->ij", A(2, 1), A(1, 3)),
-    case(A(2, 3), [0, 1], A(3, 2), [1, 2], [0, 2]), case(A(2, 3), [0, 1], A(3), [1]), case("iij->j", A(2, 2, 3)),
+    case("bij,bjk->bik", A(2, 2, 3), A(2, 3, 2)), case("ijk,lkj->il", A(2, 3, 2), A(2, 2, 3)),
+    case("ij,j->i", A(2, 3), A(1)), case("ij,ij->", A(0, 3), A(0, 3)), case("i,->i", A(3), A()),
+    case("ij,ij->ij", A(2, 1), A(1, 3)), case(A(2, 3), [0, 1], A(3, 2), [1, 2], [0, 2]),
+    case(A(2, 3), [0, 1], A(3), [1]), case("iij->j", A(2, 2, 3)),
 ]  # fmt: skip
 CROSS = [
     case(A(3), A(3)), case(A(2, 3), A(3)), case(A(2, 3), A(2, 3)), case(A(3, 2), A(3, 2), axis=0),
     case(A(3, 2), A(2, 3), axisa=0, axisc=0), case(A(0, 3), A(3)),
 ]  # fmt: skip
-CONVOLVE = [
-    case(a, v, mode=mode) for mode in ("full", "same", "valid") for a, v in ((A(5), A(3)), (A(2), A(5)), (A(4), A(2)), (A(1), A(1)))
-]  # fmt: skip
+PAIRS = ((A(5), A(3)), (A(2), A(5)), (A(4), A(2)), (A(1), A(1)))
+CONVOLVE = [case(a, v, mode=mode) for mode in ("full", "same", "valid") for a, v in PAIRS]
 
 
 def _matmul(a: Any, b: Any) -> Any:
@@ -171,7 +176,8 @@ add(Product(np.matmul,        _matmul_text, evaluate=_matmul, domain=MATMUL))
 add(Product(np.dot,           _dot_text, domain=DOT))
 add(Product(np.inner,         _inner_text, domain=INNER))
 add(Contraction(np.tensordot, _tensordot_text, params=["axes"], domain=TENSORDOT), np.linalg.tensordot)
-add(_Einsum(np.einsum,        _einsum_text, domain=EINSUM, arrays=None, params=["optimize", "dtype", "casting", "order"]))
+add(_Einsum(np.einsum,        _einsum_text, domain=EINSUM, arrays=None,
+            params=["optimize", "dtype", "casting", "order"]))
 # fmt: on
 
 
@@ -198,10 +204,14 @@ def _kron(a: Any, b: Any) -> Any:
 
 
 # fmt: off
-add(Composite(np.outer,   _outer, arrays=2, domain=[case(A(3), A(2)), case(A(2, 2), A(3)), case(A(), A(2)), case(A(0), A(2))]), np.linalg.outer)
+add(Composite(np.outer,   _outer, arrays=2, domain=[
+    case(A(3), A(2)), case(A(2, 2), A(3)), case(A(), A(2)), case(A(0), A(2)),
+]), np.linalg.outer)
 add(Composite(np.vdot,    lambda a, b: np.dot(_conjugate(np.ravel(a)), np.ravel(b)), arrays=2,
               domain=[case(A(3), A(3)), case(A(2, 3), A(3, 2)), case(A(), A())]))
-add(Composite(np.kron,    _kron, arrays=2, domain=[case(A(2), A(3)), case(A(2, 3), A(2, 2)), case(A(2, 1, 2), A(3)), case(A(), A(2)), case(A(0), A(2))]))
+add(Composite(np.kron,    _kron, arrays=2, domain=[
+    case(A(2), A(3)), case(A(2, 3), A(2, 2)), case(A(2, 1, 2), A(3)), case(A(), A(2)), case(A(0), A(2)),
+]))
 add(Composite(np.vecdot,  _vecdot, arrays=2, domain=[*VECTORS, case(A(3, 2), A(3, 2), axis=0)]), np.linalg.vecdot)
 add(Composite(np.matvec,  lambda x1, x2: np.einsum("...ij,...j->...i", x1, x2), arrays=2, domain=MATRIX_VECTOR))
 add(Composite(np.vecmat,  lambda x1, x2: np.einsum("...i,...ij->...j", _conjugate(x1), x2), arrays=2,
@@ -238,7 +248,9 @@ def _cross3(x1: Any, x2: Any, axis: int = -1) -> Any:
 
 
 add(Composite(np.cross, _cross, arrays=2, domain=CROSS))
-add(Composite(np.linalg.cross, _cross3, arrays=2, domain=[case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3, 2), A(3, 2), axis=0)]))
+add(Composite(np.linalg.cross, _cross3, arrays=2, domain=[
+    case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3, 2), A(3, 2), axis=0),
+]))
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -18,14 +18,6 @@ from ..registry import Composite, Elementwise, Linear, Passive, add
 from ..tracing import primitive
 from ..views import overwrite
 
-# Where the tests sample an argument: unions of intervals that stay clear of kinks and poles.
-REAL = ((-3.0, 3.0),)
-POSITIVE = ((0.3, 3.0),)
-NONZERO = ((-3.0, -0.3), (0.3, 3.0))
-UNIT = ((-0.9, 0.9),)
-ABOVE_ONE = ((1.2, 3.0),)
-SMALL_INTEGERS = (2, 3)  # a tuple of ints: sampled from these, not differentiated
-
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
 TRANSCENDENTAL = 10.0
 

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from ..domain import A, OnlyReal, case
-from ..domain import A, OnlyReal, case
 from ..registry import Linear, Passive, add, trailing, trailing_axis
 
 # ---------------------------------------------------------------------------------------------------
@@ -100,11 +99,6 @@ def _flops(n: int, y: Any, axis: int, scale: float) -> float:
     return scale * n * math.log2(max(n, 1)) * np.size(y) / max(np.shape(y)[axis], 1)
 
 
-LINES = [
-    case(A(4)), case(A(5)), case(A(4), 6), case(A(5), 3), case(A(3, 2), axis=0, norm="ortho"), case(A(2, 4), norm="forward"),
-]  # fmt: skip
-
-
 def _line(fn: Any, transpose: Callable[..., Any], scale: float = 5.0, full: bool = False) -> None:
     """The row of a transform along one axis; `full` where its transpose needs n, which the result does not tell.
 
@@ -125,7 +119,7 @@ def _line(fn: Any, transpose: Callable[..., Any], scale: float = 5.0, full: bool
     def flops(y: Any, x: Any, n: Any = None, axis: int = -1, norm: Any = None) -> float:
         return _flops(extent(x, n, axis) if full else np.shape(y)[axis], y, axis, scale)
 
-    add(Linear(fn, function, back, flops=flops, domain=OnlyReal(LINES) if full else LINES))
+    add(Linear(fn, function, back, flops=flops, domain=domain))
 
 
 _line(np.fft.fft, _fft)
@@ -193,12 +187,6 @@ def _transposed(u: Any, x: Any, steps: list[Step], norm: Any) -> Any:
     return u
 
 
-GRIDS = [
-    case(A(3, 4)), case(A(2, 3, 4)), case(A(2, 3, 4), axes=(2, 0)), case(A(3, 4), s=(2, 5), axes=(0, 1)),
-    case(A(3, 4), s=(4, 3), axes=(0, 1), norm="ortho"),
-]  # fmt: skip
-
-
 def _grid(fn: Any, steps: Callable[..., list[Step]], default: Any, half: bool = False, scale: float = 5.0) -> None:
     """The row of a transform along several axes; half: it is irfftn or irfft2."""
     calls = GRIDS if default else [*GRIDS, case(A(2, 3, 3))]
@@ -217,7 +205,7 @@ def _grid(fn: Any, steps: Callable[..., list[Step]], default: Any, half: bool = 
         total = math.prod(sizes)
         return scale * lines * total * math.log2(max(total, 1))
 
-    add(Linear(fn, function, transpose, flops=flops, domain=OnlyReal(GRIDS) if steps is _rfft_steps else GRIDS))
+    add(Linear(fn, function, transpose, flops=flops, domain=domain))
 
 
 _grid(np.fft.fftn, lambda sizes, axes: _steps(_fft, sizes, axes), None)
@@ -233,8 +221,6 @@ _grid(np.fft.irfft2, _irfft_steps, (-2, -1), half=True, scale=2.5)
 # ---------------------------------------------------------------------------------------------------
 # Helpers
 # ---------------------------------------------------------------------------------------------------
-
-SHIFTS = [case(A(5)), case(A(2, 3)), case(A(2, 3), axes=-1), case(A(2, 3, 4), axes=(0, 2))]
 
 SHIFTS = [case(A(4)), case(A(5)), case(A(3, 4)), case(A(3, 4, 5), axes=(0, -1)), case(A(3, 4), axes=1), case(A(0, 2))]
 # fmt: off

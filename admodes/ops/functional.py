@@ -107,7 +107,10 @@ def _any_parameters(op: Composite) -> Composite:
 
 
 add(Composite(np.select, _select, arrays=0,
-    domain=[case([np.array([True, False, False]), np.array([True, True, False])], [A(3), A(3)], A()), case([np.array([True, False])], [A(2)], 0.5)]))
+    domain=[
+        case([np.array([True, False, False]), np.array([True, True, False])], [A(3), A(3)], A()),
+        case([np.array([True, False])], [A(2)], 0.5),
+    ]))
 add(Composite(np.choose, _choose,
     domain=[case([0, 1, 0], [A(3), A(3)]), case([[0], [1]], (A(3), A())), case([2, -1], [A(2), A(2)], mode="wrap")]))
 PIECES = [

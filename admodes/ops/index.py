@@ -15,20 +15,21 @@ from ..domain import A, case
 from ..registry import Composite, Op, Passive, add, cast, trailing_axis
 from ..tracing import Tracer, apply, canonical, primitive
 
-
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
 MASK = np.array([[True, False, True], [False, False, True]])
 # Every kind of index NumPy knows, with the shape of the array it is applied to.
 INDICES: list[tuple[tuple[int, ...], Any]] = [
     ((4,), 1), ((4,), -1), ((4,), slice(1, None)), ((4,), slice(None, None, -2)), ((4, 3), (slice(3, 0, -1), 1)),
-    ((2, 3), ()), ((), ()), ((), (None, ...)), ((2, 3), ...), ((2, 3, 2), (..., 0)), ((2, 3), (None, slice(None), None, 1)),
-    ((4,), slice(2, 2)), ((0, 3), (slice(None), 1)), ((2, 3), MASK), ((2, 3), np.array([False, True])), ((), np.True_),
-    ((2, 3), (slice(None), np.array([True, False, True]))), ((2, 3), np.zeros((2, 3), bool)), ((2, 3), True),
-    ((4,), I), ((4, 2), I), ((3, 4), (slice(None), I)), ((4, 4), (I, I)), ((4, 4), (I, 1)), ((4, 2), (I, J)), ((4,), [2, 0, 2]),
-    ((4, 2), ([3, 3], [0, 0])), ((4,), []), ((4, 2), J), ((2, 4, 3), (0, slice(None), [2, 2])), ((4, 3, 4), (I, slice(None), I)),
-    ((4, 3, 4), (I, slice(1, None), 2)), ((4, 2, 4), (I, None, slice(None), I)), ((3, 4, 4), (slice(None, None, -1), I, I)),
-    ((2, 3, 4), (np.array([True, False]), slice(None), [1])), ((2, 3, 4), (slice(None), MASK[1], 0)),
-    ((4, 2, 3), (I, ..., np.array(1))), ((3, 2, 2), (np.int64(1), ..., [0, 0])), ((2, 3, 2), (MASK, [0, 1, 1])),
+    ((2, 3), ()), ((), ()), ((), (None, ...)), ((2, 3), ...), ((2, 3, 2), (..., 0)),
+    ((2, 3), (None, slice(None), None, 1)), ((4,), slice(2, 2)), ((0, 3), (slice(None), 1)), ((2, 3), MASK),
+    ((2, 3), np.array([False, True])), ((), np.True_), ((2, 3), (slice(None), np.array([True, False, True]))),
+    ((2, 3), np.zeros((2, 3), bool)), ((2, 3), True), ((4,), I), ((4, 2), I), ((3, 4), (slice(None), I)),
+    ((4, 4), (I, I)), ((4, 4), (I, 1)), ((4, 2), (I, J)), ((4,), [2, 0, 2]), ((4, 2), ([3, 3], [0, 0])), ((4,), []),
+    ((4, 2), J), ((2, 4, 3), (0, slice(None), [2, 2])), ((4, 3, 4), (I, slice(None), I)),
+    ((4, 3, 4), (I, slice(1, None), 2)), ((4, 2, 4), (I, None, slice(None), I)),
+    ((3, 4, 4), (slice(None, None, -1), I, I)), ((2, 3, 4), (np.array([True, False]), slice(None), [1])),
+    ((2, 3, 4), (slice(None), MASK[1], 0)), ((4, 2, 3), (I, ..., np.array(1))),
+    ((3, 2, 2), (np.int64(1), ..., [0, 0])), ((2, 3, 2), (MASK, [0, 1, 1])),
 ]  # fmt: skip
 
 
@@ -116,7 +117,8 @@ class _Scatter(Op):
 
     def __init__(self) -> None:
         domain = [
-            case(A(4), (I,), (4,), 1), case(A(4, 3), (I, slice(None), I), (4, 3, 4), 2), case(A(2), (slice(1, None),), (3,), 1),
+            case(A(4), (I,), (4,), 1), case(A(4, 3), (I, slice(None), I), (4, 3, 4), 2),
+            case(A(2), (slice(1, None),), (3,), 1),
         ]  # fmt: skip
         super().__init__(_scatter, name="scatter", domain=domain)
         self.pushes, self.pulls = (self._push,), (self._pull,)
@@ -185,15 +187,24 @@ def _diag(v: Any, k: int = 0) -> Any:
 
 
 DIAGONALS = [
-    case(A(3, 3)), case(A(2, 3), offset=1), case(A(3, 2), offset=-1), case(A(2, 3, 2), axis1=-1, axis2=0), case(A(2, 2, 2), 1, 1, 2),
-    case(A(2, 3), offset=-1),
+    case(A(3, 3)), case(A(2, 3), offset=1), case(A(3, 2), offset=-1), case(A(2, 3, 2), axis1=-1, axis2=0),
+    case(A(2, 2, 2), 1, 1, 2), case(A(2, 3), offset=-1),
 ]  # fmt: skip
 add(Composite(np.take, _take,
-    domain=[case(A(3, 4), [0, 2, 0]), case(A(3, 4), [[1], [-1]], axis=1), case(A(3), [4, -1], mode="wrap", axis=0), case(A(3, 2), 1, axis=-2)]))
+    domain=[
+        case(A(3, 4), [0, 2, 0]), case(A(3, 4), [[1], [-1]], axis=1), case(A(3), [4, -1], mode="wrap", axis=0),
+        case(A(3, 2), 1, axis=-2),
+    ]))
 add(Composite(np.take_along_axis, _take_along_axis,
-    domain=[case(A(2, 3), np.array([[0, 0, 2], [1, 1, 1]]), axis=1), case(A(3, 2), np.array([[0, 1]]), axis=0), case(A(2, 3), I, axis=None)]))
+    domain=[
+        case(A(2, 3), np.array([[0, 0, 2], [1, 1, 1]]), axis=1), case(A(3, 2), np.array([[0, 1]]), axis=0),
+        case(A(2, 3), I, axis=None),
+    ]))
 add(Composite(np.compress, _compress,
-    domain=[case([True, False, True], A(3)), case([True, False], A(2, 3), axis=0), case([True, False, True], A(2, 3), axis=-1)]))
+    domain=[
+        case([True, False, True], A(3)), case([True, False], A(2, 3), axis=0),
+        case([True, False, True], A(2, 3), axis=-1),
+    ]))
 add(Composite(np.diagonal, _diagonal, domain=DIAGONALS))
 add(Composite(np.diag, _diag,
     domain=[case(A(3)), case(A(3), k=1), case(A(2), k=-2), case(A(3, 4)), case(A(3, 4), k=-1)]))

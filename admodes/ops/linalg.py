@@ -5,8 +5,8 @@ computes it: the other triangle and the imaginary part of the diagonal have deri
 diagonal stands for its mirror image too.  Functions that are not holomorphic state the real-linear push; the pull g is
 what df = Re(Σ g·dz) makes of it.
 
-Equal eigenvalues and singular values share their derivative equally, as the elements of a maximum do; a singular value
-of 0 has derivative 0, as |x| at 0.  Eigenvectors and singular vectors that such a tie leaves undetermined have the
+Where values alone are used, equal eigenvalues and singular values share their derivative equally, as the elements of a
+maximum do, and a singular value of 0 has derivative 0, as |x| at 0.  Eigenvectors and singular vectors that such a tie leaves undetermined have the
 derivative nan, as have second derivatives at a tie.  The phase of a complex vector is LAPACK's: one element of it is
 real.  Extra columns of a full svd do not turn among themselves: differentiate only functions of the space they span.
 A norm of 0 has derivative 0 and second derivative nan.
@@ -40,8 +40,8 @@ def _m(*shape: int) -> A:
 SQUARE = [case(_m(3, 3)), case(_m(1, 1)), case(_m(2, 3, 3)), case(_m(0, 2, 2)), case(_m(2, 2, 2, 2))]
 SOLVE = [
     case(_m(3, 3), A(3)), case(_m(3, 3), A(3, 2)), case(_m(3, 3), A(2, 3, 2)),
-    case(_m(2, 3, 3), A(3)), case(_m(2, 3, 3), A(3, 2)), case(_m(2, 3, 3), A(2, 3, 1)), case(_m(2, 1, 2, 2), A(3, 2, 2)),
-    case(_m(0, 2, 2), A(0, 2, 1)), case(_m(2, 2), A(2, 0)),
+    case(_m(2, 3, 3), A(3)), case(_m(2, 3, 3), A(3, 2)), case(_m(2, 3, 3), A(2, 3, 1)),
+    case(_m(2, 1, 2, 2), A(3, 2, 2)), case(_m(0, 2, 2), A(0, 2, 1)), case(_m(2, 2), A(2, 0)),
 ]  # fmt: skip
 DEFINITE = [case(A(*shape, within=positive_definite)) for shape in ((3, 3), (1, 1), (2, 3, 3))]
 TALL_AND_WIDE = [case(A(3, 3)), case(A(4, 2)), case(A(2, 3)), case(A(2, 3, 2))]
@@ -105,7 +105,10 @@ def _noise(s: Any) -> Any:
 
 def _over(x: Any, gap: Any, singular: Any) -> Any:
     """x / gap; where `singular`, 0 for x = 0 and nan for any other x.  gap broadcasts to x."""
-    return np.where(singular, np.where(x == 0, 0, np.nan), x / np.where(singular, 1, gap)).astype(x.dtype, copy=False)
+    if not np.any(singular):
+        return x / gap
+    y = np.where(singular, np.where(x == 0, 0, np.nan), x / np.where(singular, 1, gap))
+    return y.astype(np.result_type(x, gap), copy=False)
 
 
 def _over_push_gap(t: Any, y: Any, x: Any, gap: Any, singular: Any) -> Any:
@@ -116,18 +119,15 @@ def _over_pull_gap(u: Any, y: Any, x: Any, gap: Any, singular: Any) -> Any:
     return cast(gather(-over(y * u, gap, singular), gap.shape, u.ndim - y.ndim), gap.dtype)
 
 
-over: Any = primitive(
-    add(
-        Via(
-            _over,
-            [lambda t, y, x, gap, singular: over(t, gap, singular), _over_push_gap, None],
-            [lambda u, y, x, gap, singular: cast(over(u, gap, singular), x.dtype), _over_pull_gap, None],
-            name="over",
-            domain=[case(A(2, 3), A(2, 3, within=NONZERO), np.zeros((2, 3), bool)), case(A(2, 3), A(3, within=NONZERO), np.False_)],
-            flops=lambda y, x, gap, singular: size_of(y),
-        )
-    )
+_over_row = Via(
+    _over,
+    [lambda t, y, x, gap, singular: over(t, gap, singular), _over_push_gap, None],
+    [lambda u, y, x, gap, singular: cast(over(u, gap, singular), x.dtype), _over_pull_gap, None],
+    name="over",
+    domain=[case(A(2, 3), A(*shape, within=NONZERO), np.zeros(shape, bool)) for shape in ((2, 3), (3,))],
+    flops=lambda y, x, gap, singular: size_of(y),
 )
+over: Any = primitive(add(_over_row))
 
 # ---------------------------------------------------------------------------------------------------
 # Equations and inverses
@@ -347,7 +347,7 @@ sizes = primitive(add(Passive(lambda b: np.abs(np.diagonal(b)), name="sizes", ar
 
 
 def _graded_adjugate(b: Any, floor: Any = None) -> Any:
-    """adj(B) for B near diag(s), s descending: block by block, B₁₁ of elements of like size, until a polynomial is exact.
+    """adj(B) for B near diag(s), s descending: block by block, B₁₁ of elements of like size, and a polynomial at last.
 
     With B₁₁ the elements near the largest, S = B₂₂ − B₂₁ B₁₁⁻¹ B₁₂, d = det B₁₁ and Z = adj(S):
     adj(B) = d [[det(S) B₁₁⁻¹ + B₁₁⁻¹ B₁₂ Z B₂₁ B₁₁⁻¹, −B₁₁⁻¹ B₁₂ Z], [−Z B₂₁ B₁₁⁻¹, Z]].
@@ -415,15 +415,27 @@ def _svd_flops(a: Any, full: bool = False) -> float:
 # Factorisations
 # ---------------------------------------------------------------------------------------------------
 
-# cholesky:  A = L Lᴴ  →  dL = L Φ(L⁻¹ dA L⁻ᴴ), Φ the lower triangle with half the diagonal
+# cholesky:  A = L Lᴴ, X = L⁻¹  →  dL = L Φ(X dA Xᴴ), Φ the lower triangle with half the diagonal;
+# G = Xᵀ Φ(Lᵀ L̄) conj(X), Ā = Φ(G + Gᴴ)
+
+
+def _half(n: int, dtype: Any) -> Any:
+    """Φ as weights of the elements."""
+    return np.tri(n, dtype=dtype) - np.eye(n, dtype=dtype) / 2
 
 
 def _cholesky_push(t: Any, y: Any, a: Any, upper: bool = False) -> Any:
     low = _H(y) if upper else y
     x = np.linalg.inv(low)
-    z = x @ _from_triangle(t, "U" if upper else "L") @ _H(x)
-    dl = low @ (np.tril(z) - 0.5 * np.where(np.eye(z.shape[-1], dtype=bool), z, 0))
+    dl = low @ (_half(y.shape[-1], y.dtype) * (x @ _from_triangle(t, "U" if upper else "L") @ _H(x)))
     return _H(dl) if upper else dl
+
+
+def _cholesky_pull(u: Any, y: Any, a: Any, upper: bool = False) -> Any:
+    low, u, half = _H(y) if upper else y, _H(u) if upper else u, _half(y.shape[-1], y.dtype)
+    x = np.linalg.inv(low)
+    g = _T(x) @ (half * (_T(low) @ u)) @ _T(_H(x))
+    return cast((g + _H(g)) * (half.T if upper else half), a.dtype)
 
 
 # qr, A₁ and R₁ the first k = min(m, n) columns:  Ω = Qᴴ dQ is skew-Hermitian, and C = Qᴴ dA₁ R₁⁻¹ = Ω + (upper
@@ -487,7 +499,7 @@ class _QR(Via):
 
 
 # fmt: off
-add(Via(np.linalg.cholesky, [_cholesky_push], flops=lambda y, a, **_: _cube(a) / 3, domain=DEFINITE))
+add(Via(np.linalg.cholesky, [_cholesky_push], [_cholesky_pull], flops=lambda y, a, **_: _cube(a) / 3, domain=DEFINITE))
 add(_QR(np.linalg.qr,       [_qr_push], params=["mode"],
         flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - _cube(y[0][..., :1, :]) * np.shape(y[0])[-1] * 4 / 3,
     domain=[*TALL_AND_WIDE, case(A(3, 2), mode="r"), case(A(3, 3), mode="reduced")]))
@@ -514,9 +526,10 @@ def _shared(d: Any, tie: Any) -> Any:
 
 
 def _over_gaps(c: Any, w: Any, tie: Any) -> Any:
-    """c_ij / (w_j − w_i), and 0 between tied ones."""
+    """c_ij / (w_j − w_i) off the diagonal, 0 on it."""
+    eye = np.eye(w.shape[-1], dtype=bool)
     gap = w[..., None, :] - w[..., :, None]
-    return np.where(tie, 0, c) / np.where(tie, 1, gap)
+    return over(np.where(eye, 0, c), np.where(eye, 1, gap), np.logical_and(tie, ~eye))
 
 
 def _several(tie: Any) -> Any:
@@ -524,9 +537,45 @@ def _several(tie: Any) -> Any:
     return np.sum(tie, axis=-1) > 1
 
 
-def _known(dq: Any, undetermined: Any) -> Any:
-    """dq, with nan in the columns that a tie leaves undetermined, unless nothing moves there."""
-    return over(dq, 1, undetermined[..., None, :])
+def _known(dq: Any, q: Any, d: Any, undetermined: Any) -> Any:
+    """dq, with nan in the columns of q that a tie leaves undetermined, unless nothing moves, d, diag C, included."""
+    k = d.shape[-1]
+    moved = np.sum(d * np.sqrt(np.arange(2, k + 2)).astype(d.dtype), axis=-1, keepdims=True)
+    moved = over(np.where(undetermined, moved, 0), 1, undetermined)
+    return over(dq + q * moved[..., None, :], 1, undetermined[..., None, :])
+
+
+def _agreed(x: Any, tie: Any) -> Any:
+    """x, with nan where tied elements differ by more than rounding."""
+    size = np.max(np.abs(x), axis=-1, keepdims=True, initial=0)
+    apart = np.abs(x[..., None, :] - x[..., :, None]) > np.sqrt(np.finfo(x.dtype).eps) * size[..., None]
+    return np.where(np.any(apart & tie, axis=-1), np.nan, x).astype(x.dtype, copy=False)
+
+
+agreed: Any = primitive(
+    add(
+        Via(
+            _agreed,
+            [lambda t, y, x, tie: t + (y - x), None],
+            [lambda u, y, x, tie: u + (y - x), None],
+            name="agreed",
+            domain=[case(A(3), np.eye(3, dtype=bool)), case(A(2, 3), np.eye(3, dtype=bool))],
+            flops=lambda y, x, tie: size_of(tie),
+        )
+    )
+)
+
+
+class _Spectral(Via):
+    """A function that gives eigenvalues, or singular values, and vectors.
+
+    Where the vectors are used too, so that tied values do not stand for themselves, cotangents that tell tied values
+    apart ask for what has no derivative: `told_apart(u, y)` makes them nan.
+    """
+
+    def __init__(self, fn: Any, pushes: Any, told_apart: Any, **row: Any) -> None:
+        super().__init__(fn, pushes, **row)
+        self.checked = told_apart
 
 
 # eigh:  A = V diag(w) Vᴴ, C = Vᴴ dA V  →  dw = diag C,  dV = V Ω + V diag(iβ),  Ω_ij = C_ij / (w_j − w_i);
@@ -540,7 +589,12 @@ def _eigh_push(t: Any, y: Any, a: Any, UPLO: str = "L") -> Any:
     dv = v @ _over_gaps(c, w, tie)
     if v.dtype.kind == "c" and v.shape[-1]:
         dv = dv + v * _phase(v, dv, 0 if UPLO.upper() == "L" else -1)
-    return _shared(_real(_diagonal(c)), tie), _known(dv, _several(tie))
+    d = _real(_diagonal(c))
+    return _shared(d, tie), _known(dv, v, d, _several(tie))
+
+
+def _eigh_told_apart(u: Any, y: Any) -> Any:
+    return u if u[0] is None or u[1] is None else [agreed(u[0], tied(y[0])), u[1]]
 
 
 def _phase(q: Any, dq: Any, row: int) -> Any:
@@ -573,7 +627,12 @@ def _eig_push(t: Any, y: Any, a: Any) -> Any:
         real = real_component(v)
         imaginary = np.sum(real * np.imag(turn), axis=-2, keepdims=True)
         scale = scale - 1j * (imaginary / np.sum(real * np.real(v), axis=-2, keepdims=True))
-    return _shared(_diagonal(c), tie), _known(turn + v * scale, _several(tie))
+    d = _diagonal(c)
+    return _shared(d, tie), _known(turn + v * scale, v, d, _several(tie))
+
+
+def _eig_told_apart(u: Any, y: Any) -> Any:
+    return u if u[0] is None or u[1] is None else [agreed(u[0], tied_in_basis(*y)), u[1]]
 
 
 def _tied_in_basis(w: Any, v: Any) -> Any:
@@ -597,7 +656,7 @@ tied_in_basis = primitive(add(Passive(_tied_in_basis, name="tied_in_basis", arra
 real_component = primitive(add(Passive(_real_component, name="real_component", arrays=1)))
 
 
-class _Eig(Via):
+class _Eig(_Spectral):
     """np.linalg.eig, whose result for a real matrix is real or complex by the values."""
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -608,9 +667,9 @@ class _Eig(Via):
 
 
 # fmt: off
-add(Via(np.linalg.eigh,  [_eigh_push], flops=lambda y, a, **_: 9 * _cube(a),
+add(_Spectral(np.linalg.eigh, [_eigh_push], _eigh_told_apart, flops=lambda y, a, **_: 9 * _cube(a),
     domain=[*DEFINITE, case(A(3, 3, within=positive_definite), UPLO="U")]))
-add(_Eig(np.linalg.eig,  [_eig_push],  flops=lambda y, a: 25 * _cube(a), domain=DEFINITE))
+add(_Eig(np.linalg.eig, [_eig_push], _eig_told_apart, flops=lambda y, a: 25 * _cube(a), domain=DEFINITE))
 add(Composite(np.linalg.eigvalsh, lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0], domain=DEFINITE))
 add(Composite(np.linalg.eigvals,  lambda a: np.linalg.eig(a)[0], domain=DEFINITE))
 # fmt: on
@@ -644,15 +703,24 @@ def _svd_push(t: Any, y: Any, a: Any, full_matrices: bool = True) -> Any:
     av, au = t @ v[..., :k], _H(t) @ u[..., :k]
     c, tie, null = _H(u[..., :k]) @ av, tied(s), vanishing(s)
     both = np.logical_and(null[..., None, :], null[..., :, None])
-    plus = _over_gaps(c + _H(c), s, tie)
-    minus = np.where(both, 0, c - _H(c)) / np.where(both, 1, s[..., None, :] + s[..., :, None])
+    total = np.where(both, 1, s[..., None, :] + s[..., :, None])
+    if c.dtype.kind != "c":  # the diagonal of C − Cᴴ is zero
+        both = np.logical_and(both, ~np.eye(k, dtype=bool))
+    plus, minus = _over_gaps(c + _H(c), s, tie), over(c - _H(c), total, both)
     du, dv = _turned(u, (plus + minus) / 2, av, s, null), _turned(v, (plus - minus) / 2, au, s, null)
     if c.dtype.kind == "c" and k:
         q, dq = (v, dv) if v.shape[-2] <= u.shape[-2] else (u, du)
         turn = _phase(q[..., :k], dq[..., :k], 0)
         du, dv = _add_to_columns(du, u[..., :k] * turn), _add_to_columns(dv, v[..., :k] * turn)
-    du, dv = _known(du, _undetermined(u, tie, null)), _known(dv, _undetermined(v, tie, null))
+    d = _real(_diagonal(c))
+    du, dv = _known(du, u, d, _undetermined(u, tie, null)), _known(dv, v, d, _undetermined(v, tie, null))
     return du, _values_push(c, tie, null), _H(dv)
+
+
+def _svd_told_apart(u: Any, y: Any) -> Any:
+    if u[1] is None or (u[0] is None and u[2] is None):
+        return u
+    return [u[0], over(agreed(u[1], tied(y[1])), 1, vanishing(y[1])), u[2]]
 
 
 def _turned(q: Any, omega: Any, z: Any, s: Any, null: Any) -> Any:
@@ -662,7 +730,7 @@ def _turned(q: Any, omega: Any, z: Any, s: Any, null: Any) -> Any:
     dq, null = q1 @ omega, null[..., None, :]
     if m == k:
         return dq
-    z = np.where(null, 0, z) / np.where(null, 1, s[..., None, :])
+    z = over(z, s[..., None, :], null)
     if q.shape[-1] == k:
         return dq + z - q1 @ (_H(q1) @ z)
     across = _H(q2) @ z
@@ -670,13 +738,9 @@ def _turned(q: Any, omega: Any, z: Any, s: Any, null: Any) -> Any:
 
 
 def _undetermined(q: Any, tie: Any, null: Any) -> Any:
-    """Which columns of q a tie, or a singular value of zero, leaves undetermined.
-
-    The column of a vanishing singular value mixes with those beyond the singular values; alone in a square matrix it
-    is known but for its phase.
-    """
-    m, columns, k = *q.shape[-2:], null.shape[-1]
-    several = np.logical_or(_several(tie), null) if m > k or q.dtype.kind == "c" else _several(tie)
+    """Which columns of q a tie, or a singular value of zero, leaves undetermined; the latter the extra ones too."""
+    columns, k = q.shape[-1], null.shape[-1]
+    several = np.logical_or(_several(tie), null)
     if columns == k:
         return several
     rest = np.broadcast_to(np.any(null, axis=-1, keepdims=True), (*null.shape[:-1], columns - k))
@@ -705,7 +769,7 @@ def _hermitian_svd(a: Any) -> Any:
 _SVD_RESULT = type(np.linalg.svd(np.eye(1)))
 
 
-class _SVD(Via):
+class _SVD(_Spectral):
     """np.linalg.svd, thin or full; by np.linalg.svdvals without vectors, by np.linalg.eigh where hermitian=True."""
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -718,7 +782,7 @@ class _SVD(Via):
 
 
 # fmt: off
-add(_SVD(np.linalg.svd,     [_svd_push], params=["full_matrices", "compute_uv", "hermitian"],
+add(_SVD(np.linalg.svd, [_svd_push], _svd_told_apart, params=["full_matrices", "compute_uv", "hermitian"],
          flops=lambda y, a, full_matrices=True: _svd_flops(a, full_matrices),
     domain=[case(a, full_matrices=False) for a in (A(3, 3), A(4, 2), A(2, 3), A(2, 3, 2))]))
 add(Via(np.linalg.svdvals,  [_svdvals_push],
@@ -735,7 +799,10 @@ add(Via(np.linalg.svdvals,  [_svdvals_push],
 
 
 def _length(x: Any, axes: tuple[int, ...]) -> Any:
-    return np.sqrt(np.add.reduce((np.conjugate(x) * x).real, axis=axes, keepdims=True))
+    if len(axes) == x.ndim:
+        return np.linalg.norm(x, keepdims=True)
+    squares = (np.conjugate(x) * x).real if x.dtype.kind == "c" else x * x
+    return np.sqrt(np.add.reduce(squares, axis=axes, keepdims=True))
 
 
 def _length_slope(y: Any, x: Any, **_: Any) -> Any:
@@ -838,7 +905,8 @@ def _cond(x: Any, p: Any = None) -> Any:
 
 add(Composite(np.linalg.norm, _norm, domain=NORMS))
 add(Composite(np.linalg.vector_norm, _vector_norm,
-    domain=[case(A(3)), case(A(2, 3), axis=1, ord=3), case(A(2, 3), keepdims=True), case(A(2, 3), axis=(0, 1), ord=1), case(A(4), ord=np.inf)]))
+    domain=[case(A(3)), case(A(2, 3), axis=1, ord=3), case(A(2, 3), keepdims=True), case(A(2, 3), axis=(0, 1), ord=1),
+            case(A(4), ord=np.inf)]))
 add(Composite(np.linalg.matrix_norm, lambda x, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
     domain=[case(A(2, 3)), case(A(2, 3, 3), ord=2), case(A(2, 3), ord="nuc", keepdims=True), case(A(3, 2), ord=1)]))
 add(Composite(np.linalg.cond, _cond,

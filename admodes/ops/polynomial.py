@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import POSITIVE, A, OnlyReal, along_one, case, spaced
+from ..domain import POSITIVE, A, OnlyReal, case, spaced
 from ..registry import Composite, Passive, add, trailing
 from ..tracing import canonical, primitive
 
@@ -53,7 +53,7 @@ def _polydiv(u: Any, v: Any) -> Any:
     u, v = _coefficients(u) + 0.0, _coefficients(v) + 0.0
     scale = 1.0 / v[0]
     m, n = u.size - 1, v.size - 1
-    q, r = [], u
+    q, r = [], np.astype(u, np.result_type(u.dtype, v.dtype))
     for k in range(m - n + 1):
         q.append(scale * r[k])
         r = r - np.pad(q[-1] * v, (k, m - n - k))
@@ -179,7 +179,10 @@ add(Composite(np.poly,    _poly, domain=[case(A(3)), case(A(1))]))
 add(Composite(np.roots,   _roots, domain=[case(A(4, within=lambda x: np.array([1.0, 0.0, -16.0, 1.0]) + x / 50))]))
 add(Composite(np.vander,  _vander, domain=[case(A(3)), case(A(3), N=2), case(A(3), N=4, increasing=True)]))
 add(Composite(np.polyfit, _polyfit,
-    domain=[case(spaced(5), A(5), 2), case(spaced(4), A(4, 2), 1), case(spaced(5), A(5), 1, w=A(5, within=POSITIVE))]))
+    domain=[
+        case(spaced(5), A(5), 2), case(spaced(4), A(4, 2), 1),
+        case(spaced(5), A(5), 1, w=A(5, within=POSITIVE, dtype="f")),
+    ]))
 # fmt: on
 
 # ---------------------------------------------------------------------------------------------------
@@ -284,11 +287,20 @@ def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np
 
 
 add(Composite(np.interp, _interp,
-    domain=OnlyReal([case(A(4), spaced(5), A(5)), case(A(), spaced(3), A(3)), case(A(2, 2), spaced(4), A(4), left=0.5, right=-1.0), case(A(3), spaced(4), A(4), period=4.5)])))
+    domain=OnlyReal([
+        case(A(4), spaced(5), A(5)), case(A(), spaced(3), A(3)),
+        case(A(2, 2), spaced(4), A(4), left=0.5, right=-1.0), case(A(3), spaced(4), A(4), period=4.5),
+    ])))
 add(Composite(np.trapezoid, _trapezoid,
-    domain=[case(A(4)), case(A(2, 3), A(3)), case(A(2, 3), dx=A()), case(A(3, 2), axis=0), case(A(3, 2), x=A(3, 2), axis=0), case(A(0))]))
+    domain=[
+        case(A(4)), case(A(2, 3), A(3)), case(A(2, 3), dx=A()), case(A(3, 2), axis=0),
+        case(A(3, 2), x=A(3, 2), axis=0), case(A(0)),
+    ]))
 add(Composite(np.gradient, _gradient, arrays=None,
-    domain=[case(A(4)), case(A(3, 4)), case(A(4), A(within=POSITIVE)), case(A(4), spaced(4), edge_order=2), case(A(3, 4), 2.0, spaced(4)), case(A(3, 4), axis=-1)]))
+    domain=[
+        case(A(4)), case(A(3, 4)), case(A(4), A(within=POSITIVE, dtype="f")), case(A(4), spaced(4), edge_order=2),
+        case(A(3, 4), 2.0, spaced(4)), case(A(3, 4), axis=-1),
+    ]))
 add(Composite(np.unwrap, _unwrap, domain=OnlyReal([case(A(4)), case(A(2, 3), axis=0), case(A(5), period=1.5)])))
 
 # ---------------------------------------------------------------------------------------------------
@@ -338,8 +350,17 @@ def _geomspace(
 
 
 add(Composite(np.linspace, _linspace,
-    domain=[case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(2), A(2), 3, axis=-1), case(A(), A(), 3, retstep=True), case(A(), A(), 1)]))
+    domain=[
+        case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(2), A(2), 3, axis=-1),
+        case(A(), A(), 3, retstep=True), case(A(), A(), 1),
+    ]))
 add(Composite(np.logspace, _logspace,
-    domain=[case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(), A(), 3, base=A(within=POSITIVE)), case(A(2), A(2), 3, axis=-1)]))
+    domain=[
+        case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(), A(), 3, base=A(within=POSITIVE)),
+        case(A(2), A(2), 3, axis=-1),
+    ]))
 add(Composite(np.geomspace, _geomspace,
-    domain=[case(A(within=POSITIVE), A(within=POSITIVE), 4), case(A(2, within=POSITIVE), A(within=POSITIVE), 3, endpoint=False, axis=-1)]))
+    domain=[
+        case(A(within=POSITIVE), A(within=POSITIVE), 4),
+        case(A(2, within=POSITIVE), A(within=POSITIVE), 3, endpoint=False, axis=-1),
+    ]))

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import NONZERO, A, OnlyReal, along_axes, along_one, case
+from ..domain import A, OnlyReal, along_axes, along_one, case
 from ..registry import OPS, Composite, Linear, Op, Via, add, broadcast, lead_shape, size_of, trailing, trailing_axis
 from ..tracing import canonical
+
 
 def expand(u: Any, x: Any, axis: Any, keepdims: bool, lead: int) -> Any:
     """Put back the axes of x that a reduction removed, with extent 1, behind the directions."""
@@ -92,9 +93,12 @@ class _Running(Options, Linear):
 
 CHOICE = np.array([[True, False, True], [True, True, False]])
 SUMS = along_axes(
-    case(A(2, 3), where=CHOICE, axis=1), case(A(2, 3), axis=0, initial=2.0), case(A(2, 3), -1), case(A(0, 3)), case(A(0, 3), axis=0),
+    case(A(2, 3), where=CHOICE, axis=1), case(A(2, 3), axis=0, initial=2.0), case(A(2, 3), -1), case(A(0, 3)),
+    case(A(0, 3), axis=0),
 )  # fmt: skip
-MEANS = along_axes(case(A(2, 3), where=CHOICE, axis=1), case(A(2, 3), where=CHOICE, axis=0, keepdims=True), case(A(2, 3), -1))
+MEANS = along_axes(
+    case(A(2, 3), where=CHOICE, axis=1), case(A(2, 3), where=CHOICE, axis=0, keepdims=True), case(A(2, 3), -1),
+)
 # Of one axis, all elements or none.
 RUNNING = along_one(case(A(2, 3)), case(A()), case(A(1)), case(A(5)), case(A(0)))
 
@@ -102,7 +106,8 @@ RUNNING = along_one(case(A(2, 3)), case(A()), case(A(1)), case(A(5)), case(A(0))
 add(_Sum(np.sum,
     lambda t, x, axis=None, keepdims=False: np.sum(t, axis=trailing(axis, x.ndim), keepdims=keepdims),
     lambda u, x, axis=None, keepdims=False: _unreduce(u, x, axis, keepdims),
-    evaluate=_sum, flops=lambda y, x, **_: size_of(x), domain=SUMS, params=["axis", "keepdims", "dtype", "where", "initial"]))
+    evaluate=_sum, flops=lambda y, x, **_: size_of(x), domain=SUMS,
+    params=["axis", "keepdims", "dtype", "where", "initial"]))
 add(_Mean(np.mean,
     lambda t, x, axis=None, keepdims=False: np.mean(t, axis=trailing(axis, x.ndim), keepdims=keepdims),
     lambda u, x, axis=None, keepdims=False: _unreduce(u / _count(x, axis), x, axis, keepdims),
@@ -158,7 +163,9 @@ class _Extreme(Options, Via):
         return pairwise(self.fn(chosen(a, None, where, initial), **own), initial)
 
 
-EXTREMES = along_axes(case(A(2, 3), where=CHOICE, axis=1, initial=0.1), case(A(2, 3), axis=0, initial=0.1), case(A(2, 3), -1))
+EXTREMES = along_axes(
+    case(A(2, 3), where=CHOICE, axis=1, initial=0.1), case(A(2, 3), axis=0, initial=0.1), case(A(2, 3), -1),
+)
 
 for _fn in (np.max, np.min):
     add(
@@ -214,7 +221,9 @@ def _cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
 
 
 add(Composite(np.prod, _prod,
-    domain=along_axes(case(A(2, 3), where=CHOICE, axis=1), case(A(5), initial=2.0), case(A(0, 3)), case(A(0, 3), axis=0))))
+    domain=along_axes(
+        case(A(2, 3), where=CHOICE, axis=1), case(A(5), initial=2.0), case(A(0, 3)), case(A(0, 3), axis=0),
+    )))
 add(Composite(np.cumprod, _cumprod, domain=RUNNING))
 
 
@@ -224,6 +233,7 @@ def _cumulative(running: Any, first: int) -> Any:
     def body(x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
         if axis is None and x.ndim > 1:
             raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        x = np.atleast_1d(x)
         axis = 0 if axis is None else axis
         y = running(x, axis=axis, dtype=dtype)
         if not include_initial:
@@ -309,7 +319,10 @@ add(Composite(np.var, _var, domain=SPREADS))
 add(Composite(np.std, _std, domain=SPREADS))
 add(Composite(np.ptp, _ptp, domain=along_axes()))
 add(Composite(np.diff, _diff,
-    domain=along_one(case(A(2, 4), n=2), case(A(3), n=0), case(A(3), prepend=A(), append=A(2)), case(A(2, 3), axis=0, append=A(1, 3)))))
+    domain=along_one(
+        case(A(2, 4), n=2), case(A(3), n=0), case(A(3), prepend=A(), append=A(2)),
+        case(A(2, 3), axis=0, append=A(1, 3)),
+    )))
 add(Composite(np.ediff1d, _ediff1d,
     domain=[case(A(4)), case(A(2, 2)), case(A(3), to_end=A(2), to_begin=A(1)), case(A(1))]))
 
@@ -393,7 +406,10 @@ for _ufunc, _reduced in ((np.add, np.sum), (np.multiply, np.prod), (np.maximum, 
             fn, array, axis, dtype, keepdims, initial, where
         ),
         name=f"{_ufunc.__name__}.reduce",
-        domain=[case(A(3)), case(A(2, 3)), case(A(2, 3), axis=-1, keepdims=True), case(A(2, 3, 2), axis=(0, 2)), case(A(2, 3), axis=None)],
+        domain=[
+            case(A(3)), case(A(2, 3)), case(A(2, 3), axis=-1, keepdims=True), case(A(2, 3, 2), axis=(0, 2)),
+            case(A(2, 3), axis=None),
+        ],
     )
 for _ufunc, _running in ((np.add, np.cumsum), (np.multiply, np.cumprod)):
     OPS[(_ufunc, "accumulate")] = Composite(

@@ -8,7 +8,21 @@ from typing import Any
 import numpy as np
 
 from ..domain import A, OnlyReal, case
-from ..registry import Composite, Linear, LinearAll, Op, Passive, add, align, cast, gather, lead_shape, spread, trailing, trailing_axis
+from ..registry import (
+    Composite,
+    Linear,
+    LinearAll,
+    Op,
+    Passive,
+    add,
+    align,
+    cast,
+    gather,
+    lead_shape,
+    spread,
+    trailing,
+    trailing_axis,
+)
 from ..tracing import canonical
 
 # ---------------------------------------------------------------------------------------------------
@@ -108,25 +122,45 @@ def _minus(shift: Any) -> Any:
 
 # fmt: off
 add(Linear(np.reshape, _reshape, _reshape_transpose,
-                            domain=[case(A(2, 3), (3, 2)), case(A(2, 3), -1), case(A(2, 3), (-1, 2), order="F"), case(A(), (1, 1)), case(A(0, 3), (3, 0, 2)), case(A(1), ())]))
+                            domain=[
+                                case(A(2, 3), (3, 2)), case(A(2, 3), -1), case(A(2, 3), (-1, 2), order="F"),
+                                case(A(), (1, 1)), case(A(0, 3), (3, 0, 2)), case(A(1), ()),
+                            ]))
 add(Linear(np.transpose,    _transpose, _transpose_back,
-                            domain=[case(A(2, 3)), case(A(2, 3, 4), axes=(1, 2, 0)), case(A(2, 3, 4), (-1, 0, 1)), case(A()), case(A(0, 3))]), np.permute_dims)
+                            domain=[
+                                case(A(2, 3)), case(A(2, 3, 4), axes=(1, 2, 0)), case(A(2, 3, 4), (-1, 0, 1)),
+                                case(A()), case(A(0, 3)),
+                            ]), np.permute_dims)
 add(Linear(np.moveaxis,     _moveaxis,  lambda u, x, source, destination: _moveaxis(u, x, destination, source),
-                            domain=[case(A(2, 3, 4), 0, -1), case(A(2, 3, 4), -1, 0), case(A(2, 3, 4), [0, 1], [-1, -2])]))
+                            domain=[
+                                case(A(2, 3, 4), 0, -1), case(A(2, 3, 4), -1, 0), case(A(2, 3, 4), [0, 1], [-1, -2]),
+                            ]))
 add(Linear(np.swapaxes,     _swapaxes,  _swapaxes,
                             domain=[case(A(2, 3), 0, 1), case(A(2, 3, 4), -1, 0), case(A(0, 3), 0, -1)]))
 add(Linear(np.expand_dims,  _expand_dims, lambda u, x, axis: _back(u, x, x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1)),
                             domain=[case(A(2, 3), 0), case(A(2, 3), -1), case(A(2, 3), (0, -2)), case(A(), 0)]))
 add(Linear(np.squeeze,      lambda t, x, axis=None: np.reshape(t, lead_shape(t, x) + _squeezed(x, axis)),
                             lambda u, x, axis=None: _back(u, x, len(_squeezed(x, axis))),
-                            domain=[case(A(1, 3, 1)), case(A(1, 3, 1), axis=-1), case(A(1, 3, 1), axis=(0, 2)), case(A(1)), case(A(0, 1))]))
+                            domain=[
+                                case(A(1, 3, 1)), case(A(1, 3, 1), axis=-1), case(A(1, 3, 1), axis=(0, 2)),
+                                case(A(1)), case(A(0, 1)),
+                            ]))
 add(Linear(np.broadcast_to, _broadcast_to, lambda u, x, shape: gather(u, x.shape, u.ndim - len(as_shape(shape))),
-                            domain=[case(A(3), (2, 3)), case(A(2, 1), (4, 2, 3)), case(A(), (2, 2)), case(A(1), 3), case(A(1), (0,)), case(A(2), (2,))]))
+                            domain=[
+                                case(A(3), (2, 3)), case(A(2, 1), (4, 2, 3)), case(A(), (2, 2)), case(A(1), 3),
+                                case(A(1), (0,)), case(A(2), (2,)),
+                            ]))
 add(Linear(np.flip,         lambda t, x, axis=None: np.flip(t, trailing(axis, x.ndim)),
                             lambda u, x, axis=None: np.flip(u, trailing(axis, x.ndim)),
-                            domain=[case(A(2, 3)), case(A(2, 3), axis=0), case(A(2, 3, 2), axis=(0, -1)), case(A()), case(A(0, 2))]))
+                            domain=[
+                                case(A(2, 3)), case(A(2, 3), axis=0), case(A(2, 3, 2), axis=(0, -1)), case(A()),
+                                case(A(0, 2)),
+                            ]))
 add(Linear(np.roll,         _roll, lambda u, x, shift, axis=None: _roll(u, x, _minus(shift), axis),
-                            domain=[case(A(4), 1), case(A(2, 3), -2), case(A(2, 3), 1, axis=-1), case(A(2, 3), (1, 2), axis=(0, 1)), case(A(0, 2), 1, axis=0)]))
+                            domain=[
+                                case(A(4), 1), case(A(2, 3), -2), case(A(2, 3), 1, axis=-1),
+                                case(A(2, 3), (1, 2), axis=(0, 1)), case(A(0, 2), 1, axis=0),
+                            ]))
 # fmt: on
 
 
@@ -137,7 +171,8 @@ class _Astype(Op):
     """A change of precision, or of real to complex; a cast to integers or booleans has derivative zero."""
 
     def __init__(self) -> None:
-        super().__init__(np.astype, evaluate=lambda x, dtype: x.astype(dtype), domain=CASTS, params=["dtype", "copy", "device"])
+        params = ["dtype", "copy", "device"]
+        super().__init__(np.astype, evaluate=lambda x, dtype: x.astype(dtype), domain=CASTS, params=params)
         self.pushes = (lambda t, y, x, dtype: cast(t, y.dtype),)
         self.pulls = (lambda u, y, x, dtype: cast(u, x.dtype),)
 
@@ -220,11 +255,20 @@ add(Composite(np.ravel,       _ravel, domain=[case(A(2, 3)), case(A(2, 3), order
 add(Composite(np.rollaxis,    _rollaxis,
     domain=[case(A(2, 3, 4), 2), case(A(2, 3, 4), 0, 2), case(A(2, 3, 4), -1, 1), case(A(2, 3), 1, -1)]))
 add(Composite(np.rot90,       _rot90,
-    domain=[case(A(2, 3)), case(A(2, 3), k=2), case(A(2, 3), k=-1), case(A(2, 3, 4), k=3, axes=(2, 0)), case(A(2, 2), k=4)]))
+    domain=[
+        case(A(2, 3)), case(A(2, 3), k=2), case(A(2, 3), k=-1), case(A(2, 3, 4), k=3, axes=(2, 0)),
+        case(A(2, 2), k=4),
+    ]))
 add(Composite(np.repeat,      _repeat,
-    domain=[case(A(2, 3), 2), case(A(3), [2, 0, 1]), case(A(2, 3), [1, 2], axis=0), case(A(2, 3), 2, axis=-1), case(A(), 3)]))
+    domain=[
+        case(A(2, 3), 2), case(A(3), [2, 0, 1]), case(A(2, 3), [1, 2], axis=0), case(A(2, 3), 2, axis=-1),
+        case(A(), 3),
+    ]))
 add(Composite(np.tile,        _tile,
-    domain=[case(A(2, 3), 2), case(A(2, 3), (2, 1)), case(A(3), (2, 2)), case(A(), 3), case(A(2, 1, 3), (2, 2)), case(A(2), 0)]))
+    domain=[
+        case(A(2, 3), 2), case(A(2, 3), (2, 1)), case(A(3), (2, 2)), case(A(), 3), case(A(2, 1, 3), (2, 2)),
+        case(A(2), 0),
+    ]))
 add(Composite(np.copy,        lambda a, order="K", subok=False: np.positive(a), domain=EVERY_RANK))
 add(Composite(np.fliplr,      lambda m: np.flip(m, 1), domain=[case(A(2, 3)), case(A(2, 3, 2))]))
 add(Composite(np.flipud,      lambda m: np.flip(m, 0), domain=[case(A(3)), case(A(2, 3))]))
@@ -266,7 +310,10 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
 add(Composite(np.broadcast_arrays, _broadcast_arrays, arrays=None,
     domain=[case(A(3), A(2, 1)), case(A(), A(2, 2)), case(A(1), A(0))]))
 add(Composite(np.meshgrid, _meshgrid, arrays=None,
-    domain=[case(A(2), A(3)), case(A(2), A(3), A(2), indexing="ij"), case(A(2), A(3), sparse=True), case(A(3)), case(A(), A(2))]))
+    domain=[
+        case(A(2), A(3)), case(A(2), A(3), A(2), indexing="ij"), case(A(2), A(3), sparse=True), case(A(3)),
+        case(A(), A(2)),
+    ]))
 add(Composite(np.ix_, _ix, arrays=None, domain=[case(A(2), A(3)), case(A(2))]))
 
 
@@ -290,8 +337,9 @@ def _where_rule(branch: int) -> tuple[Any, Any]:
 
 CHOICE = np.array([[True, False, True], [False, False, True]])
 CHOICES = [
-    case(CHOICE, A(2, 3), A(2, 3)), case(CHOICE, A(3), A(2, 1)), case(CHOICE[0], A(2, 1), A()), case(CHOICE, A(), 1.5),
-    case(True, A(2), A(3, 1)), case(CHOICE, 0, A(1, 3)), case(np.zeros((0, 3), bool), A(3), A()), case(CHOICE, A(4, 2, 3), A(3)),
+    case(CHOICE, A(2, 3), A(2, 3)), case(CHOICE, A(3), A(2, 1)), case(CHOICE[0], A(2, 1), A()),
+    case(CHOICE, A(), 1.5), case(True, A(2), A(3, 1)), case(CHOICE, 0, A(1, 3)),
+    case(np.zeros((0, 3), bool), A(3), A()), case(CHOICE, A(4, 2, 3), A(3)),
 ]  # fmt: skip
 
 
@@ -359,8 +407,9 @@ add(
         np.concatenate, _concatenate, _concatenate_transpose, sequence=True,
         evaluate=lambda *xs, axis=0: np.concatenate(xs, axis=axis), params=["axis", "dtype", "casting"],
         domain=[
-            case([A(2), A(3)]), case((A(2, 3), A(1, 3))), case([A(2, 3), A(2, 1)], axis=-1), case([A(2, 1), A(3)], axis=None),
-            case([A(0, 3), A(2, 3)]), case([A(2), [1.0, 2.0], A(1)], axis=0), case([A(3)], 0),
+            case([A(2), A(3)]), case((A(2, 3), A(1, 3))), case([A(2, 3), A(2, 1)], axis=-1),
+            case([A(2, 1), A(3)], axis=None), case([A(0, 3), A(2, 3)]), case([A(2), [1.0, 2.0], A(1)], axis=0),
+            case([A(3)], 0),
         ],
     ),
     np.concat,
@@ -420,8 +469,8 @@ def _block(arrays: Any) -> Any:
 
 
 add(Composite(np.vstack, _joined(np.atleast_2d, 0), arrays=0, domain=[case([A(3), A(2, 3)]), case((A(), A()))]))
-if hasattr(np, "row_stack"):  # the deprecated name, which warns by itself
-    add(Composite(np.row_stack, _joined(np.atleast_2d, 0), arrays=0, domain=[case([A(3), A(2, 3)]), case((A(), A()))]))
+if _row_stack := getattr(np, "row_stack", None):  # the deprecated name, which warns by itself
+    add(Composite(_row_stack, _joined(np.atleast_2d, 0), arrays=0, domain=[case([A(3), A(2, 3)]), case((A(), A()))]))
 add(Composite(np.hstack, _hstack, arrays=0, domain=[case([A(3), A(2)]), case([A(2, 3), A(2, 1)]), case([A(), A()])]))
 add(Composite(np.dstack, _joined(np.atleast_3d, 2), arrays=0,
     domain=[case([A(3), A(3)]), case([A(2, 3), A(2, 3, 2)])]))
@@ -430,7 +479,10 @@ add(Composite(np.column_stack, lambda tup: _joined(_column, 1)(tup), arrays=0,
 add(Composite(np.append, _append,
     domain=[case(A(2, 3), A(2)), case(A(2, 3), A(1, 3), axis=0), case(A(2, 3), A(2, 1), axis=-1), case(A(3), A())]))
 add(Composite(np.block, _block, arrays=0,
-    domain=[case([[A(2, 2), A(2, 1)], [A(1, 2), A(1, 1)]]), case([A(2), A(3)]), case([A(), A()]), case([[A(2)], [A(1, 2)]])]))
+    domain=[
+        case([[A(2, 2), A(2, 1)], [A(1, 2), A(1, 1)]]), case([A(2), A(3)]), case([A(), A()]),
+        case([[A(2)], [A(1, 2)]]),
+    ]))
 
 
 def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -517,9 +569,15 @@ def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 
 add(Composite(np.resize, _resize, domain=[case(A(2, 3), (2, 4)), case(A(4), 2), case(A(), (2,)), case(A(3), (0,))]))
 add(Composite(np.delete, _delete,
-    domain=[case(A(4), 1), case(A(2, 4), [0, -1], axis=1), case(A(4, 2), slice(1, 3), axis=0), case(A(2, 3), 2), case(A(3), [True, False, True])]))
+    domain=[
+        case(A(4), 1), case(A(2, 4), [0, -1], axis=1), case(A(4, 2), slice(1, 3), axis=0), case(A(2, 3), 2),
+        case(A(3), [True, False, True]),
+    ]))
 add(Composite(np.insert, _insert,
-    domain=[case(A(4), 1, A()), case(A(2, 3), 1, A(2), axis=1), case(A(4), [0, 2, 2], A(3)), case(A(3, 2), -1, A(2), axis=0)]))
+    domain=[
+        case(A(4), 1, A()), case(A(2, 3), 1, A(2), axis=1), case(A(4), [0, 2, 2], A(3)),
+        case(A(3, 2), -1, A(2), axis=0),
+    ]))
 add(Composite(np.trim_zeros, _trim_zeros, domain=[case(A(3)), case(A(3), "f")]))
 
 
@@ -593,7 +651,9 @@ def _mapped(matrix: Any, array: Any, axis: int) -> Any:
 
 
 add(Composite(np.pad, _pad,
-    domain=[case(A(3), 2), case(A(2, 3), ((1, 0), (0, 2))), case(A(2, 3), (1, 2), constant_values=4.0), case(A(0, 2), 1)]))
+    domain=[
+        case(A(3), 2), case(A(2, 3), ((1, 0), (0, 2))), case(A(2, 3), (1, 2), constant_values=4.0), case(A(0, 2), 1),
+    ]))
 
 
 def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:

@@ -18,8 +18,8 @@ import numpy as np
 import scipy.special as sc
 from scipy.special import _ufuncs
 
-from ..errors import MissingRule
 from ..domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, Apart, OnlyReal, case
+from ..errors import MissingRule
 from ..registry import (
     UNKNOWN,
     Composite,
@@ -43,7 +43,13 @@ PROBABILITY = ((0.1, 0.9),)
 BELOW_ONE = ((-2.0, 0.8),)
 ORDER = ((0.3, 2.7),)
 # An order, and a real argument: these functions are not analytic.
-SCALED = OnlyReal([case(1.3, A(3, within=POSITIVE)), case(np.array([[0.5], [2.0]]), A(3, within=POSITIVE)), case(0, A(within=POSITIVE))])
+SCALED = OnlyReal(
+    [
+        case(1.3, A(3, within=POSITIVE)),
+        case(np.array([[0.5], [2.0]]), A(3, within=POSITIVE)),
+        case(0, A(within=POSITIVE)),
+    ]
+)
 
 # A constant of the same dtype leaves float32 arrays in float32: Python floats do.
 SQRT_PI, SQRT_2PI, SQRT_2 = math.sqrt(math.pi), math.sqrt(2 * math.pi), math.sqrt(2)
@@ -69,11 +75,13 @@ def _sampled(partials: Partials, domain: Any, apart: bool) -> Any:
     """The domain of a row: an argument without a derivative is sampled from three numbers of its interval."""
     if isinstance(domain[0], OnlyReal):
         return domain[0]
-    fixed = tuple(
-        (within[0][0], sum(within[0]) / 2, within[0][1]) if (p is None or isinstance(p, Unknown)) and np.ndim(within) > 1 else within
-        for p, within in zip(partials, domain, strict=True)
-    )
+    pairs = zip(partials, domain, strict=True)
+    fixed = tuple(_three(within) if p is None or isinstance(p, Unknown) else within for p, within in pairs)
     return Apart(fixed) if apart else fixed
+
+
+def _three(within: Any) -> Any:
+    return within if np.ndim(within) == 1 else (within[0][0], sum(within[0]) / 2, within[0][1])
 
 
 class Several(Op):
@@ -112,7 +120,7 @@ def several(name: str, partials: Partials, *domain: Any, apart: bool = False) ->
 
 
 def independent(name: str, partials: Partials, *domain: Any) -> None:
-    """One line of the table, of a function of one argument whose results have partials of their own, partials[k](y_k, x).
+    """One line of the table, of a function of one argument whose results have partials of their own, p(y_k, x).
 
     Each result is an operation by itself: where one of them has a pole, the others still have a derivative.
     """
@@ -193,20 +201,23 @@ row("gammaln",       [lambda y, x: sc.psi(x)],                                  
 row("loggamma",      [lambda y, z: sc.psi(z)],                                           POSITIVE)
 row("rgamma",        [_rgamma_slope],                                                    REAL)
 row("psi",           [_trigamma],                                                        POSITIVE)
-row("_zeta",         [UNKNOWN, lambda y, s, q: -s * _ufuncs._zeta(s + 1, q)],            OnlyReal([case(2.5, A(3, within=POSITIVE)), case(np.array([[3], [5]]), A(3, within=POSITIVE))]))
-row("beta",          [lambda y, a, b: y * (sc.psi(a) - sc.psi(a + b)), lambda y, a, b: y * (sc.psi(b) - sc.psi(a + b))], POSITIVE, POSITIVE)
-row("betaln",        [lambda y, a, b: sc.psi(a) - sc.psi(a + b),       lambda y, a, b: sc.psi(b) - sc.psi(a + b)],       POSITIVE, POSITIVE)
+row("_zeta", [UNKNOWN, lambda y, s, q: -s * _ufuncs._zeta(s + 1, q)],
+              OnlyReal([case(2.5, A(3, within=POSITIVE)), case(np.array([[3], [5]]), A(3, within=POSITIVE))]))
+row("beta", [lambda y, a, b: y * (sc.psi(a) - sc.psi(a + b)), lambda y, a, b: y * (sc.psi(b) - sc.psi(a + b))],
+             POSITIVE, POSITIVE)
+row("betaln", [lambda y, a, b: sc.psi(a) - sc.psi(a + b), lambda y, a, b: sc.psi(b) - sc.psi(a + b)], POSITIVE,
+               POSITIVE)
 row("binom",         [lambda y, n, k: y * (sc.psi(n + 1) - sc.psi(n - k + 1)),
                       lambda y, n, k: y * (sc.psi(n - k + 1) - sc.psi(k + 1))],          ((3.2, 6.0),), ORDER)
-row("poch",          [lambda y, z, m: y * (sc.psi(z + m) - sc.psi(z)), lambda y, z, m: y * sc.psi(z + m)], POSITIVE, POSITIVE)
+row("poch", [lambda y, z, m: y * (sc.psi(z + m) - sc.psi(z)), lambda y, z, m: y * sc.psi(z + m)], POSITIVE, POSITIVE)
 row("gammainc",      [UNKNOWN, lambda y, a, x: _gamma_density(a, x)],                    POSITIVE, POSITIVE)
 row("gammaincc",     [UNKNOWN, lambda y, a, x: -_gamma_density(a, x)],                   POSITIVE, POSITIVE)
 row("gammaincinv",   [UNKNOWN, lambda x, a, p: 1 / _gamma_density(a, x)],                POSITIVE, PROBABILITY)
 row("gammainccinv",  [UNKNOWN, lambda x, a, p: -1 / _gamma_density(a, x)],               POSITIVE, PROBABILITY)
-row("betainc",       [UNKNOWN, UNKNOWN, lambda y, a, b, x: _beta_density(a, b, x)],      POSITIVE, POSITIVE, PROBABILITY)
-row("betaincc",      [UNKNOWN, UNKNOWN, lambda y, a, b, x: -_beta_density(a, b, x)],     POSITIVE, POSITIVE, PROBABILITY)
-row("betaincinv",    [UNKNOWN, UNKNOWN, lambda x, a, b, p: 1 / _beta_density(a, b, x)],  POSITIVE, POSITIVE, PROBABILITY)
-row("betainccinv",   [UNKNOWN, UNKNOWN, lambda x, a, b, p: -1 / _beta_density(a, b, x)], POSITIVE, POSITIVE, PROBABILITY)
+row("betainc", [UNKNOWN, UNKNOWN, lambda y, a, b, x: _beta_density(a, b, x)], POSITIVE, POSITIVE, PROBABILITY)
+row("betaincc", [UNKNOWN, UNKNOWN, lambda y, a, b, x: -_beta_density(a, b, x)], POSITIVE, POSITIVE, PROBABILITY)
+row("betaincinv", [UNKNOWN, UNKNOWN, lambda x, a, b, p: 1 / _beta_density(a, b, x)], POSITIVE, POSITIVE, PROBABILITY)
+row("betainccinv", [UNKNOWN, UNKNOWN, lambda x, a, b, p: -1 / _beta_density(a, b, x)], POSITIVE, POSITIVE, PROBABILITY)
 # fmt: on
 
 
@@ -361,22 +372,25 @@ row("expit",         [lambda y, x: y * sc.expit(-x)],                           
 row("log_expit",     [lambda y, x: sc.expit(-x)],                                        REAL)
 row("logit",         [lambda y, p: 1 / (p * (1 - p))],                                   PROBABILITY)
 # Both arguments 0: 0 · log 0 counts as 0, and so does its derivative by the second.
-row("xlogy",         [lambda y, a, b: np.log(b),   lambda y, a, b: a / np.where(np.logical_and(a == 0, b == 0), 1.0, b)],       POSITIVE, POSITIVE)
-row("xlog1py",       [lambda y, a, b: np.log1p(b), lambda y, a, b: a / np.where(np.logical_and(a == 0, b == -1), 1.0, 1 + b)],  POSITIVE, POSITIVE)
+row("xlogy", [lambda y, a, b: np.log(b), lambda y, a, b: a / np.where(np.logical_and(a == 0, b == 0), 1.0, b)],
+              POSITIVE, POSITIVE)
+row("xlog1py", [lambda y, a, b: np.log1p(b),
+                lambda y, a, b: a / np.where(np.logical_and(a == 0, b == -1), 1.0, 1 + b)], POSITIVE, POSITIVE)
 row("entr",          [lambda y, x: -np.log(x) - 1],                                      POSITIVE)
 row("rel_entr",      [lambda y, a, b: np.log(a / b) + 1, lambda y, a, b: -a / b],        POSITIVE, POSITIVE)
 row("kl_div",        [lambda y, a, b: np.log(a / b),     lambda y, a, b: 1 - a / b],     POSITIVE, POSITIVE)
-row("huber",         [_huber_delta, lambda y, d, r: np.where(np.abs(r) <= d, r, d * np.sign(r))],          ((0.2, 0.5),), NONZERO)
-row("pseudo_huber",  [_pseudo_huber_delta, lambda y, d, r: r / np.sqrt(1 + np.square(r / d))],             POSITIVE, REAL)
+row("huber", [_huber_delta, lambda y, d, r: np.where(np.abs(r) <= d, r, d * np.sign(r))], ((0.2, 0.5),), NONZERO)
+row("pseudo_huber", [_pseudo_huber_delta, lambda y, d, r: r / np.sqrt(1 + np.square(r / d))], POSITIVE, REAL)
 row("exprel",        [_exprel_slope],                                                    REAL)
-row("boxcox",        [lambda y, x, a: np.power(x, a - 1), lambda y, x, a: _power_slope(np.log(x), a)],     POSITIVE, REAL)
-row("boxcox1p",      [lambda y, x, a: np.power(1 + x, a - 1), lambda y, x, a: _power_slope(np.log1p(x), a)], POSITIVE, REAL)
+row("boxcox", [lambda y, x, a: np.power(x, a - 1), lambda y, x, a: _power_slope(np.log(x), a)], POSITIVE, REAL)
+row("boxcox1p", [lambda y, x, a: np.power(1 + x, a - 1), lambda y, x, a: _power_slope(np.log1p(x), a)], POSITIVE, REAL)
 row("inv_boxcox",    [lambda x, y, a: np.power(x, 1 - a),
                       lambda x, y, a: -_power_slope(np.log(x), a) * np.power(x, 1 - a)],           ((0.1, 0.6),), UNIT)
 row("inv_boxcox1p",  [lambda x, y, a: np.power(1 + x, 1 - a),
                       lambda x, y, a: -_power_slope(np.log1p(x), a) * np.power(1 + x, 1 - a)],     ((0.1, 0.6),), UNIT)
 row("tklmbda",       [_tukey_slope, _tukey_shape],                                       ((-0.8, 0.8),), ((-0.9, 0.9),))
-row("powm1",         [lambda y, x, a: a * np.power(x, np.where(a == 0, 1, a - 1)), lambda y, x, a: (y + 1) * np.log(x)],   POSITIVE, REAL)
+row("powm1", [lambda y, x, a: a * np.power(x, np.where(a == 0, 1, a - 1)), lambda y, x, a: (y + 1) * np.log(x)],
+              POSITIVE, REAL)
 row("cbrt",          [lambda y, x: 1 / (3 * y * y)],                                     NONZERO)
 row("exp2",          [lambda y, x: LN2 * y],                                             REAL)
 row("exp10",         [lambda y, x: LN10 * y],                                            REAL)
@@ -388,7 +402,7 @@ row("cosdg",         [lambda y, x: -DEGREE * sc.sindg(x)],                      
 row("tandg",         [lambda y, x: DEGREE * (1 + y * y)],                                REAL)
 row("cotdg",         [lambda y, x: -DEGREE * (1 + y * y)],                               NONZERO)
 row("radian",        [DEGREE, DEGREE / 60, DEGREE / 3600],                               REAL, REAL, REAL)
-row("_lambertw",     [lambda y, z, k, tol: np.exp(-y) / (1 + y), None, None],            POSITIVE, (0, 1), ((1e-8, 1e-8),))
+row("_lambertw", [lambda y, z, k, tol: np.exp(-y) / (1 + y), None, None], POSITIVE, (0, 1), ((1e-8, 1e-8),))
 row("wrightomega",   [lambda y, z: y / (1 + y)],                                         REAL)
 row("spence",        [lambda y, z: -_log1prel(z - 1)],                                   POSITIVE)
 # fmt: on
@@ -481,14 +495,17 @@ row("yn",            [UNKNOWN, _falling(sc.yn)],                                
 row("jve",           [UNKNOWN, real_only("jve", _falling(sc.jve))], SCALED)
 row("yve",           [UNKNOWN, real_only("yve", _falling(sc.yve))], SCALED)
 row("iv",            [UNKNOWN, _rising(sc.iv)],                                          ORDER, POSITIVE)
-row("ive",           [UNKNOWN, real_only("ive", lambda y, v, x: (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)], SCALED)
+row("ive", [UNKNOWN, real_only("ive", lambda y, v, x: (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)],
+            SCALED)
 row("kv",            [UNKNOWN, _rising(sc.kv, -1.0)],                                    ORDER, POSITIVE)
 row("kn",            [UNKNOWN, _rising(sc.kn, -1.0)],                                    SMALL_INTEGERS, POSITIVE)
-row("kve",           [UNKNOWN, lambda y, v, z: y - (sc.kve(v - 1, z) + sc.kve(v + 1, z)) / 2],                                 ORDER, POSITIVE)
+row("kve", [UNKNOWN, lambda y, v, z: y - (sc.kve(v - 1, z) + sc.kve(v + 1, z)) / 2], ORDER, POSITIVE)
 row("hankel1",       [UNKNOWN, _falling(sc.hankel1)],                                    ORDER, POSITIVE)
 row("hankel2",       [UNKNOWN, _falling(sc.hankel2)],                                    ORDER, POSITIVE)
-row("hankel1e",      [UNKNOWN, lambda y, v, z: (sc.hankel1e(v - 1, z) - sc.hankel1e(v + 1, z)) / 2 - 1j * y],                  ORDER, POSITIVE)
-row("hankel2e",      [UNKNOWN, lambda y, v, z: (sc.hankel2e(v - 1, z) - sc.hankel2e(v + 1, z)) / 2 + 1j * y],                  ORDER, POSITIVE)
+row("hankel1e", [UNKNOWN, lambda y, v, z: (sc.hankel1e(v - 1, z) - sc.hankel1e(v + 1, z)) / 2 - 1j * y], ORDER,
+                 POSITIVE)
+row("hankel2e", [UNKNOWN, lambda y, v, z: (sc.hankel2e(v - 1, z) - sc.hankel2e(v + 1, z)) / 2 + 1j * y], ORDER,
+                 POSITIVE)
 row("j0",            [lambda y, x: -sc.j1(x)],                                           REAL)
 row("j1",            [lambda y, x: (sc.j0(x) - sc.jv(2, x)) / 2],                        REAL)
 row("y0",            [lambda y, x: -sc.y1(x)],                                           POSITIVE)
@@ -505,8 +522,10 @@ for _name, _before, _after in (("jn", 1.0, -1.0), ("yn", 1.0, -1.0), ("in", 1.0,
     for _d in ("", "_d"):
         _fn = ufunc(f"_spherical_{_name}{_d}")
         row(f"_spherical_{_name}{_d}", [UNKNOWN, _spherical(_fn, _before, _after)],      SMALL_INTEGERS, POSITIVE)
-row("struve",        [UNKNOWN, lambda y, v, z: (sc.struve(v - 1, z) - sc.struve(v + 1, z) + _struve_term(v, z)) / 2],          ORDER, POSITIVE)
-row("modstruve",     [UNKNOWN, lambda y, v, z: (sc.modstruve(v - 1, z) + sc.modstruve(v + 1, z) + _struve_term(v, z)) / 2],    ORDER, POSITIVE)
+row("struve", [UNKNOWN, lambda y, v, z: (sc.struve(v - 1, z) - sc.struve(v + 1, z) + _struve_term(v, z)) / 2], ORDER,
+               POSITIVE)
+row("modstruve", [UNKNOWN, lambda y, v, z: (sc.modstruve(v - 1, z) + sc.modstruve(v + 1, z) + _struve_term(v, z)) / 2],
+                  ORDER, POSITIVE)
 row("ber",           [lambda y, x: sc.berp(x)],                                          REAL)
 row("bei",           [lambda y, x: sc.beip(x)],                                          REAL)
 row("berp",          [lambda y, x: np.real(_kelvin_second(sc.ber(x) + 1j * sc.bei(x), x))],  REAL)
@@ -517,8 +536,8 @@ row("kerp",          [lambda y, x: -sc.kei(x) - y / x],                         
 row("keip",          [lambda y, x: sc.ker(x) - y / x],                                   POSITIVE)
 several("kelvin",    [lambda y, x: (y[2], y[3], _kelvin_second(y[0], x), 1j * y[1] - y[3] / x)],  POSITIVE)
 several("airy",      [lambda y, z: (y[1], z * y[0], y[3], z * y[2])],                    REAL)
-several("airye",     [real_only("airye", _airye)],                                       OnlyReal([case(A(3, within=POSITIVE)), case(A(within=POSITIVE))]))
-several("itairy",    [lambda y, x: (sc.airy(x)[0], sc.airy(x)[2], sc.airy(-x)[0], sc.airy(-x)[2])],  POSITIVE, apart=True)
+several("airye", [real_only("airye", _airye)], OnlyReal([case(A(3, within=POSITIVE)), case(A(within=POSITIVE))]))
+several("itairy", [lambda y, x: (sc.airy(x)[0], sc.airy(x)[2], sc.airy(-x)[0], sc.airy(-x)[2])], POSITIVE, apart=True)
 independent("itj0y0",  [lambda y, x: sc.j0(x), lambda y, x: sc.y0(x)],                    POSITIVE)
 independent("iti0k0",  [lambda y, x: sc.i0(x), lambda y, x: sc.k0(x)],                    POSITIVE)
 independent("it2j0y0", [lambda y, x: _one_minus_j0(x, -1.0), lambda y, x: -sc.y0(x) / x], POSITIVE)
@@ -526,7 +545,8 @@ independent("it2i0k0", [lambda y, x: _one_minus_j0(x, 1.0),  lambda y, x: -sc.k0
 row("itstruve0",     [lambda y, x: sc.struve(0, x)],                                     POSITIVE)
 row("it2struve0",    [lambda y, x: -sc.struve(0, x) / x],                                POSITIVE)
 row("itmodstruve0",  [lambda y, x: sc.modstruve(0, x)],                                  POSITIVE)
-row("besselpoly",    [lambda y, a, k, v: sc.besselpoly(a, k + 1, v - 1) - sc.besselpoly(a, k + 1, v + 1), UNKNOWN, UNKNOWN], POSITIVE, SMALL_INTEGERS, SMALL_INTEGERS)
+row("besselpoly", [lambda y, a, k, v: sc.besselpoly(a, k + 1, v - 1) - sc.besselpoly(a, k + 1, v + 1), UNKNOWN,
+                   UNKNOWN], POSITIVE, SMALL_INTEGERS, SMALL_INTEGERS)
 several("pbdv",      [UNKNOWN, lambda y, v, x: (y[1], (x * x / 4 - v - 0.5) * y[0])],    ORDER, REAL)
 several("pbvv",      [UNKNOWN, lambda y, v, x: (y[1], (x * x / 4 - v - 0.5) * y[0])],    ORDER, POSITIVE)
 several("pbwa",      [UNKNOWN, lambda y, a, x: (y[1], (a - x * x / 4) * y[0])],          ORDER, POSITIVE)
@@ -554,10 +574,10 @@ def _modified_mathieu(eigenvalue: Any) -> Callable[..., Any]:
 # fmt: off
 several("mathieu_cem",     [UNKNOWN, UNKNOWN, _mathieu(sc.mathieu_a)],                   SMALL_INTEGERS, POSITIVE, REAL)
 several("mathieu_sem",     [UNKNOWN, UNKNOWN, _mathieu(sc.mathieu_b)],                   SMALL_INTEGERS, POSITIVE, REAL)
-several("mathieu_modcem1", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_a)],          SMALL_INTEGERS, POSITIVE, POSITIVE)
-several("mathieu_modcem2", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_a)],          SMALL_INTEGERS, POSITIVE, POSITIVE)
-several("mathieu_modsem1", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_b)],          SMALL_INTEGERS, POSITIVE, POSITIVE)
-several("mathieu_modsem2", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_b)],          SMALL_INTEGERS, POSITIVE, POSITIVE)
+several("mathieu_modcem1", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_a)], SMALL_INTEGERS, POSITIVE, POSITIVE)
+several("mathieu_modcem2", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_a)], SMALL_INTEGERS, POSITIVE, POSITIVE)
+several("mathieu_modsem1", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_b)], SMALL_INTEGERS, POSITIVE, POSITIVE)
+several("mathieu_modsem2", [UNKNOWN, UNKNOWN, _modified_mathieu(sc.mathieu_b)], SMALL_INTEGERS, POSITIVE, POSITIVE)
 # fmt: on
 
 
@@ -618,7 +638,7 @@ NODES, WEIGHTS = (0.5 * (np.polynomial.legendre.leggauss(24)[0] + 1), 0.5 * np.p
 
 
 def _near_zero(phi: Any, m: Any, power: float, whole: Any) -> Any:
-    """∫₀^φ sin²θ (1 − m sin²θ)^power dθ for small m: φ = kπ + r, 2k times the whole integral to π/2, and a quadrature."""
+    """∫₀^φ sin²θ (1 − m sin²θ)^power dθ for small m: with φ = kπ + r, 2k times that to π/2, and a quadrature."""
     k = np.round(phi / np.pi)
     r = phi - np.pi * k
     s = np.square(np.sin(r[..., None] * NODES))
@@ -697,13 +717,14 @@ row("ellipkm1",      [lambda y, p: -_k_slope(1 - p)],                           
 row("ellipe",        [lambda y, m: _e_slope(m)],                                         BELOW_ONE)
 row("ellipkinc",     [lambda y, phi, m: 1 / _root(phi, m), _f_by_m],                     REAL, BELOW_ONE)
 row("ellipeinc",     [lambda y, phi, m: _root(phi, m), _e_by_m],                         REAL, BELOW_ONE)
-several("ellipj",    [lambda y, u, m: (y[1] * y[2], -y[0] * y[2], -m * y[0] * y[1], y[2]), _ellipj_m], REAL, PROBABILITY)
+several("ellipj", [lambda y, u, m: (y[1] * y[2], -y[0] * y[2], -m * y[0] * y[1], y[2]), _ellipj_m], REAL, PROBABILITY)
 row("elliprf",       [lambda y, a, b, c: -sc.elliprd(b, c, a) / 6, lambda y, a, b, c: -sc.elliprd(a, c, b) / 6,
                       lambda y, a, b, c: -sc.elliprd(a, b, c) / 6],                      POSITIVE, POSITIVE, POSITIVE)
-row("elliprc",       [lambda y, a, b: -sc.elliprd(b, b, a) / 6, lambda y, a, b: -sc.elliprd(a, b, b) / 3], POSITIVE, POSITIVE)
+row("elliprc", [lambda y, a, b: -sc.elliprd(b, b, a) / 6, lambda y, a, b: -sc.elliprd(a, b, b) / 3], POSITIVE, POSITIVE)
 row("elliprg",       [lambda y, a, b, c: (sc.elliprf(a, b, c) - a * sc.elliprd(b, c, a) / 3) / 4,
                       lambda y, a, b, c: (sc.elliprf(a, b, c) - b * sc.elliprd(a, c, b) / 3) / 4,
-                      lambda y, a, b, c: (sc.elliprf(a, b, c) - c * sc.elliprd(a, b, c) / 3) / 4], POSITIVE, POSITIVE, POSITIVE)
+                      lambda y, a, b, c: (sc.elliprf(a, b, c) - c * sc.elliprd(a, b, c) / 3) / 4],
+                     POSITIVE, POSITIVE, POSITIVE)
 row("agm",           [_agm_slope, lambda y, a, b: _agm_slope(y, b, a)],                  POSITIVE, POSITIVE)
 # fmt: on
 add(Composite(sc.elliprd, _elliprd, domain=(POSITIVE, POSITIVE, POSITIVE)))
@@ -715,11 +736,13 @@ add(Composite(sc.elliprd, _elliprd, domain=(POSITIVE, POSITIVE, POSITIVE)))
 
 # fmt: off
 row("hyp0f1",        [UNKNOWN, lambda y, v, z: sc.hyp0f1(v + 1, z) / v],                 POSITIVE, REAL)
-row("hyp1f1",        [UNKNOWN, UNKNOWN, lambda y, a, b, z: a / b * sc.hyp1f1(a + 1, b + 1, z)],                              POSITIVE, POSITIVE, REAL)
-row("hyp2f1",        [UNKNOWN, UNKNOWN, UNKNOWN, lambda y, a, b, c, z: a * b / c * sc.hyp2f1(a + 1, b + 1, c + 1, z)],       POSITIVE, POSITIVE, POSITIVE, ((-0.8, 0.8),))
-row("hyperu",        [UNKNOWN, UNKNOWN, lambda y, a, b, x: -a * sc.hyperu(a + 1, b + 1, x)],                                 POSITIVE, POSITIVE, POSITIVE)
-row("wright_bessel", [UNKNOWN, UNKNOWN, lambda y, a, b, x: sc.wright_bessel(a, b + a, x)],                                   POSITIVE, POSITIVE, POSITIVE)
-row("log_wright_bessel", [UNKNOWN, UNKNOWN, lambda y, a, b, x: np.exp(sc.log_wright_bessel(a, b + a, x) - y)],               POSITIVE, POSITIVE, POSITIVE)
+row("hyp1f1", [UNKNOWN, UNKNOWN, lambda y, a, b, z: a / b * sc.hyp1f1(a + 1, b + 1, z)], POSITIVE, POSITIVE, REAL)
+row("hyp2f1", [UNKNOWN, UNKNOWN, UNKNOWN, lambda y, a, b, c, z: a * b / c * sc.hyp2f1(a + 1, b + 1, c + 1, z)],
+               POSITIVE, POSITIVE, POSITIVE, ((-0.8, 0.8),))
+row("hyperu", [UNKNOWN, UNKNOWN, lambda y, a, b, x: -a * sc.hyperu(a + 1, b + 1, x)], POSITIVE, POSITIVE, POSITIVE)
+row("wright_bessel", [UNKNOWN, UNKNOWN, lambda y, a, b, x: sc.wright_bessel(a, b + a, x)], POSITIVE, POSITIVE, POSITIVE)
+row("log_wright_bessel", [UNKNOWN, UNKNOWN, lambda y, a, b, x: np.exp(sc.log_wright_bessel(a, b + a, x) - y)],
+                      POSITIVE, POSITIVE, POSITIVE)
 # fmt: on
 
 
@@ -760,14 +783,17 @@ row("eval_sh_chebyt",   [UNKNOWN, lambda y, n, x: 2 * n * sc.eval_sh_chebyu(_deg
 row("eval_sh_chebyu",   [UNKNOWN, lambda y, n, x: 4 * _gegenbauer(n, 2.0, 2 * x - 1)],           SMALL_INTEGERS, REAL)
 row("eval_legendre",    [UNKNOWN, lambda y, n, x: _gegenbauer(n, 1.5, x)],                       SMALL_INTEGERS, REAL)
 row("eval_sh_legendre", [UNKNOWN, lambda y, n, x: 2 * _gegenbauer(n, 1.5, 2 * x - 1)],           SMALL_INTEGERS, REAL)
-row("eval_gegenbauer",  [UNKNOWN, UNKNOWN, lambda y, n, a, x: 2 * a * _gegenbauer(n, a + 1.0, x)],   SMALL_INTEGERS, POSITIVE, REAL)
-row("eval_jacobi",      [UNKNOWN, UNKNOWN, UNKNOWN, _jacobi],                                    SMALL_INTEGERS, POSITIVE, POSITIVE, REAL)
-row("eval_sh_jacobi",   [UNKNOWN, UNKNOWN, UNKNOWN, lambda y, n, p, q, x: n * sc.eval_sh_jacobi(_degree(n), p + 2.0, q + 1.0, x)],  SMALL_INTEGERS, ((3.0, 4.0),), ((1.0, 2.0),), REAL)
+row("eval_gegenbauer", [UNKNOWN, UNKNOWN, lambda y, n, a, x: 2 * a * _gegenbauer(n, a + 1.0, x)], SMALL_INTEGERS,
+                      POSITIVE, REAL)
+row("eval_jacobi", [UNKNOWN, UNKNOWN, UNKNOWN, _jacobi], SMALL_INTEGERS, POSITIVE, POSITIVE, REAL)
+row("eval_sh_jacobi", [UNKNOWN, UNKNOWN, UNKNOWN,
+                      lambda y, n, p, q, x: n * sc.eval_sh_jacobi(_degree(n), p + 2.0, q + 1.0, x)],
+                      SMALL_INTEGERS, ((3.0, 4.0),), ((1.0, 2.0),), REAL)
 row("eval_laguerre",    [UNKNOWN, lambda y, n, x: _laguerre(n, 0.0, x)],                         SMALL_INTEGERS, REAL)
-row("eval_genlaguerre", [UNKNOWN, UNKNOWN, lambda y, n, a, x: _laguerre(n, a, x)],               SMALL_INTEGERS, POSITIVE, REAL)
+row("eval_genlaguerre", [UNKNOWN, UNKNOWN, lambda y, n, a, x: _laguerre(n, a, x)], SMALL_INTEGERS, POSITIVE, REAL)
 row("eval_hermite",     [UNKNOWN, lambda y, n, x: 2 * n * sc.eval_hermite(_degree(n), x)],       SMALL_INTEGERS, REAL)
 row("eval_hermitenorm", [UNKNOWN, lambda y, n, x: n * sc.eval_hermitenorm(_degree(n), x)],       SMALL_INTEGERS, REAL)
-row("lpmv",             [UNKNOWN, UNKNOWN, _lpmv],                                               (0, 1), SMALL_INTEGERS, UNIT)
+row("lpmv", [UNKNOWN, UNKNOWN, _lpmv], (0, 1), SMALL_INTEGERS, UNIT)
 # fmt: on
 
 
@@ -851,30 +877,38 @@ row("pdtri",     [UNKNOWN, lambda m, k, y: -1 / _gamma_density(np.floor(k) + 1, 
 row("chdtr",     [UNKNOWN, lambda y, v, x: _gamma_density(v / 2, x / 2) / 2],            POSITIVE, POSITIVE)
 row("chdtrc",    [UNKNOWN, lambda y, v, x: -_gamma_density(v / 2, x / 2) / 2],           POSITIVE, POSITIVE)
 row("chdtri",    [UNKNOWN, lambda x, v, p: -2 / _gamma_density(v / 2, x / 2)],           POSITIVE, PROBABILITY)
-row("gdtr",      [lambda y, a, b, x: x * _gamma_density(b, a * x),  UNKNOWN, lambda y, a, b, x: a * _gamma_density(b, a * x)],   POSITIVE, POSITIVE, POSITIVE)
-row("gdtrc",     [lambda y, a, b, x: -x * _gamma_density(b, a * x), UNKNOWN, lambda y, a, b, x: -a * _gamma_density(b, a * x)],  POSITIVE, POSITIVE, POSITIVE)
-row("gdtrix",    [lambda x, a, b, p: -x / a, UNKNOWN, lambda x, a, b, p: 1 / (a * _gamma_density(b, a * x))],                    POSITIVE, POSITIVE, PROBABILITY)
-row("gdtria",    [lambda a, p, b, x: 1 / (x * _gamma_density(b, a * x)), UNKNOWN, lambda a, p, b, x: -a / x],                    PROBABILITY, POSITIVE, POSITIVE)
+row("gdtr", [lambda y, a, b, x: x * _gamma_density(b, a * x), UNKNOWN,
+             lambda y, a, b, x: a * _gamma_density(b, a * x)], POSITIVE, POSITIVE, POSITIVE)
+row("gdtrc", [lambda y, a, b, x: -x * _gamma_density(b, a * x), UNKNOWN,
+              lambda y, a, b, x: -a * _gamma_density(b, a * x)], POSITIVE, POSITIVE, POSITIVE)
+row("gdtrix", [lambda x, a, b, p: -x / a, UNKNOWN, lambda x, a, b, p: 1 / (a * _gamma_density(b, a * x))], POSITIVE,
+               POSITIVE, PROBABILITY)
+row("gdtria", [lambda a, p, b, x: 1 / (x * _gamma_density(b, a * x)), UNKNOWN, lambda a, p, b, x: -a / x], PROBABILITY,
+               POSITIVE, POSITIVE)
 row("fdtr",      [UNKNOWN, UNKNOWN, lambda y, n, d, x: _f_density(n, d, x)],             POSITIVE, POSITIVE, POSITIVE)
 row("fdtrc",     [UNKNOWN, UNKNOWN, lambda y, n, d, x: -_f_density(n, d, x)],            POSITIVE, POSITIVE, POSITIVE)
-row("fdtri",     [UNKNOWN, UNKNOWN, lambda x, n, d, p: 1 / _f_density(n, d, x)],         POSITIVE, POSITIVE, PROBABILITY)
+row("fdtri", [UNKNOWN, UNKNOWN, lambda x, n, d, p: 1 / _f_density(n, d, x)], POSITIVE, POSITIVE, PROBABILITY)
 row("stdtr",     [UNKNOWN, lambda y, df, t: _t_density(df, t)],                          POSITIVE, REAL)
 row("stdtrit",   [UNKNOWN, lambda t, df, p: 1 / _t_density(df, t)],                      ((1.0, 3.0),), PROBABILITY)
 row("chndtr",    [lambda y, x, df, nc: _chi2_density(x, df, nc), UNKNOWN, _chi2_nc],     POSITIVE, POSITIVE, POSITIVE)
 row("chndtrix",  [lambda x, p, df, nc: 1 / _chi2_density(x, df, nc), UNKNOWN,
-                  lambda x, p, df, nc: -_chi2_nc(p, x, df, nc) / _chi2_density(x, df, nc)],      PROBABILITY, POSITIVE, POSITIVE)
+                  lambda x, p, df, nc: -_chi2_nc(p, x, df, nc) / _chi2_density(x, df,
+                      nc)], PROBABILITY, POSITIVE, POSITIVE)
 row("chndtrinc", [lambda nc, x, df, p: -_chi2_density(x, df, nc) / _chi2_nc(p, x, df, nc), UNKNOWN,
-                  lambda nc, x, df, p: 1 / _chi2_nc(p, x, df, nc)],                      ((4.0, 6.0),), ((1.0, 2.0),), ((0.2, 0.5),))
+                  lambda nc, x, df, p: 1 / _chi2_nc(p, x, df, nc)], ((4.0, 6.0),), ((1.0, 2.0),), ((0.2, 0.5),))
 row("ncfdtr",    [UNKNOWN, UNKNOWN, _ncf_nc, lambda y, n, d, nc, x: _ncf_density(n, d, nc, x)],  *(POSITIVE,) * 4)
 row("ncfdtri",   [UNKNOWN, UNKNOWN, lambda x, n, d, nc, p: -_ncf_nc(p, n, d, nc, x) / _ncf_density(n, d, nc, x),
-                  lambda x, n, d, nc, p: 1 / _ncf_density(n, d, nc, x)],                 ((1.0, 3.0),), ((1.0, 3.0),), POSITIVE, PROBABILITY)
+                  lambda x, n, d, nc, p: 1 / _ncf_density(n, d, nc, x)], ((1.0, 3.0),), ((1.0,
+                      3.0),), POSITIVE, PROBABILITY)
 row("ncfdtrinc", [UNKNOWN, UNKNOWN, lambda nc, n, d, p, x: 1 / _ncf_nc(p, n, d, nc, x),
-                  lambda nc, n, d, p, x: -_ncf_density(n, d, nc, x) / _ncf_nc(p, n, d, nc, x)],  ((2.0, 3.0),), ((2.0, 3.0),), ((0.2, 0.4),), ((3.0, 4.0),), apart=True)
+                  lambda nc, n, d, p, x: -_ncf_density(n, d, nc, x) / _ncf_nc(p, n, d, nc, x)], ((2.0, 3.0),), ((2.0,
+                      3.0),), ((0.2, 0.4),), ((3.0, 4.0),), apart=True)
 row("nctdtr",    [UNKNOWN, UNKNOWN, lambda y, df, nc, t: _nct_density(df, nc, t)],       POSITIVE, REAL, REAL)
-row("nctdtrit",  [UNKNOWN, UNKNOWN, lambda t, df, nc, p: 1 / _nct_density(df, nc, t)],   ((1.0, 3.0),), UNIT, PROBABILITY)
-row("nrdtrimn",  [lambda y, p, sd, x: -sd * _normal_slope((x - y) / sd), lambda y, p, sd, x: (y - x) / sd, 1],           PROBABILITY, POSITIVE, REAL)
+row("nctdtrit", [UNKNOWN, UNKNOWN, lambda t, df, nc, p: 1 / _nct_density(df, nc, t)], ((1.0, 3.0),), UNIT, PROBABILITY)
+row("nrdtrimn", [lambda y, p, sd, x: -sd * _normal_slope((x - y) / sd), lambda y, p, sd, x: (y - x) / sd, 1],
+                 PROBABILITY, POSITIVE, REAL)
 row("nrdtrisd",  [lambda y, m, p, x: -y / (x - m), lambda y, m, p, x: -y * y / (x - m) * _normal_slope((x - m) / y),
-                  lambda y, m, p, x: y / (x - m)],                                       ((-2.0, -1.0),), ((0.6, 0.9),), ((1.0, 2.0),))
+                  lambda y, m, p, x: y / (x - m)], ((-2.0, -1.0),), ((0.6, 0.9),), ((1.0, 2.0),))
 row("kolmogorov", [lambda y, x: _kolmogorov_slope(x)],                                    ((0.5, 1.5),))
 row("kolmogi",   [lambda x, p: 1 / _kolmogorov_slope(x)],                                 PROBABILITY)
 # fmt: on
@@ -886,9 +920,10 @@ row("kolmogi",   [lambda x, p: 1 / _kolmogorov_slope(x)],                       
 
 PASSIVE = ("gammasgn", "round")
 REFUSED = (
-    "bdtrik bdtrin btdtria btdtrib chdtriv chndtridf elliprj fdtridfd gdtrib mathieu_a mathieu_b nbdtrik nbdtrin "
-    "ncfdtridfd ncfdtridfn nctdtridf nctdtrinc obl_cv pdtrik pro_cv smirnov smirnovi stdtridf zetac _riemann_zeta"
-).split()
+    "bdtrik", "bdtrin", "btdtria", "btdtrib", "chdtriv", "chndtridf", "elliprj", "fdtridfd", "gdtrib", "mathieu_a",
+    "mathieu_b", "nbdtrik", "nbdtrin", "ncfdtridfd", "ncfdtridfn", "nctdtridf", "nctdtrinc", "obl_cv", "pdtrik",
+    "pro_cv", "smirnov", "smirnovi", "stdtridf", "zetac", "_riemann_zeta",
+)  # fmt: skip
 
 for _name in PASSIVE:
     add(Passive(ufunc(_name), zero=True))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import POSITIVE, A, OnlyReal, along_axes, along_one, case
+from ..domain import POSITIVE, A, OnlyReal, along_one, case
 from ..registry import Composite, Passive, add, trailing
 from ..tracing import Tracer, canonical, primitive
 from .index import scatter
@@ -22,13 +22,20 @@ from .reduction import to_last
 # ---------------------------------------------------------------------------------------------------
 
 
+def _no_fields(order: Any) -> None:
+    if order is not None:
+        raise ValueError("Cannot specify order when the array has no fields.")
+
+
 def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    _no_fields(order)
     if axis is None:
         a, axis = np.ravel(a), -1
     return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
 
 
 def _partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None) -> Any:
+    _no_fields(order)
     if axis is None:
         a, axis = np.ravel(a), -1
     return np.take_along_axis(a, np.argpartition(a, kth, axis=axis, kind=kind), axis=axis)
@@ -174,15 +181,20 @@ def _middle(quantile: Any) -> Any:
 
 
 QUANTILES = OnlyReal([
-    case(A(5), A(within=((0.3, 0.45),))), case(A(2, 5), [0.1, 0.6], axis=-1), case(A(2, 5), 0.35, axis=(0, 1), keepdims=True),
-    case(A(5), 0.7, method="lower"), case(A(4, 2), 0.6, axis=0, method="hazen"), case(A(2, 5), [[0.3], [0.9]]), case(A(0, 3), 0.4, axis=1),
+    case(A(5), A(within=((0.3, 0.45),))), case(A(2, 5), [0.1, 0.6], axis=-1),
+    case(A(2, 5), 0.35, axis=(0, 1), keepdims=True), case(A(5), 0.7, method="lower"),
+    case(A(4, 2), 0.6, axis=0, method="hazen"), case(A(2, 5), [[0.3], [0.9]]), case(A(0, 3), 0.4, axis=1),
 ])  # fmt: skip
 add(Composite(np.quantile, _quantile, domain=QUANTILES))
 add(Composite(np.nanquantile, _nanquantile, domain=QUANTILES))
 add(Composite(np.percentile, _of_hundred(_quantile),
-    domain=OnlyReal([case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower")])))
+    domain=OnlyReal([
+        case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower"),
+    ])))
 add(Composite(np.nanpercentile, _of_hundred(_nanquantile),
-    domain=OnlyReal([case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower")])))
+    domain=OnlyReal([
+        case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower"),
+    ])))
 add(Composite(np.median, _middle(_quantile),
     domain=OnlyReal(along_one(case(A(2, 3, 2), axis=(0, 2), keepdims=True), case(A(2, 3))))))
 add(Composite(np.nanmedian, _middle(_nanquantile),
@@ -283,9 +295,16 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
 
 
 add(Composite(np.average, _average,
-    domain=[case(A(4)), case(A(2, 3), axis=1, weights=A(3, within=POSITIVE, dtype="f")), case(A(2, 3), weights=A(2, 3, within=POSITIVE, dtype="f"), returned=True), case(A(2, 3), axis=0, keepdims=True)]))
+    domain=[
+        case(A(4)), case(A(2, 3), axis=1, weights=A(3, within=POSITIVE, dtype="f")),
+        case(A(2, 3), weights=A(2, 3, within=POSITIVE, dtype="f"), returned=True),
+        case(A(2, 3), axis=0, keepdims=True),
+    ]))
 add(Composite(np.cov, _cov,
-    domain=[case(A(2, 4)), case(A(4)), case(A(4), A(4)), case(A(4, 2), rowvar=False, bias=True), case(A(2, 4), aweights=A(4, within=POSITIVE, dtype="f")), case(A(2, 4), fweights=[1, 2, 1, 3], ddof=0)]))
+    domain=[
+        case(A(2, 4)), case(A(4)), case(A(4), A(4)), case(A(4, 2), rowvar=False, bias=True),
+        case(A(2, 4), aweights=A(4, within=POSITIVE, dtype="f")), case(A(2, 4), fweights=[1, 2, 1, 3], ddof=0),
+    ]))
 add(Composite(np.corrcoef, _corrcoef, domain=[case(A(2, 4)), case(A(4), A(4)), case(A(4, 2), rowvar=False)]))
 
 

@@ -64,8 +64,7 @@ class Namer:
         self.helpers: dict[Any, str] = {}  # functions that are not NumPy's public ones
         name = program.name if program.name.isidentifier() else "f"
         self.function = self._free(name)
-        for k, v in enumerate(program.workspace):
-            self._take(v, f"w{k}")
+        self.workspace = [self._take(v, f"w{k}") for k, v in enumerate(program.workspace)]
         for v in program.inputs:
             self._take(v, v.name if v.name.isidentifier() else "x")
         self._counter = itertools.count()
@@ -166,7 +165,7 @@ def _compiled(source: str, name: str, namespace: dict[str, Any]) -> Callable[...
     scope = {"np": np, "math": math, **namespace}
     exec(compile(source, filename, "exec"), scope)
     scope.update(namespace)  # the constants themselves, not their printed digits
-    function = scope[name]
+    function = scope.pop(name)  # no cycle: the function goes when its program does
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     weakref.finalize(function, linecache.cache.pop, filename, None)
     return function
@@ -252,7 +251,7 @@ def _statement(instruction: Instruction, namer: Namer) -> list[str]:
         if instruction.op.name == "add_at":
             a, u, index = instruction.args
             return [f"{namer.text(a)}[{_index(index, namer)}] += {namer.text(u)}"]
-        return [f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, {target})"]
+        return [f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={target})"]
     expression = _expression(instruction, namer)
     names = ", ".join(namer.new(v) for v in instruction.outs)
     lines = [f"{names} = {expression}"]
@@ -308,7 +307,7 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
     fn, args = instruction.op.fn, instruction.args
     wide = _wide(instruction)
     if instruction.buffer is not None:
-        return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, w{instruction.buffer})"
+        return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={namer.workspace[instruction.buffer]})"
     if instruction.op is SEED:
         return namer.text(args[0], instruction.out in namer.plain)
     if fn in (np.matmul, np.dot) and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in args):

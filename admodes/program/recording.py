@@ -282,13 +282,13 @@ class Recorder(Trace):
         if not isinstance(x, np.ndarray):
             return x
         if x.nbytes <= SMALL_BYTES and not x.dtype.hasobject:  # equal content once: a tape copies what it meets
-            key = (x.shape, x.dtype.str, x.tobytes())
+            key = (x.shape, x.dtype.str, x.flags.c_contiguous, x.tobytes())
             if key not in self.contents:
-                self.contents[key] = x.copy()
+                self.contents[key] = x.copy(order="K")  # the order of its elements may decide how sums are rounded
             return self.contents[key]
         known = self.constants.get(id(x))
         if known is None or not identical(known[1], x):
-            known = self.constants[id(x)] = (x, x.copy())  # holding x keeps its id from being used again
+            known = self.constants[id(x)] = (x, x.copy(order="K"))  # holding x keeps its id from being used again
         return known[1]
 
     def unary(self, op: Op, x: Any) -> Any:
