@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 ACCUMULATE, MULTIPLY, TANGENT, ADJOINT = "accumulate", "multiply", "tangent", "adjoint"
-_KINDS = (MULTIPLY, TANGENT, ADJOINT)
 _NEVER = np.iinfo(np.int64).max // 4
 
 
@@ -104,12 +104,12 @@ def optimal_bracketing(
     best = _Table(checked, False, _NEVER, 1)
     preaccumulated = int(np.sum(edges * np.where(_adjoint_fits(edges, memory), np.minimum(m, n), n)))
     return Bracketing(
-        cost=int(table.best[workers][-1, 0]),
+        cost=int(table.best[workers][0, -1]),
         tree=table.tree(),
         factors=checked,
         tangent=int(n[0]) * total,
         adjoint=int(m[-1]) * total if fits else None,
-        preaccumulation=preaccumulated + int(best.best[1][-1, 0]),
+        preaccumulation=preaccumulated + int(best.best[1][0, -1]),
         workers=workers,
     )
 
@@ -121,7 +121,7 @@ def _adjoint_fits(edges: Any, memory: int | None) -> Any:
 def _checked(factors: Sequence[Sequence[int]], memory: Any, workers: Any) -> tuple[tuple[int, int, int], ...]:
     if not len(factors):
         raise ValueError("optimal_bracketing: the chain has no factor")
-    out = []
+    out: list[tuple[int, int, int]] = []
     for i, factor in enumerate(factors):
         try:
             m, n, edges = (operator.index(x) for x in factor)
@@ -131,7 +131,8 @@ def _checked(factors: Sequence[Sequence[int]], memory: Any, workers: Any) -> tup
             raise ValueError(f"factor {i} is {factor!r}; m, n and edges must be at least 1")
         if out and out[-1][0] != n:
             raise ValueError(
-                f"factor {i - 1} is {out[-1][0]} × {out[-1][1]} and factor {i} is {m} × {n}: the rows of one must be the "
+                f"factor {i - 1} is {out[-1][0]} × {out[-1][1]} and factor {i} is {m} × {n}: the rows of one "
+                "must be the "
                 "columns of the next (the factor nearest the input stands first)"
             )
         out.append((m, n, edges))
@@ -145,48 +146,45 @@ def _checked(factors: Sequence[Sequence[int]], memory: Any, workers: Any) -> tup
 class _Table:
     """Best costs of all sub-chains, whole diagonals at a time.
 
-    best[w][d, i] is that of the d + 1 factors from i on, on w workers. A sub-chain i … j is split behind factor k = i + s:
-    its right part (length s + 1, start i) is a column of `best`, its left part (start k + 1, end j) one of `ends`, the
-    same table by the last factor. Prefix sums P give Σ edges.
+    best[w][i, d] is that of the d + 1 factors from i on, on w workers. A sub-chain i … j = i + d is split behind factor
+    k = i + s, s < d: its right part stands at best[i, s], its left part, factors k + 1 … j, at ends[j, d − 1 − s],
+    the same table by the last factor.  So each diagonal is a few operations on contiguous arrays over (i, s).
     """
 
     def __init__(self, factors: tuple[tuple[int, int, int], ...], matrix_free: bool, memory: int, workers: int) -> None:
-        self.factors, self.memory = factors, memory
-        q = len(factors)
-        m, n, e = (np.array(column, dtype=np.int64) for column in zip(*factors, strict=True))
-        prefix = np.concatenate([[0], np.cumsum(e)])
-        single = e * np.where(e <= memory, np.minimum(m, n), n) if matrix_free else np.zeros(q, np.int64)
+        self.factors, self.memory, self.matrix_free = factors, memory, matrix_free
+        self.q = q = len(factors)
+        self.m, self.n, e = (np.array(column, dtype=np.int64) for column in zip(*factors, strict=True))
+        self.passed = np.concatenate([[0], np.cumsum(e)])  # edges of the factors before one
+        single = e * np.where(e <= memory, np.minimum(self.m, self.n), self.n) if matrix_free else np.zeros(q, np.int64)
         self.best = {w: np.full((q, q), _NEVER, dtype=np.int64) for w in range(1, workers + 1)}
         self.ends = {w: np.full((q, q), _NEVER, dtype=np.int64) for w in range(1, workers + 1)}
-        self.choice = {w: np.zeros((q, q), dtype=np.int64) for w in range(1, workers + 1)}
-        self.split = {w: np.zeros((q, q), dtype=np.int64) for w in range(1, workers + 1)}
         for w in self.best:
-            self.best[w][0] = self.ends[w][0] = single
+            self.best[w][:, 0] = self.ends[w][:, 0] = single
         for d in range(1, q):
             starts = np.arange(q - d)
-            k = starts + np.arange(d)[:, None]
-            m_last = m[d:]
-            product = m_last * m[k] * n[: q - d]
-            behind = prefix[k + 1]
-            tangent = n[: q - d] * (prefix[d + 1 :] - behind)
-            passed = behind - prefix[: q - d]
-            adjoint = np.where(passed <= memory, m_last * passed, _NEVER)
             for w in self.best:
-                self._fill(w, d, q, product, tangent, adjoint, matrix_free)
+                cost = np.minimum.reduce([np.min(c, axis=1) for c in self._candidates(w, starts, d)])
+                self.best[w][: q - d, d] = self.ends[w][d:, d] = cost
 
-    def _fill(self, w: int, d: int, q: int, product: Any, tangent: Any, adjoint: Any, matrix_free: bool) -> None:
-        right, left = self.best[w][:d, : q - d], self.ends[w][:d][::-1, d:]
-        candidates = [left + right + product]
-        if matrix_free:
-            candidates += [right + tangent, left + adjoint]
+    def _candidates(self, w: int, i: Any, d: int) -> list[Any]:
+        """Costs of the sub-chains i … i + d by way and by split s, arrays (starts, d)."""
+        j, first, last = i + d, i[0], i[-1] + 1
+        right = self.best[w][first:last, :d]
+        left = self.ends[w][first + d : last + d, d - 1 :: -1] if d > 1 else self.ends[w][first + d : last + d, :1]
+        rows = sliding_window_view(self.m, d)[first:last]
+        product = (self.m[j] * self.n[i])[:, None] * rows
+        ways = [left + right + product]
+        if self.matrix_free:
+            behind = sliding_window_view(self.passed[1:], d)[first:last]  # edges up to and with factor k
+            ways.append(right + self.n[i][:, None] * (self.passed[j + 1][:, None] - behind))
+            taped = behind - self.passed[i][:, None]
+            adjoint = left + self.m[j][:, None] * taped
+            ways.append(adjoint if self.memory >= self.passed[-1] else np.where(taped <= self.memory, adjoint, _NEVER))
         for v in range(1, w):  # side by side: the left part on v workers, the right on the others
-            parallel = np.maximum(self.ends[v][:d][::-1, d:], self.best[w - v][:d, : q - d])
-            candidates.append(parallel + product)
-        costs = np.stack(candidates).reshape(-1, q - d)
-        chosen = costs.argmin(axis=0)
-        self.best[w][d, : q - d] = self.ends[w][d, d:] = costs[chosen, np.arange(q - d)]
-        kinds, self.split[w][d, : q - d] = np.divmod(chosen, d)
-        self.choice[w][d, : q - d] = kinds if matrix_free else np.where(kinds, kinds + 2, 0)
+            left_v = self.ends[v][first + d : last + d, :d][:, ::-1]
+            ways.append(np.maximum(left_v, self.best[w - v][first:last, :d]) + product)
+        return ways
 
     def tree(self) -> Any:
         """The best order of the whole chain, without recursion: chains may be long."""
@@ -209,12 +207,14 @@ class _Table:
         if i == j:
             m, n, e = self.factors[i]
             return (ACCUMULATE, i, ADJOINT if m < n and e <= self.memory else TANGENT), []
-        kind, k = int(self.choice[w][j - i, i]), i + int(self.split[w][j - i, i])
-        if kind == 1:
+        costs = [c[0] for c in self._candidates(w, np.array([i]), j - i)]
+        way = min(range(len(costs)), key=lambda c: int(costs[c].min()))
+        k = i + int(costs[way].argmin())
+        if self.matrix_free and way == 1:
             return (TANGENT, (k + 1, j)), [(w, i, k)]
-        if kind == 2:
+        if self.matrix_free and way == 2:
             return (ADJOINT, (i, k)), [(w, k + 1, j)]
-        v = kind - 2 if kind > 2 else 0  # workers of the left part, 0: one part after the other
+        v = way - 2 if way and self.matrix_free else way  # workers of the left part, 0: one part after the other
         return (MULTIPLY,), [(v or w, k + 1, j), (w - v, i, k)]
 
 

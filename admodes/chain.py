@@ -109,8 +109,8 @@ class JacobianChain:
         """Multiply-adds of `jacobian(order)`, from the dimensions and the structure of the factors.
 
         A product of a factor with one vector costs its edges: n for a diagonal, m·n otherwise. "forward": n₀ · Σ edges;
-        "reverse": m_L · Σ edges. A bracketing: forming each factor (edges · min(m, n); n for a diagonal), and m·k·n for a
-        product of matrices, the size of the other where one is a diagonal.
+        "reverse": m_L · Σ edges. A bracketing: forming each factor (edges · min(m, n); n for a diagonal), and m·k·n
+        for a product of matrices, the size of the other where one is a diagonal.
         """
         edges = sum(f.edges for f in self.factors)
         if isinstance(order, str):
@@ -143,12 +143,14 @@ class JacobianChain:
                 leaves.append(int(node))
             else:
                 raise ValueError(
-                    f'order={order!r}: it must be "forward", "reverse", "optimal", or a bracketing of nested pairs of layer '
+                    f'order={order!r}: it must be "forward", "reverse", "optimal", or a bracketing of nested '
+                    'pairs of layer '
                     f"numbers such as ((0, 1), 2); {node!r} is none."
                 )
         if leaves != list(range(len(self))):
             raise ValueError(
-                f"order={order!r} brackets the layers {leaves}; it must hold 0 … {len(self) - 1}, each once and in order."
+                f"order={order!r} brackets the layers {leaves}; it must hold 0 … {len(self) - 1}, each once "
+                "and in order."
             )
         return order
 

@@ -50,7 +50,8 @@ def register(
     """
     if not (isinstance(fn, np.ufunc) or hasattr(fn, "_implementation")):
         raise TypeError(
-            f"register: {getattr(fn, '__name__', fn)!r} is neither a ufunc nor a NumPy function that dispatches, so traced "
+            f"register: {getattr(fn, '__name__', fn)!r} is neither a ufunc nor a NumPy function that "
+            "dispatches, so traced "
             "values would never reach its rule. Make an operation of your own: g = admodes.custom_op(fn, ...)."
         )
     add(_row("register", fn, partial, transpose, push, composite, flops, batched))
@@ -103,7 +104,8 @@ def _row(
     given = [name for name, rule in rules.items() if rule is not None]
     if len(given) != 1:
         raise TypeError(
-            f"{caller}: state the derivative of {getattr(fn, '__name__', fn)} in exactly one way, by partial=, transpose=, "
+            f"{caller}: state the derivative of {getattr(fn, '__name__', fn)} in exactly one way, by "
+            "partial=, transpose=, "
             f"push= or composite=; got {', '.join(given) or 'none'}."
         )
     lead = (lambda t, x: ()) if batched else lead_shape

@@ -49,9 +49,7 @@ class A:
     dtype : "c" or "f" where the argument is complex or real in every test; else tests choose.
     """
 
-    def __init__(
-        self, *shape: int, within: Intervals | Callable[[Any], Any] = REAL, dtype: str | None = None
-    ) -> None:
+    def __init__(self, *shape: int, within: Intervals | Callable[[Any], Any] = REAL, dtype: str | None = None) -> None:
         self.shape = shape
         self.within = within
         self.dtype = dtype

@@ -30,8 +30,10 @@ class OverwrittenValue(RuntimeError):
 
     def __init__(self, a: Any) -> None:
         super().__init__(
-            f"an array of shape {a.shape} and dtype {a.dtype} was overwritten in place after it had been recorded, so the "
-            "derivative can no longer be computed. Write the new values to a new array, or pass a copy: f(..., a.copy())."
+            f"an array of shape {a.shape} and dtype {a.dtype} was overwritten in place after it had been "
+            "recorded, so the "
+            "derivative can no longer be computed. Write the new values to a new array, or pass a copy: "
+            "f(..., a.copy())."
         )
 
 
@@ -39,7 +41,9 @@ class Detached(TypeError):
     """A conversion would have cut a traced value off from its derivative."""
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what} would detach a traced value from its derivative (it would count as constant). {remedy}")
+        super().__init__(
+            f"{what} would detach a traced value from its derivative (it would count as constant). {remedy}"
+        )
 
 
 def missing_parameter(name: str, parameter: str, value: Any) -> MissingRule:

@@ -49,7 +49,9 @@ def _split(rows: Any, leaves: list[Any]) -> list[Any]:
     for x in leaves:
         size = int(x.size)
         part = rows[:, start : start + size]
-        part = np.ascontiguousarray(part.real if x.dtype.kind != "c" else part, dtype=x.dtype if x.dtype.kind in "fc" else float)
+        part = np.ascontiguousarray(
+            part.real if x.dtype.kind != "c" else part, dtype=x.dtype if x.dtype.kind in "fc" else float
+        )
         out.append(part.reshape((len(rows), *x.shape)))
         start += size
     return out

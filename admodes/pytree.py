@@ -93,12 +93,14 @@ def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
         kind = x.dtype.kind
     else:
         raise TypeError(
-            f"{name(*of)} is a {type(x).__name__}, not an array of floats. Arguments to differentiate by are NumPy arrays, "
+            f"{name(*of)} is a {type(x).__name__}, not an array of floats. Arguments to differentiate by are "
+            "NumPy arrays, "
             "Python numbers, or dicts, lists, tuples and dataclasses of them; name the others with argnums."
         )
     if kind not in "fc":
         raise TypeError(
-            f"{name(*of)} has dtype {x.dtype}: a derivative with regard to {_KINDS.get(kind, 'such')} values has no meaning. "
+            f"{name(*of)} has dtype {x.dtype}: a derivative with regard to {_KINDS.get(kind, 'such')} values "
+            "has no meaning. "
             "Convert it, x.astype(float), or choose the arguments to differentiate by with argnums."
         )
     return x

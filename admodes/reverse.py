@@ -358,8 +358,7 @@ def _filled(y: tuple[Any, ...], cotangents: list[Any]) -> tuple[Any, ...]:
     known, u = next((part, u) for part, u in zip(y, cotangents, strict=True) if u is not None)
     lead = u.shape[: u.ndim - known.ndim]
     return tuple(
-        np.zeros(lead + part.shape, dtype=part.dtype) if u is None else u
-        for part, u in zip(y, cotangents, strict=True)
+        np.zeros(lead + part.shape, dtype=part.dtype) if u is None else u for part, u in zip(y, cotangents, strict=True)
     )
 
 

@@ -222,7 +222,9 @@ def _positional(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[
     return tuple(given), {k: v for k, v in params.items() if k not in op.names[len(args) : len(given)]}
 
 
-_SCALARS = frozenset({float, int, complex, bool, str, np.float64, np.float32, np.int64, np.bool_, np.complex128, type(None)})
+_SCALARS = frozenset(
+    {float, int, complex, bool, str, np.float64, np.float32, np.int64, np.bool_, np.complex128, type(None)}
+)
 
 
 def canonical(a: Any) -> Any:
@@ -241,7 +243,8 @@ def plain(a: ndarray) -> ndarray:
     """An array of a subclass as a plain one, where that does not change what operations mean."""
     if isinstance(a, np.matrix) or type(a).__module__.startswith("numpy.ma"):
         raise TypeError(
-            f"{type(a).__name__} arrays have operations of their own (products, masks), for which there are no derivative "
+            f"{type(a).__name__} arrays have operations of their own (products, masks), for which there are "
+            "no derivative "
             "rules. Use plain arrays: np.asarray(matrix) and @; np.where(mask, ...) and where= for masks."
         )
     return np.asarray(a)
@@ -252,7 +255,8 @@ def packed(a: Any) -> Any:
     new = pack(a)
     if new is a and type(a) is ndarray and a.dtype is OBJECT:
         raise TypeError(
-            "an array of Python objects without a traced value among them met a traced value. Where it came from traced "
+            "an array of Python objects without a traced value among them met a traced value. Where it came "
+            "from traced "
             "ones (np.imag, np.sign or np.round of np.array([x[0], x[1]]) give plain numbers), build the array with "
             "np.stack; else convert it: a.astype(float)."
         )
@@ -551,7 +555,9 @@ def store(out: Any, result: Any, name: str) -> Any:
             "Write the result to a new name: y = np.add(a, x), a = a + x; or make a traced: a = np.zeros_like(x).",
         )
     if np.shape(result) != out.shape:
-        raise ValueError(f"np.{name}: out has shape {out.shape}, the result has shape {np.shape(result)}; they must agree.")
+        raise ValueError(
+            f"np.{name}: out has shape {out.shape}, the result has shape {np.shape(result)}; they must agree."
+        )
     if out.ndim == 0:
         raise TypeError(f"np.{name}: out= is a traced scalar, which like NumPy's scalars cannot be changed in place.")
     overwrite(out, put(out, ..., result))
@@ -569,7 +575,9 @@ def ufunc_call(ufunc: np.ufunc, inputs: tuple[Any, ...], params: dict[str, Any])
         if (k, v) not in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("subok", False)):
             raise missing_parameter(ufunc.__name__, k, v)
     if dtype is not None:
-        inputs = tuple(np.astype(x, dtype) if isinstance(x, Tracer) else np.asarray(x, dtype) for x in map(canonical, inputs))
+        inputs = tuple(
+            np.astype(x, dtype) if isinstance(x, Tracer) else np.asarray(x, dtype) for x in map(canonical, inputs)
+        )
     result = call(op, inputs, own) if own else ufunc(*inputs)
     if where is not True:
         if not outs or outs[0] is None:
@@ -588,7 +596,7 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], params: 
     op = OPS.get((ufunc, method))
     if op is None:
         op = OPS.get((None, method))
-        if op is None or ufunc.nin != 2 and (method != "at" or ufunc.nin != 1) or ufunc.nout != 1:
+        if op is None or (ufunc.nin != 2 and (method != "at" or ufunc.nin != 1)) or ufunc.nout != 1:
             raise MissingRule(f"{public_name(ufunc)}.{method}")
         inputs = (ufunc, *inputs)
     result = call(op, inputs, params)
@@ -660,10 +668,11 @@ PASSIVE_OPERATORS = {
     ("divmod", "rdivmod"): np.divmod,
 }
 # Array methods that are NumPy functions of the same parameters.
-METHODS = (
-    "all any argmax argmin argsort argpartition clip cumprod cumsum diagonal dot max mean min nonzero "
-    "prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var conj conjugate"
-).split()
+METHODS = [
+    "all", "any", "argmax", "argmin", "argsort", "argpartition", "clip", "cumprod", "cumsum", "diagonal",
+    "dot", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze",
+    "std", "sum", "swapaxes", "take", "trace", "var", "conj", "conjugate",
+]  # fmt: skip
 
 
 def define_operators() -> None:
@@ -682,4 +691,3 @@ def define_operators() -> None:
         row = OPS.get(getattr(np, name))
         if row is not None:
             setattr(Tracer, name, _method(row))
-

@@ -55,7 +55,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     leaves = [pytree.differentiable(x, "primal {}".format, i) for i, x in enumerate(leaves)]
     ts, t_structure = pytree.flatten(tangents)
     if t_structure != structure:
-        raise TypeError(f"jvp: the tangents have the structure {t_structure}, the primals {structure}; they must agree.")
+        raise TypeError(
+            f"jvp: the tangents have the structure {t_structure}, the primals {structure}; they must agree."
+        )
     ts, lead = directions(leaves, ts, "tangent", "primal")
     out, out_structure, tangents_out = push_forward(f, structure, leaves, ts, lead)
     both = private([*out, *tangents_out], taken=[*leaves, *ts])
@@ -139,7 +141,8 @@ class Recording:
         us, structure = pytree.flatten(cotangent)
         if structure != self.out_structure:
             raise TypeError(
-                f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; they must agree."
+                f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; "
+                "they must agree."
             )
         us, lead = directions(self.values, us, "cotangent", "result")
         return pytree.unflatten(self.in_structure, [own(g) for g in private(self.pull(us, lead), taken=us)])
@@ -148,7 +151,9 @@ class Recording:
         """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
         seeds = [(y.index, cast(u, y.dtype)) for y, u in zip(self.outputs, us, strict=True) if self.traced(y)]
         found = self.tape.pull(seeds, len(self.leaves))
-        return [np.zeros(lead + x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, self.leaves, strict=True)]
+        return [
+            np.zeros(lead + x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, self.leaves, strict=True)
+        ]
 
     def push(self, ts: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Tangents of the leaves of the result."""
@@ -253,7 +258,10 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         g = pytree.unflatten(structure, private(gradient))
         value = y.value if traced else y
         if has_aux:
-            value = (value, pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux))
+            value = (
+                value,
+                pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux),
+            )
         return value, g if isinstance(argnums, tuple | list) else g[0]
 
     return value_and_gradient
@@ -288,7 +296,8 @@ def partial_at(
     for i in places:
         if not -len(args) <= i < len(args):
             raise TypeError(
-                f"argnums={argnums} names argument {i}, but the function was called with {len(args)} positional arguments. "
+                f"argnums={argnums} names argument {i}, but the function was called with {len(args)} "
+                "positional arguments. "
                 "Arguments to differentiate by are given by position."
             )
     if len(args) == 1 and not kwargs:
@@ -309,7 +318,11 @@ def chosen_leaves(
     """f as a function of the chosen arguments, their leaves, checked, and the structure of their tuple."""
     function, chosen = partial_at(f, argnums, args, kwargs)
     leaves, structure = pytree.flatten_arguments(chosen)
-    return function, [pytree.differentiable(x, _argument, argnums, i, len(leaves)) for i, x in enumerate(leaves)], structure
+    return (
+        function,
+        [pytree.differentiable(x, _argument, argnums, i, len(leaves)) for i, x in enumerate(leaves)],
+        structure,
+    )
 
 
 def _argument(argnums: Argnums, i: int, count: int) -> str:
@@ -393,7 +406,8 @@ def complex_checked(f: Callable[..., Any], leaves: list[Any], holomorphic: bool,
         raise TypeError("holomorphic=True is for complex arguments; convert them, x.astype(complex), or leave it out.")
     if forward and not holomorphic:
         raise TypeError(
-            "jacfwd of complex arguments: for a complex-differentiable function say holomorphic=True; else take the real "
+            "jacfwd of complex arguments: for a complex-differentiable function say holomorphic=True; else "
+            "take the real "
             "and the imaginary part as separate real arguments. (jacrev handles real results of complex arguments.)"
         )
 
@@ -404,7 +418,8 @@ def complex_checked(f: Callable[..., Any], leaves: list[Any], holomorphic: bool,
             raise TypeError("holomorphic=True, but the function returned a real result; leave it out and use jacrev.")
         if not holomorphic and not all(real):
             raise TypeError(
-                "jacrev of complex arguments and a complex result: for a complex-differentiable function say holomorphic=True; "
+                "jacrev of complex arguments and a complex result: for a complex-differentiable function say "
+                "holomorphic=True; "
                 "else take np.real and np.imag of the result."
             )
         return out
@@ -446,7 +461,8 @@ def jacobian_reverse(f: Any, structure: Any, leaves: list[Any], chunk: int | Non
     recording = Recording(f, pytree.unflatten(structure, leaves))
     if any(y.dtype.kind == "c" for y in recording.values) and any(x.dtype.kind != "c" for x in leaves):
         raise TypeError(
-            "jacrev of a function with real arguments and a complex result: use jacfwd, or take np.real and np.imag of the "
+            "jacrev of a function with real arguments and a complex result: use jacfwd, or take np.real and "
+            "np.imag of the "
             "result as two real results."
         )
     return blocks_by_pulls(recording, chunk), recording.out_structure
@@ -591,15 +607,15 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 def _pair(primals: Any, tangents: Any, first: str, second: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     for name, value in ((first, primals), (second, tangents)):
         if not isinstance(value, tuple | list):
-            raise TypeError(f"{name} must be a tuple, one entry an argument of the function; got a {type(value).__name__}.")
+            raise TypeError(
+                f"{name} must be a tuple, one entry an argument of the function; got a {type(value).__name__}."
+            )
     if len(primals) != len(tangents):
         raise TypeError(f"there are {len(primals)} {first} but {len(tangents)} {second}; there must be one for each.")
     return tuple(primals), tuple(tangents)
 
 
-def directions(
-    leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str
-) -> tuple[list[Any], tuple[int, ...]]:
+def directions(leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str) -> tuple[list[Any], tuple[int, ...]]:
     """Checked tangents or cotangents, each of its leaf's shape behind a common lead () or (K,)."""
     out, lead = [], None
     for i, (x, t) in enumerate(zip(leaves, ts, strict=True)):
@@ -635,7 +651,9 @@ def direction(x: Any, t: Any, name: str, owner: str) -> Any:
         if t.dtype.kind == "c" and wanted.kind != "c":
             raise TypeError(f"{name} is complex ({t.dtype}), but {owner} is real ({x.dtype}). Pass its real part.")
         return t if t.dtype == wanted else t.astype(wanted)
-    raise TypeError(f"{name} has dtype {t.dtype}; it must be floating, like {owner} ({x.dtype}). Convert it: t.astype(float).")
+    raise TypeError(
+        f"{name} has dtype {t.dtype}; it must be floating, like {owner} ({x.dtype}). Convert it: t.astype(float)."
+    )
 
 
 def _as_array(t: Any) -> Any:

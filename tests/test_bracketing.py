@@ -62,7 +62,9 @@ def price(tree, factors):
             first, last = node[2]
             edges = sum(e for _, _, e in factors[first : last + 1])
             done[id(node)] = (
-                (factors[last][0], n, cost + n * edges) if kind == "tangent" else (m, factors[first][1], cost + m * edges)
+                (factors[last][0], n, cost + n * edges)
+                if kind == "tangent"
+                else (m, factors[first][1], cost + m * edges)
             )
     return done[id(tree)]
 

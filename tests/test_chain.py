@@ -63,7 +63,11 @@ def test_elementwise_layers_are_diagonals(chain):
     assert [f.diagonal for f in chain.factors] == [False, True] * 3
     assert "layer 1: 3 × 3, diagonal, 3 multiply-adds a product" in repr(chain)
     mixed = JacobianChain([lambda x: x * x + np.where(x > 0, x, 0), np.cumsum, lambda x: x[::-1]], X)
-    assert [f.diagonal for f in mixed.factors] == [False, False, False]  # np.where chooses: told apart only if elementwise
+    assert [f.diagonal for f in mixed.factors] == [
+        False,
+        False,
+        False,
+    ]  # np.where chooses: told apart only if elementwise
     assert JacobianChain([lambda x: np.sin(x) * 2 + x**2], X).factors[0].diagonal
     assert not JacobianChain([lambda x: x * x.sum()], X).factors[0].diagonal
 
@@ -97,7 +101,13 @@ def test_diagonal_chains_stay_diagonal():
 
 @pytest.mark.parametrize(
     ("order", "word"),
-    [("sideways", "sideways"), ((0, 1), "brackets"), (((1, 0), 2), "in order"), ((0, (1, 2, 3)), "none"), (1.5, "none")],
+    [
+        ("sideways", "sideways"),
+        ((0, 1), "brackets"),
+        (((1, 0), 2), "in order"),
+        ((0, (1, 2, 3)), "none"),
+        (1.5, "none"),
+    ],
 )
 def test_an_order_that_is_no_bracketing(order, word):
     chain = JacobianChain([np.sin, np.cos, np.exp], X)

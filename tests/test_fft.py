@@ -70,8 +70,10 @@ def test_transforms_to_real_numbers_are_the_definition(name, n, norm):
     rng = np.random.default_rng(0)
     x = rng.normal(size=4) + 1j * rng.normal(size=4)
     by_real, by_imaginary = definition(name, 4, n or 6, norm)
+
     def f(x):
         return fn(x, n, norm=norm)
+
     np.testing.assert_allclose(fn(x, n, norm=norm), by_real @ x.real + by_imaginary @ x.imag, atol=1e-14)
     forward = complex_jacobians(f, x)
     np.testing.assert_allclose(forward[0], by_real, atol=1e-14)
@@ -87,8 +89,10 @@ def test_complex_argument_is_holomorphic(name):
     fn = getattr(np.fft, name)
     x = np.array([1 + 2j, 0.5, -1j, 2])
     J = definition(name, 4, 6, "ortho")
+
     def f(x):
         return fn(x, 6, norm="ortho")
+
     np.testing.assert_allclose(admodes.jacfwd(f, holomorphic=True)(x), J, atol=1e-14)
     np.testing.assert_allclose(admodes.jacrev(f, holomorphic=True)(x), J, atol=1e-14)
 
@@ -118,6 +122,7 @@ def test_several_axes_are_one_after_the_other(name, norm, s, axes):
 
     def whole(x):
         return getattr(np.fft, name)(x, s, axes, norm)
+
     if not name.startswith("r"):
         x = x + 1j * rng.normal(size=x.shape)
     t = rng.normal(size=(2, *x.shape))
@@ -131,8 +136,10 @@ def test_several_axes_are_one_after_the_other(name, norm, s, axes):
 def test_power_spectrum_to_second_order():
     """Parseval: Σ|fft x|² = n Σ x², so the gradient is 2n x and the Hessian 2n I, in all nestings."""
     x = np.array([1.0, -2.0, 0.5, 3.0, 1.5])
+
     def power(x):
         return np.sum(np.abs(np.fft.fft(x)) ** 2)
+
     np.testing.assert_allclose(admodes.grad(power)(x), 10 * x)
     for mode in ("forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"):
         np.testing.assert_allclose(admodes.hessian(power, mode=mode)(x), 10 * np.eye(5), atol=1e-12)
@@ -141,8 +148,10 @@ def test_power_spectrum_to_second_order():
 def test_convolution_theorem():
     """irfft(rfft(a) rfft(b)) is the circular convolution: its Jacobian by a is the circulant matrix of b."""
     a, b = np.random.default_rng(2).normal(size=(2, 7))
+
     def f(a):
         return np.fft.irfft(np.fft.rfft(a) * np.fft.rfft(b), 7)
+
     circulant = np.stack([np.roll(b, k) for k in range(7)], axis=1)
     np.testing.assert_allclose(admodes.jacfwd(f)(a), circulant, atol=1e-13)
     np.testing.assert_allclose(admodes.jacrev(f)(a), circulant, atol=1e-13)

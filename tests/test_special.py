@@ -81,6 +81,7 @@ def test_refused_functions_raise_by_name(name):
 def test_functions_that_are_not_analytic_refuse_complex_arguments(name):
     def f(z):
         return np.real(UFUNCS[name](1, z))
+
     with pytest.raises(MissingRule, match=f"{name} .*not analytic"):
         grad(f)(1 + 1j)
 
@@ -110,8 +111,10 @@ def test_rows_apart(name):
     for i, within in enumerate(op.domain):
         if np.ndim(within) == 1:
             continue
+
         def f(x):
             return np.stack(np.atleast_2d(*[op.fn(*args[:i], x, *args[i + 1 :])]))
+
         y, t = jvp(f, (args[i],), (np.ones(5),))
         expected = (f(args[i] + 1e-3) - f(args[i] - 1e-3)) / 2e-3
         np.testing.assert_allclose(t, expected, rtol=DIGITS[name], atol=DIGITS[name])
@@ -234,8 +237,10 @@ OPTIONS = [{}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)}, {"
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_logsumexp_is_scipys(options):
     np.testing.assert_allclose(special.logsumexp(a, **options), sc.logsumexp(a, **options), rtol=1e-14)
+
     def f(a):
         return np.sum(np.sin(special.logsumexp(a, **options)))
+
     admodes_gradient = grad(f)(a)
     h = 1e-5
     differences = np.array([(f(a + h * e.reshape(2, 3)) - f(a - h * e.reshape(2, 3))) / (2 * h) for e in np.eye(6)])

@@ -21,7 +21,9 @@ from .index import advanced_axes, as_tuple, is_array, read, scatter
 def _put(x: Any, index: Any, value: Any) -> Any:
     y = np.array(x)
     if np.result_type(value).kind == "c" and y.dtype.kind != "c":
-        raise TypeError("a complex value cannot be assigned into a real array; take its real part, or x.astype(complex)")
+        raise TypeError(
+            "a complex value cannot be assigned into a real array; take its real part, or x.astype(complex)"
+        )
     y[index] = value
     return y
 
@@ -64,7 +66,7 @@ class _Put(Op):
 
     @staticmethod
     def push_all(tangents: dict[int, Any], y: Any, args: Any, params: dict[str, Any]) -> Any:
-        x, index, value = args
+        x, index, _ = args
         i, t = next(iter(tangents.items()))
         lead = t.shape[: t.ndim - np.ndim(args[i])]
         base = tangents[0] if 0 in tangents else np.zeros(lead + x.shape, y.dtype)
@@ -81,7 +83,11 @@ class _Put(Op):
         if any(is_array(i) and i.dtype != bool for i in as_tuple(index)):
             there = there * _last_writer(x.shape, as_tuple(index))
         kept = setitem(u, _behind(index, lead), 0.0)
-        return [cast(kept, x.dtype), None, cast(_fitted(there, np.shape(value), lead), np.result_type(value, np.float32))]
+        return [
+            cast(kept, x.dtype),
+            None,
+            cast(_fitted(there, np.shape(value), lead), np.result_type(value, np.float32)),
+        ]
 
 
 def _fitted(there: Any, shape: tuple[int, ...], lead: int) -> Any:
@@ -141,11 +147,26 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 for _fn in (np.zeros_like, np.ones_like, np.empty_like):
-    add(_Like(_fn, evaluate=np.zeros_like if _fn is np.empty_like else _fn, params=["dtype", "shape", "order", "subok"],
-              domain=[case(A(2, 3)), case(A()), case(A(0, 2))]))
-add(Composite(np.full_like, _full_like, domain=[
-    case(A(2, 3), 1.5), case(A(2, 3), A()), case(A(2, 3), A(3)), case(A(0, 2), A()),
-]))
+    add(
+        _Like(
+            _fn,
+            evaluate=np.zeros_like if _fn is np.empty_like else _fn,
+            params=["dtype", "shape", "order", "subok"],
+            domain=[case(A(2, 3)), case(A()), case(A(0, 2))],
+        )
+    )
+add(
+    Composite(
+        np.full_like,
+        _full_like,
+        domain=[
+            case(A(2, 3), 1.5),
+            case(A(2, 3), A()),
+            case(A(2, 3), A(3)),
+            case(A(0, 2), A()),
+        ],
+    )
+)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -167,7 +188,8 @@ def _add_at(a: Any, indices: Any, b: Any) -> None:
 def _changeable(a: Any, name: str) -> None:
     if not isinstance(a, Tracer):
         raise TypeError(
-            f"{name} of a plain array with traced values would detach them; start from a traced array: a = np.zeros_like(x)."
+            f"{name} of a plain array with traced values would detach them; start from a traced array: a = "
+            "np.zeros_like(x)."
         )
 
 

@@ -27,7 +27,11 @@ MATRICES = [
     case(A(2, 0), A(0, 3)), case(A(0, 2), A(2, 3)),
 ]  # fmt: skip
 MATMUL = [
-    case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3), A(3, 2)), case(A(3), A(2, 3, 2)), case(A(2, 2, 3), A(3)),
+    case(A(3), A(3)),
+    case(A(2, 3), A(3)),
+    case(A(3), A(3, 2)),
+    case(A(3), A(2, 3, 2)),
+    case(A(2, 2, 3), A(3)),
     *MATRICES,
 ]
 DOT = [
@@ -124,7 +128,9 @@ def _einsum_text(text: str, *operands: Any) -> str:
     if len(inputs) != len(operands):
         raise ValueError(f"np.einsum: {len(inputs)} index sets in {text!r} for {len(operands)} operands")
     spare = [c for c in LETTERS if c not in text]
-    depth = max([np.ndim(x) - len(s.replace("...", "")) for s, x in zip(inputs, operands, strict=True) if "..." in s], default=0)
+    depth = max(
+        [np.ndim(x) - len(s.replace("...", "")) for s, x in zip(inputs, operands, strict=True) if "..." in s], default=0
+    )
     ellipsis = "".join(spare[:depth])
     spare = spare[depth:]
     if not arrow:
@@ -156,7 +162,13 @@ class _Einsum(Contraction):
             args = _from_lists(args)
         operands = [canonical(x) for x in args[1:]]
         if params.get("dtype") is not None:
-            return np.einsum(args[0], *(np.astype(np.asarray(x) if not isinstance(x, Tracer) else x, np.dtype(params["dtype"])) for x in operands))
+            return np.einsum(
+                args[0],
+                *(
+                    np.astype(np.asarray(x) if not isinstance(x, Tracer) else x, np.dtype(params["dtype"]))
+                    for x in operands
+                ),
+            )
         return trace.process(self, (args[0], *operands), {})
 
 
@@ -248,9 +260,18 @@ def _cross3(x1: Any, x2: Any, axis: int = -1) -> Any:
 
 
 add(Composite(np.cross, _cross, arrays=2, domain=CROSS))
-add(Composite(np.linalg.cross, _cross3, arrays=2, domain=[
-    case(A(3), A(3)), case(A(2, 3), A(3)), case(A(3, 2), A(3, 2), axis=0),
-]))
+add(
+    Composite(
+        np.linalg.cross,
+        _cross3,
+        arrays=2,
+        domain=[
+            case(A(3), A(3)),
+            case(A(2, 3), A(3)),
+            case(A(3, 2), A(3, 2), axis=0),
+        ],
+    )
+)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -280,14 +301,22 @@ def _correlate_rows(u: Any, v: Any) -> Any:
 
 
 convolve_full = primitive(
-    add(Via(
-        _convolve_full,
-        [lambda t, y, a, v: cast(_convolve_rows(t, v), y.dtype), lambda t, y, a, v: cast(_convolve_rows(t, a), y.dtype)],
-        [lambda u, y, a, v: cast(_correlate_rows(u, v), a.dtype), lambda u, y, a, v: cast(_correlate_rows(u, a), v.dtype)],
-        name="convolve",
-        domain=[case(A(5), A(3)), case(A(2), A(4)), case(A(1), A(1))],
-        flops=lambda y, a, v: 2 * np.size(a) * np.size(v),
-    ))
+    add(
+        Via(
+            _convolve_full,
+            [
+                lambda t, y, a, v: cast(_convolve_rows(t, v), y.dtype),
+                lambda t, y, a, v: cast(_convolve_rows(t, a), y.dtype),
+            ],
+            [
+                lambda u, y, a, v: cast(_correlate_rows(u, v), a.dtype),
+                lambda u, y, a, v: cast(_correlate_rows(u, a), v.dtype),
+            ],
+            name="convolve",
+            domain=[case(A(5), A(3)), case(A(2), A(4)), case(A(1), A(1))],
+            flops=lambda y, a, v: 2 * np.size(a) * np.size(v),
+        )
+    )
 )
 
 

@@ -199,7 +199,9 @@ add(Composite(np.frexp, _frexp, domain=(NONZERO,)))
 def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Where an element is replaced, the derivative is that of the number in its place."""
     if x.dtype.kind == "c":
-        return _nan_to_num(np.real(x), copy, nan, posinf, neginf) + 1j * _nan_to_num(np.imag(x), copy, nan, posinf, neginf)
+        return _nan_to_num(np.real(x), copy, nan, posinf, neginf) + 1j * _nan_to_num(
+            np.imag(x), copy, nan, posinf, neginf
+        )
     if x.dtype.kind != "f":
         return x
     limits = np.finfo(x.dtype)

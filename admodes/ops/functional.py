@@ -106,13 +106,24 @@ def _any_parameters(op: Composite) -> Composite:
     return op
 
 
-add(Composite(np.select, _select, arrays=0,
-    domain=[
-        case([np.array([True, False, False]), np.array([True, True, False])], [A(3), A(3)], A()),
-        case([np.array([True, False])], [A(2)], 0.5),
-    ]))
-add(Composite(np.choose, _choose,
-    domain=[case([0, 1, 0], [A(3), A(3)]), case([[0], [1]], (A(3), A())), case([2, -1], [A(2), A(2)], mode="wrap")]))
+add(
+    Composite(
+        np.select,
+        _select,
+        arrays=0,
+        domain=[
+            case([np.array([True, False, False]), np.array([True, True, False])], [A(3), A(3)], A()),
+            case([np.array([True, False])], [A(2)], 0.5),
+        ],
+    )
+)
+add(
+    Composite(
+        np.choose,
+        _choose,
+        domain=[case([0, 1, 0], [A(3), A(3)]), case([[0], [1]], (A(3), A())), case([2, -1], [A(2), A(2)], mode="wrap")],
+    )
+)
 PIECES = [
     case(A(3), [[True, False, True]], [np.sin, lambda x: x * x]), case(A(), [True], [np.sin]),
     case(A(2, 2), [np.eye(2) > 0, np.eye(2) < 1], [np.exp, 2.0]),
@@ -120,5 +131,11 @@ PIECES = [
 ROWS = [case(np.cumsum, 0, A(3, 2)), case(np.sum, -1, A(2, 3)), case(lambda row: row[0] * row, 1, A(2, 3))]
 add(_any_parameters(Composite(np.piecewise, _piecewise, arrays=None, domain=PIECES)))
 add(_any_parameters(Composite(np.apply_along_axis, _apply_along_axis, arrays=None, domain=ROWS)))
-add(Composite(np.apply_over_axes, _apply_over_axes, arrays=None,
-    domain=[case(np.sum, A(2, 3, 2), [0, 2]), case(np.mean, A(2, 3), -1)]))
+add(
+    Composite(
+        np.apply_over_axes,
+        _apply_over_axes,
+        arrays=None,
+        domain=[case(np.sum, A(2, 3, 2), [0, 2]), case(np.mean, A(2, 3), -1)],
+    )
+)

@@ -190,28 +190,54 @@ DIAGONALS = [
     case(A(3, 3)), case(A(2, 3), offset=1), case(A(3, 2), offset=-1), case(A(2, 3, 2), axis1=-1, axis2=0),
     case(A(2, 2, 2), 1, 1, 2), case(A(2, 3), offset=-1),
 ]  # fmt: skip
-add(Composite(np.take, _take,
-    domain=[
-        case(A(3, 4), [0, 2, 0]), case(A(3, 4), [[1], [-1]], axis=1), case(A(3), [4, -1], mode="wrap", axis=0),
-        case(A(3, 2), 1, axis=-2),
-    ]))
-add(Composite(np.take_along_axis, _take_along_axis,
-    domain=[
-        case(A(2, 3), np.array([[0, 0, 2], [1, 1, 1]]), axis=1), case(A(3, 2), np.array([[0, 1]]), axis=0),
-        case(A(2, 3), I, axis=None),
-    ]))
-add(Composite(np.compress, _compress,
-    domain=[
-        case([True, False, True], A(3)), case([True, False], A(2, 3), axis=0),
-        case([True, False, True], A(2, 3), axis=-1),
-    ]))
+add(
+    Composite(
+        np.take,
+        _take,
+        domain=[
+            case(A(3, 4), [0, 2, 0]),
+            case(A(3, 4), [[1], [-1]], axis=1),
+            case(A(3), [4, -1], mode="wrap", axis=0),
+            case(A(3, 2), 1, axis=-2),
+        ],
+    )
+)
+add(
+    Composite(
+        np.take_along_axis,
+        _take_along_axis,
+        domain=[
+            case(A(2, 3), np.array([[0, 0, 2], [1, 1, 1]]), axis=1),
+            case(A(3, 2), np.array([[0, 1]]), axis=0),
+            case(A(2, 3), I, axis=None),
+        ],
+    )
+)
+add(
+    Composite(
+        np.compress,
+        _compress,
+        domain=[
+            case([True, False, True], A(3)),
+            case([True, False], A(2, 3), axis=0),
+            case([True, False, True], A(2, 3), axis=-1),
+        ],
+    )
+)
 add(Composite(np.diagonal, _diagonal, domain=DIAGONALS))
-add(Composite(np.diag, _diag,
-    domain=[case(A(3)), case(A(3), k=1), case(A(2), k=-2), case(A(3, 4)), case(A(3, 4), k=-1)]))
-add(Composite(np.diagflat, lambda v, k=0: np.diag(np.ravel(canonical(v)), k),
-    domain=[case(A(2, 2)), case(A(3), k=-1)]))
-add(Composite(np.extract, lambda condition, arr: np.ravel(canonical(arr))[np.flatnonzero(condition)],
-    domain=[case(MASK, A(2, 3)), case([True, False], A(2))]))
+add(
+    Composite(
+        np.diag, _diag, domain=[case(A(3)), case(A(3), k=1), case(A(2), k=-2), case(A(3, 4)), case(A(3, 4), k=-1)]
+    )
+)
+add(Composite(np.diagflat, lambda v, k=0: np.diag(np.ravel(canonical(v)), k), domain=[case(A(2, 2)), case(A(3), k=-1)]))
+add(
+    Composite(
+        np.extract,
+        lambda condition, arr: np.ravel(canonical(arr))[np.flatnonzero(condition)],
+        domain=[case(MASK, A(2, 3)), case([True, False], A(2))],
+    )
+)
 
 for _fn in (
     np.argmax, np.argmin, np.argsort, np.argpartition, np.count_nonzero,

@@ -5,11 +5,11 @@ computes it: the other triangle and the imaginary part of the diagonal have deri
 diagonal stands for its mirror image too.  Functions that are not holomorphic state the real-linear push; the pull g is
 what df = Re(Σ g·dz) makes of it.
 
-Where values alone are used, equal eigenvalues and singular values share their derivative equally, as the elements of a
-maximum do, and a singular value of 0 has derivative 0, as |x| at 0.  Eigenvectors and singular vectors that such a tie leaves undetermined have the
-derivative nan, as have second derivatives at a tie.  The phase of a complex vector is LAPACK's: one element of it is
-real.  Extra columns of a full svd do not turn among themselves: differentiate only functions of the space they span.
-A norm of 0 has derivative 0 and second derivative nan.
+Where values alone are used, equal eigenvalues and singular values share their derivative equally, as the elements of
+a maximum do, and a singular value of 0 has derivative 0, as |x| at 0.  Vectors that such a tie leaves undetermined have
+the derivative nan; where any vectors are used, so have the tied values; and so have second derivatives at a tie.  The
+phase of a complex vector is LAPACK's: one element of it is real.  Extra columns of a full svd do not turn among
+themselves: differentiate only functions of the space they span.  A norm of 0 has derivative 0 and second derivative nan.
 
 Flops (Golub and Van Loan, Matrix Computations, 4th ed.), n the smaller and m the larger extent: LU 2n³/3, inverse 2n³,
 Cholesky n³/3, QR 4mn² − 4n³/3 with Q, symmetric eigenvalues and vectors 9n³, general 25n³, svd 14mn² + 8n³ with
@@ -545,37 +545,21 @@ def _known(dq: Any, q: Any, d: Any, undetermined: Any) -> Any:
     return over(dq + q * moved[..., None, :], 1, undetermined[..., None, :])
 
 
-def _agreed(x: Any, tie: Any) -> Any:
-    """x, with nan where tied elements differ by more than rounding."""
-    size = np.max(np.abs(x), axis=-1, keepdims=True, initial=0)
-    apart = np.abs(x[..., None, :] - x[..., :, None]) > np.sqrt(np.finfo(x.dtype).eps) * size[..., None]
-    return np.where(np.any(apart & tie, axis=-1), np.nan, x).astype(x.dtype, copy=False)
-
-
-agreed: Any = primitive(
-    add(
-        Via(
-            _agreed,
-            [lambda t, y, x, tie: t + (y - x), None],
-            [lambda u, y, x, tie: u + (y - x), None],
-            name="agreed",
-            domain=[case(A(3), np.eye(3, dtype=bool)), case(A(2, 3), np.eye(3, dtype=bool))],
-            flops=lambda y, x, tie: size_of(tie),
-        )
-    )
-)
-
-
 class _Spectral(Via):
     """A function that gives eigenvalues, or singular values, and vectors.
 
-    Where the vectors are used too, so that tied values do not stand for themselves, cotangents that tell tied values
-    apart ask for what has no derivative: `told_apart(u, y)` makes them nan.
+    Where vectors are used too, tied values may stand beside theirs, as in V diag(w) Vᴴ, and at w = 0 no cotangent of
+    the vectors tells: the cotangent of the values becomes nan at a tie.
     """
 
-    def __init__(self, fn: Any, pushes: Any, told_apart: Any, **row: Any) -> None:
+    def __init__(self, fn: Any, pushes: Any, undetermined: Any, **row: Any) -> None:
         super().__init__(fn, pushes, **row)
-        self.checked = told_apart
+        self.undetermined = undetermined
+
+    def checked(self, u: list[Any], y: Any) -> list[Any]:
+        i = 1 if len(y) == 3 else 0
+        alone = u[i] is None or sum(part is not None for part in u) == 1
+        return u if alone else [*u[:i], over(u[i], 1, self.undetermined(y)), *u[i + 1 :]]
 
 
 # eigh:  A = V diag(w) Vᴴ, C = Vᴴ dA V  →  dw = diag C,  dV = V Ω + V diag(iβ),  Ω_ij = C_ij / (w_j − w_i);
@@ -591,10 +575,6 @@ def _eigh_push(t: Any, y: Any, a: Any, UPLO: str = "L") -> Any:
         dv = dv + v * _phase(v, dv, 0 if UPLO.upper() == "L" else -1)
     d = _real(_diagonal(c))
     return _shared(d, tie), _known(dv, v, d, _several(tie))
-
-
-def _eigh_told_apart(u: Any, y: Any) -> Any:
-    return u if u[0] is None or u[1] is None else [agreed(u[0], tied(y[0])), u[1]]
 
 
 def _phase(q: Any, dq: Any, row: int) -> Any:
@@ -631,10 +611,6 @@ def _eig_push(t: Any, y: Any, a: Any) -> Any:
     return _shared(d, tie), _known(turn + v * scale, v, d, _several(tie))
 
 
-def _eig_told_apart(u: Any, y: Any) -> Any:
-    return u if u[0] is None or u[1] is None else [agreed(u[0], tied_in_basis(*y)), u[1]]
-
-
 def _tied_in_basis(w: Any, v: Any) -> Any:
     """`_tied` for eigenvectors v, whose condition magnifies the rounding; a defective matrix raises."""
     condition = np.linalg.cond(v) if v.size else np.ones(w.shape[:-1])
@@ -667,9 +643,11 @@ class _Eig(_Spectral):
 
 
 # fmt: off
-add(_Spectral(np.linalg.eigh, [_eigh_push], _eigh_told_apart, flops=lambda y, a, **_: 9 * _cube(a),
+add(_Spectral(np.linalg.eigh, [_eigh_push], lambda y: _several(tied(y[0])),
+    flops=lambda y, a, **_: 9 * _cube(a),
     domain=[*DEFINITE, case(A(3, 3, within=positive_definite), UPLO="U")]))
-add(_Eig(np.linalg.eig, [_eig_push], _eig_told_apart, flops=lambda y, a: 25 * _cube(a), domain=DEFINITE))
+add(_Eig(np.linalg.eig, [_eig_push], lambda y: _several(tied_in_basis(*y)),
+    flops=lambda y, a: 25 * _cube(a), domain=DEFINITE))
 add(Composite(np.linalg.eigvalsh, lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0], domain=DEFINITE))
 add(Composite(np.linalg.eigvals,  lambda a: np.linalg.eig(a)[0], domain=DEFINITE))
 # fmt: on
@@ -694,7 +672,7 @@ vanishing = primitive(add(Passive(_vanishing, name="vanishing", arrays=1)))
 
 
 def _values_push(c: Any, tie: Any, null: Any) -> Any:
-    return np.where(null, 0, _shared(_real(_diagonal(c)), tie))
+    return _shared(_real(_diagonal(c)), tie) * np.logical_not(null)
 
 
 def _svd_push(t: Any, y: Any, a: Any, full_matrices: bool = True) -> Any:
@@ -715,12 +693,6 @@ def _svd_push(t: Any, y: Any, a: Any, full_matrices: bool = True) -> Any:
     d = _real(_diagonal(c))
     du, dv = _known(du, u, d, _undetermined(u, tie, null)), _known(dv, v, d, _undetermined(v, tie, null))
     return du, _values_push(c, tie, null), _H(dv)
-
-
-def _svd_told_apart(u: Any, y: Any) -> Any:
-    if u[1] is None or (u[0] is None and u[2] is None):
-        return u
-    return [u[0], over(agreed(u[1], tied(y[1])), 1, vanishing(y[1])), u[2]]
 
 
 def _turned(q: Any, omega: Any, z: Any, s: Any, null: Any) -> Any:
@@ -782,11 +754,12 @@ class _SVD(_Spectral):
 
 
 # fmt: off
-add(_SVD(np.linalg.svd, [_svd_push], _svd_told_apart, params=["full_matrices", "compute_uv", "hermitian"],
-         flops=lambda y, a, full_matrices=True: _svd_flops(a, full_matrices),
+add(_SVD(np.linalg.svd, [_svd_push], lambda y: np.logical_or(_several(tied(y[1])), vanishing(y[1])),
+    params=["full_matrices", "compute_uv", "hermitian"],
+    flops=lambda y, a, full_matrices=True: _svd_flops(a, full_matrices),
     domain=[case(a, full_matrices=False) for a in (A(3, 3), A(4, 2), A(2, 3), A(2, 3, 2))]))
-add(Via(np.linalg.svdvals,  [_svdvals_push],
-        flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - 4 / 3 * size_of(y) * min(a.shape[-2:]) ** 2,
+add(Via(np.linalg.svdvals, [_svdvals_push],
+    flops=lambda y, a: 4 * np.size(a) * min(a.shape[-2:]) - 4 / 3 * size_of(y) * min(a.shape[-2:]) ** 2,
     domain=TALL_AND_WIDE))
 # fmt: on
 

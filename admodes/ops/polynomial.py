@@ -131,9 +131,7 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     return powers if increasing else np.flip(powers, axis=1)
 
 
-def _polyfit(
-    x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
-) -> Any:
+def _polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
     """Least squares on the Vandermonde matrix, its columns scaled to length 1 as NumPy scales them."""
     x, y = canonical(x) + 0.0, canonical(y) + 0.0
     if deg < 0:
@@ -243,7 +241,10 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     if edge_order not in (1, 2):
         raise ValueError("'edge_order' greater than 2 not supported")
     if any(f.shape[k] < edge_order + 1 for k in axes):
-        raise ValueError("Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.")
+        raise ValueError(
+            "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements "
+            "are required."
+        )
     out = tuple(_slope(f, _steps(h, f.shape[k]), k, edge_order) for h, k in zip(spacings, axes, strict=True))
     return out[0] if len(axes) == 1 else out
 
@@ -286,21 +287,49 @@ def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np
     return p + turns(p, discont, axis, period) * period
 
 
-add(Composite(np.interp, _interp,
-    domain=OnlyReal([
-        case(A(4), spaced(5), A(5)), case(A(), spaced(3), A(3)),
-        case(A(2, 2), spaced(4), A(4), left=0.5, right=-1.0), case(A(3), spaced(4), A(4), period=4.5),
-    ])))
-add(Composite(np.trapezoid, _trapezoid,
-    domain=[
-        case(A(4)), case(A(2, 3), A(3)), case(A(2, 3), dx=A()), case(A(3, 2), axis=0),
-        case(A(3, 2), x=A(3, 2), axis=0), case(A(0)),
-    ]))
-add(Composite(np.gradient, _gradient, arrays=None,
-    domain=[
-        case(A(4)), case(A(3, 4)), case(A(4), A(within=POSITIVE, dtype="f")), case(A(4), spaced(4), edge_order=2),
-        case(A(3, 4), 2.0, spaced(4)), case(A(3, 4), axis=-1),
-    ]))
+add(
+    Composite(
+        np.interp,
+        _interp,
+        domain=OnlyReal(
+            [
+                case(A(4), spaced(5), A(5)),
+                case(A(), spaced(3), A(3)),
+                case(A(2, 2), spaced(4), A(4), left=0.5, right=-1.0),
+                case(A(3), spaced(4), A(4), period=4.5),
+            ]
+        ),
+    )
+)
+add(
+    Composite(
+        np.trapezoid,
+        _trapezoid,
+        domain=[
+            case(A(4)),
+            case(A(2, 3), A(3)),
+            case(A(2, 3), dx=A()),
+            case(A(3, 2), axis=0),
+            case(A(3, 2), x=A(3, 2), axis=0),
+            case(A(0)),
+        ],
+    )
+)
+add(
+    Composite(
+        np.gradient,
+        _gradient,
+        arrays=None,
+        domain=[
+            case(A(4)),
+            case(A(3, 4)),
+            case(A(4), A(within=POSITIVE, dtype="f")),
+            case(A(4), spaced(4), edge_order=2),
+            case(A(3, 4), 2.0, spaced(4)),
+            case(A(3, 4), axis=-1),
+        ],
+    )
+)
 add(Composite(np.unwrap, _unwrap, domain=OnlyReal([case(A(4)), case(A(2, 3), axis=0), case(A(5), period=1.5)])))
 
 # ---------------------------------------------------------------------------------------------------
@@ -330,15 +359,15 @@ def _logspace(
     base = canonical(base)
     if np.ndim(base):
         n = max(np.ndim(start), np.ndim(stop), np.ndim(base))
-        start, stop, base = (np.reshape(canonical(a), (1,) * (n - np.ndim(a)) + np.shape(a)) for a in (start, stop, base))
+        start, stop, base = (
+            np.reshape(canonical(a), (1,) * (n - np.ndim(a)) + np.shape(a)) for a in (start, stop, base)
+        )
         base = np.expand_dims(base, axis)
     y = np.power(base, _linspace(start, stop, num, endpoint, axis=axis))
     return y if dtype is None else np.astype(y, np.dtype(dtype))
 
 
-def _geomspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
-) -> Any:
+def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     """start · (stop/start)ᵏ, k from 0 to 1."""
     start, stop = canonical(start) * 1.0, canonical(stop) * 1.0
     if np.any(start * stop == 0):
@@ -349,18 +378,38 @@ def _geomspace(
     return y if dtype is None else np.astype(y, np.dtype(dtype))
 
 
-add(Composite(np.linspace, _linspace,
-    domain=[
-        case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(2), A(2), 3, axis=-1),
-        case(A(), A(), 3, retstep=True), case(A(), A(), 1),
-    ]))
-add(Composite(np.logspace, _logspace,
-    domain=[
-        case(A(), A(), 4), case(A(2), A(), 3, endpoint=False), case(A(), A(), 3, base=A(within=POSITIVE)),
-        case(A(2), A(2), 3, axis=-1),
-    ]))
-add(Composite(np.geomspace, _geomspace,
-    domain=[
-        case(A(within=POSITIVE), A(within=POSITIVE), 4),
-        case(A(2, within=POSITIVE), A(within=POSITIVE), 3, endpoint=False, axis=-1),
-    ]))
+add(
+    Composite(
+        np.linspace,
+        _linspace,
+        domain=[
+            case(A(), A(), 4),
+            case(A(2), A(), 3, endpoint=False),
+            case(A(2), A(2), 3, axis=-1),
+            case(A(), A(), 3, retstep=True),
+            case(A(), A(), 1),
+        ],
+    )
+)
+add(
+    Composite(
+        np.logspace,
+        _logspace,
+        domain=[
+            case(A(), A(), 4),
+            case(A(2), A(), 3, endpoint=False),
+            case(A(), A(), 3, base=A(within=POSITIVE)),
+            case(A(2), A(2), 3, axis=-1),
+        ],
+    )
+)
+add(
+    Composite(
+        np.geomspace,
+        _geomspace,
+        domain=[
+            case(A(within=POSITIVE), A(within=POSITIVE), 4),
+            case(A(2, within=POSITIVE), A(within=POSITIVE), 3, endpoint=False, axis=-1),
+        ],
+    )
+)

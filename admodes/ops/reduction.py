@@ -67,18 +67,24 @@ class Options(Op):
             return super().apply(trace, args, params)
         return self.with_options(args[0], {k: v for k, v in params.items() if k not in rest}, **rest)
 
-    def with_options(self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None) -> Any:
+    def with_options(
+        self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
+    ) -> Any:
         raise NotImplementedError
 
 
 class _Sum(Options, Linear):
-    def with_options(self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None) -> Any:
+    def with_options(
+        self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
+    ) -> Any:
         y = np.sum(chosen(a, dtype, where, 0), **own)
         return y if initial is None else y + initial
 
 
 class _Mean(Options, Linear):
-    def with_options(self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None) -> Any:
+    def with_options(
+        self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
+    ) -> Any:
         if where is True:
             return np.mean(chosen(a, dtype, True, 0), **own)
         known = counted(a, own.get("axis"), own.get("keepdims", False), where)
@@ -87,7 +93,9 @@ class _Mean(Options, Linear):
 
 
 class _Running(Options, Linear):
-    def with_options(self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None) -> Any:
+    def with_options(
+        self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
+    ) -> Any:
         return self.fn(chosen(a, dtype, True, 0), **own)
 
 
@@ -97,7 +105,9 @@ SUMS = along_axes(
     case(A(0, 3), axis=0),
 )  # fmt: skip
 MEANS = along_axes(
-    case(A(2, 3), where=CHOICE, axis=1), case(A(2, 3), where=CHOICE, axis=0, keepdims=True), case(A(2, 3), -1),
+    case(A(2, 3), where=CHOICE, axis=1),
+    case(A(2, 3), where=CHOICE, axis=0, keepdims=True),
+    case(A(2, 3), -1),
 )
 # Of one axis, all elements or none.
 RUNNING = along_one(case(A(2, 3)), case(A()), case(A(1)), case(A(5)), case(A(0)))
@@ -152,11 +162,15 @@ def _extreme_pull(u: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = Fal
 
 
 class _Extreme(Options, Via):
-    def with_options(self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None) -> Any:
+    def with_options(
+        self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
+    ) -> Any:
         if initial is None:
             if where is True:
                 return self.fn(a, **own)
-            raise ValueError(f"reduction operation '{self.name}' does not have an identity, so to use where= give initial=")
+            raise ValueError(
+                f"reduction operation '{self.name}' does not have an identity, so to use where= give initial="
+            )
         pairwise = np.maximum if self.fn is np.max else np.minimum
         if not _count(a, own.get("axis")):
             return np.sum(a, **own) + initial
@@ -164,7 +178,9 @@ class _Extreme(Options, Via):
 
 
 EXTREMES = along_axes(
-    case(A(2, 3), where=CHOICE, axis=1, initial=0.1), case(A(2, 3), axis=0, initial=0.1), case(A(2, 3), -1),
+    case(A(2, 3), where=CHOICE, axis=1, initial=0.1),
+    case(A(2, 3), axis=0, initial=0.1),
+    case(A(2, 3), -1),
 )
 
 for _fn in (np.max, np.min):
@@ -220,10 +236,18 @@ def _cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     return np.moveaxis(x, -1, axis)
 
 
-add(Composite(np.prod, _prod,
-    domain=along_axes(
-        case(A(2, 3), where=CHOICE, axis=1), case(A(5), initial=2.0), case(A(0, 3)), case(A(0, 3), axis=0),
-    )))
+add(
+    Composite(
+        np.prod,
+        _prod,
+        domain=along_axes(
+            case(A(2, 3), where=CHOICE, axis=1),
+            case(A(5), initial=2.0),
+            case(A(0, 3)),
+            case(A(0, 3), axis=0),
+        ),
+    )
+)
 add(Composite(np.cumprod, _cumprod, domain=RUNNING))
 
 
@@ -318,13 +342,23 @@ SPREADS = [
 add(Composite(np.var, _var, domain=SPREADS))
 add(Composite(np.std, _std, domain=SPREADS))
 add(Composite(np.ptp, _ptp, domain=along_axes()))
-add(Composite(np.diff, _diff,
-    domain=along_one(
-        case(A(2, 4), n=2), case(A(3), n=0), case(A(3), prepend=A(), append=A(2)),
-        case(A(2, 3), axis=0, append=A(1, 3)),
-    )))
-add(Composite(np.ediff1d, _ediff1d,
-    domain=[case(A(4)), case(A(2, 2)), case(A(3), to_end=A(2), to_begin=A(1)), case(A(1))]))
+add(
+    Composite(
+        np.diff,
+        _diff,
+        domain=along_one(
+            case(A(2, 4), n=2),
+            case(A(3), n=0),
+            case(A(3), prepend=A(), append=A(2)),
+            case(A(2, 3), axis=0, append=A(1, 3)),
+        ),
+    )
+)
+add(
+    Composite(
+        np.ediff1d, _ediff1d, domain=[case(A(4)), case(A(2, 2)), case(A(3), to_end=A(2), to_begin=A(1)), case(A(1))]
+    )
+)
 
 
 # Where nan stands for an element that is not there ----------------------------------------------------------
@@ -392,6 +426,7 @@ add(Composite(np.nancumprod, lambda a, axis=None, dtype=None: np.cumprod(without
     domain=RUNNING))
 # fmt: on
 
+
 def _by_ufunc(fn: Any, array: Any, axis: Any, dtype: Any, keepdims: bool, initial: Any, where: Any) -> Any:
     """ufunc.reduce by the reduction of its own name; max and min have no dtype=."""
     array = chosen(array, dtype, True, 0)
@@ -407,7 +442,10 @@ for _ufunc, _reduced in ((np.add, np.sum), (np.multiply, np.prod), (np.maximum, 
         ),
         name=f"{_ufunc.__name__}.reduce",
         domain=[
-            case(A(3)), case(A(2, 3)), case(A(2, 3), axis=-1, keepdims=True), case(A(2, 3, 2), axis=(0, 2)),
+            case(A(3)),
+            case(A(2, 3)),
+            case(A(2, 3), axis=-1, keepdims=True),
+            case(A(2, 3, 2), axis=(0, 2)),
             case(A(2, 3), axis=None),
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import Any
 
@@ -101,7 +102,11 @@ def _expand_dims(t: Any, x: Any, axis: Any) -> Any:
 
 
 def _squeezed(x: Any, axis: Any) -> tuple[int, ...]:
-    gone = [a + x.ndim for a in trailing(axis, x.ndim)] if axis is not None else [i for i, n in enumerate(x.shape) if n == 1]
+    gone = (
+        [a + x.ndim for a in trailing(axis, x.ndim)]
+        if axis is not None
+        else [i for i, n in enumerate(x.shape) if n == 1]
+    )
     return tuple(n for i, n in enumerate(x.shape) if i not in gone)
 
 
@@ -307,13 +312,28 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     return tuple(grids) if sparse else _broadcast_arrays(*grids)
 
 
-add(Composite(np.broadcast_arrays, _broadcast_arrays, arrays=None,
-    domain=[case(A(3), A(2, 1)), case(A(), A(2, 2)), case(A(1), A(0))]))
-add(Composite(np.meshgrid, _meshgrid, arrays=None,
-    domain=[
-        case(A(2), A(3)), case(A(2), A(3), A(2), indexing="ij"), case(A(2), A(3), sparse=True), case(A(3)),
-        case(A(), A(2)),
-    ]))
+add(
+    Composite(
+        np.broadcast_arrays,
+        _broadcast_arrays,
+        arrays=None,
+        domain=[case(A(3), A(2, 1)), case(A(), A(2, 2)), case(A(1), A(0))],
+    )
+)
+add(
+    Composite(
+        np.meshgrid,
+        _meshgrid,
+        arrays=None,
+        domain=[
+            case(A(2), A(3)),
+            case(A(2), A(3), A(2), indexing="ij"),
+            case(A(2), A(3), sparse=True),
+            case(A(3)),
+            case(A(), A(2)),
+        ],
+    )
+)
 add(Composite(np.ix_, _ix, arrays=None, domain=[case(A(2), A(3)), case(A(2))]))
 
 
@@ -472,17 +492,35 @@ add(Composite(np.vstack, _joined(np.atleast_2d, 0), arrays=0, domain=[case([A(3)
 if _row_stack := getattr(np, "row_stack", None):  # the deprecated name, which warns by itself
     add(Composite(_row_stack, _joined(np.atleast_2d, 0), arrays=0, domain=[case([A(3), A(2, 3)]), case((A(), A()))]))
 add(Composite(np.hstack, _hstack, arrays=0, domain=[case([A(3), A(2)]), case([A(2, 3), A(2, 1)]), case([A(), A()])]))
-add(Composite(np.dstack, _joined(np.atleast_3d, 2), arrays=0,
-    domain=[case([A(3), A(3)]), case([A(2, 3), A(2, 3, 2)])]))
-add(Composite(np.column_stack, lambda tup: _joined(_column, 1)(tup), arrays=0,
-    domain=[case([A(3), A(3, 2)]), case([A(2), A(2)])]))
-add(Composite(np.append, _append,
-    domain=[case(A(2, 3), A(2)), case(A(2, 3), A(1, 3), axis=0), case(A(2, 3), A(2, 1), axis=-1), case(A(3), A())]))
-add(Composite(np.block, _block, arrays=0,
-    domain=[
-        case([[A(2, 2), A(2, 1)], [A(1, 2), A(1, 1)]]), case([A(2), A(3)]), case([A(), A()]),
-        case([[A(2)], [A(1, 2)]]),
-    ]))
+add(Composite(np.dstack, _joined(np.atleast_3d, 2), arrays=0, domain=[case([A(3), A(3)]), case([A(2, 3), A(2, 3, 2)])]))
+add(
+    Composite(
+        np.column_stack,
+        lambda tup: _joined(_column, 1)(tup),
+        arrays=0,
+        domain=[case([A(3), A(3, 2)]), case([A(2), A(2)])],
+    )
+)
+add(
+    Composite(
+        np.append,
+        _append,
+        domain=[case(A(2, 3), A(2)), case(A(2, 3), A(1, 3), axis=0), case(A(2, 3), A(2, 1), axis=-1), case(A(3), A())],
+    )
+)
+add(
+    Composite(
+        np.block,
+        _block,
+        arrays=0,
+        domain=[
+            case([[A(2, 2), A(2, 1)], [A(1, 2), A(1, 1)]]),
+            case([A(2), A(3)]),
+            case([A(), A()]),
+            case([[A(2)], [A(1, 2)]]),
+        ],
+    )
+)
 
 
 def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -494,7 +532,7 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
     else:
         cuts = [0, *indices_or_sections, n]
     front = (slice(None),) * (axis % ary.ndim)
-    return [ary[(*front, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [ary[(*front, slice(a, b))] for a, b in itertools.pairwise(cuts)]
 
 
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -503,17 +541,40 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return _array_split(ary, indices_or_sections, axis)
 
 
-add(Composite(np.array_split, _array_split,
-    domain=[case(A(5), 3), case(A(5), [1, 3]), case(A(2, 4), 3, axis=-1), case(A(2), 3)]))
+add(
+    Composite(
+        np.array_split,
+        _array_split,
+        domain=[case(A(5), 3), case(A(5), [1, 3]), case(A(2, 4), 3, axis=-1), case(A(2), 3)],
+    )
+)
 add(Composite(np.split, _split, domain=[case(A(4), 2), case(A(2, 4), [1, 3], axis=1), case(A(2, 4), 2, axis=-1)]))
-add(Composite(np.vsplit, lambda ary, indices_or_sections: _split(ary, indices_or_sections, 0),
-    domain=[case(A(4, 2), 2), case(A(3, 2), [1])]))
-add(Composite(np.hsplit, lambda ary, indices_or_sections: _split(ary, indices_or_sections, min(ary.ndim - 1, 1)),
-    domain=[case(A(2, 4), 2), case(A(4), [1])]))
-add(Composite(np.dsplit, lambda ary, indices_or_sections: _split(ary, indices_or_sections, 2),
-    domain=[case(A(2, 2, 4), 2)]))
-add(Composite(np.unstack, lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)[i] for i in range(x.shape[axis])),
-    domain=[case(A(2, 3)), case(A(2, 3), axis=-1), case(A(3))]))
+add(
+    Composite(
+        np.vsplit,
+        lambda ary, indices_or_sections: _split(ary, indices_or_sections, 0),
+        domain=[case(A(4, 2), 2), case(A(3, 2), [1])],
+    )
+)
+add(
+    Composite(
+        np.hsplit,
+        lambda ary, indices_or_sections: _split(ary, indices_or_sections, min(ary.ndim - 1, 1)),
+        domain=[case(A(2, 4), 2), case(A(4), [1])],
+    )
+)
+add(
+    Composite(
+        np.dsplit, lambda ary, indices_or_sections: _split(ary, indices_or_sections, 2), domain=[case(A(2, 2, 4), 2)]
+    )
+)
+add(
+    Composite(
+        np.unstack,
+        lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)[i] for i in range(x.shape[axis])),
+        domain=[case(A(2, 3)), case(A(2, 3), axis=-1), case(A(3))],
+    )
+)
 
 
 # Rearrangements: NumPy itself, run on the places of the elements, says where each goes --------------------
@@ -561,23 +622,40 @@ def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     ends = trim.lower()
     return filt[
         tuple(
-            slice(int(low[k]) if "f" in ends else None, int(high[k]) if "b" in ends else None) if k in axes else slice(None)
+            slice(int(low[k]) if "f" in ends else None, int(high[k]) if "b" in ends else None)
+            if k in axes
+            else slice(None)
             for k in range(filt.ndim)
         )
     ]
 
 
 add(Composite(np.resize, _resize, domain=[case(A(2, 3), (2, 4)), case(A(4), 2), case(A(), (2,)), case(A(3), (0,))]))
-add(Composite(np.delete, _delete,
-    domain=[
-        case(A(4), 1), case(A(2, 4), [0, -1], axis=1), case(A(4, 2), slice(1, 3), axis=0), case(A(2, 3), 2),
-        case(A(3), [True, False, True]),
-    ]))
-add(Composite(np.insert, _insert,
-    domain=[
-        case(A(4), 1, A()), case(A(2, 3), 1, A(2), axis=1), case(A(4), [0, 2, 2], A(3)),
-        case(A(3, 2), -1, A(2), axis=0),
-    ]))
+add(
+    Composite(
+        np.delete,
+        _delete,
+        domain=[
+            case(A(4), 1),
+            case(A(2, 4), [0, -1], axis=1),
+            case(A(4, 2), slice(1, 3), axis=0),
+            case(A(2, 3), 2),
+            case(A(3), [True, False, True]),
+        ],
+    )
+)
+add(
+    Composite(
+        np.insert,
+        _insert,
+        domain=[
+            case(A(4), 1, A()),
+            case(A(2, 3), 1, A(2), axis=1),
+            case(A(4), [0, 2, 2], A(3)),
+            case(A(3, 2), -1, A(2), axis=0),
+        ],
+    )
+)
 add(Composite(np.trim_zeros, _trim_zeros, domain=[case(A(3)), case(A(3), "f")]))
 
 
@@ -650,10 +728,18 @@ def _mapped(matrix: Any, array: Any, axis: int) -> Any:
     return np.moveaxis(np.moveaxis(array, axis, -1) @ np.astype(matrix, array.dtype).T, -1, axis)
 
 
-add(Composite(np.pad, _pad,
-    domain=[
-        case(A(3), 2), case(A(2, 3), ((1, 0), (0, 2))), case(A(2, 3), (1, 2), constant_values=4.0), case(A(0, 2), 1),
-    ]))
+add(
+    Composite(
+        np.pad,
+        _pad,
+        domain=[
+            case(A(3), 2),
+            case(A(2, 3), ((1, 0), (0, 2))),
+            case(A(2, 3), (1, 2), constant_values=4.0),
+            case(A(0, 2), 1),
+        ],
+    )
+)
 
 
 def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
@@ -666,8 +752,13 @@ def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
     return x
 
 
-add(Composite(np.lib.stride_tricks.sliding_window_view, _windows,
-    domain=[case(A(5), 3), case(A(4, 3), (2, 2)), case(A(4, 3), 2, axis=0), case(A(3, 4), 2, axis=-1)]))
+add(
+    Composite(
+        np.lib.stride_tricks.sliding_window_view,
+        _windows,
+        domain=[case(A(5), 3), case(A(4, 3), (2, 2)), case(A(4, 3), 2, axis=0), case(A(3, 4), 2, axis=-1)],
+    )
+)
 
 # ---------------------------------------------------------------------------------------------------
 # Shapes, dtypes, and arrays that take only these from their argument
@@ -680,4 +771,3 @@ for _fn in (
     np.may_share_memory,
 ):  # fmt: skip
     add(Passive(_fn, static=True))
-

@@ -42,10 +42,20 @@ def _partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect
 
 
 add(Composite(np.sort, _sort, domain=along_one(case(A(2, 3), axis=None))))
-add(Composite(np.sort_complex, lambda a: np.sort(np.astype(a, a.dtype if a.dtype.kind == "c" else np.dtype(complex))),
-    domain=[case(A(4, dtype="c"))]))
-add(Composite(np.partition, _partition,
-    domain=[case(A(5), 2), case(A(2, 4), [1, 3], axis=-1), case(A(4, 2), 1, axis=0), case(A(2, 3), 2, axis=None)]))
+add(
+    Composite(
+        np.sort_complex,
+        lambda a: np.sort(np.astype(a, a.dtype if a.dtype.kind == "c" else np.dtype(complex))),
+        domain=[case(A(4, dtype="c"))],
+    )
+)
+add(
+    Composite(
+        np.partition,
+        _partition,
+        domain=[case(A(5), 2), case(A(2, 4), [1, 3], axis=-1), case(A(4, 2), 1, axis=0), case(A(2, 3), 2, axis=None)],
+    )
+)
 
 # ---------------------------------------------------------------------------------------------------
 # Quantiles
@@ -187,18 +197,46 @@ QUANTILES = OnlyReal([
 ])  # fmt: skip
 add(Composite(np.quantile, _quantile, domain=QUANTILES))
 add(Composite(np.nanquantile, _nanquantile, domain=QUANTILES))
-add(Composite(np.percentile, _of_hundred(_quantile),
-    domain=OnlyReal([
-        case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower"),
-    ])))
-add(Composite(np.nanpercentile, _of_hundred(_nanquantile),
-    domain=OnlyReal([
-        case(A(5), A(within=((20.0, 45.0),))), case(A(2, 5), [20, 60.0], axis=-1), case(A(4), 50.0, method="lower"),
-    ])))
-add(Composite(np.median, _middle(_quantile),
-    domain=OnlyReal(along_one(case(A(2, 3, 2), axis=(0, 2), keepdims=True), case(A(2, 3))))))
-add(Composite(np.nanmedian, _middle(_nanquantile),
-    domain=OnlyReal(along_one(case(A(2, 3, 2), axis=(0, 2), keepdims=True), case(A(2, 3))))))
+add(
+    Composite(
+        np.percentile,
+        _of_hundred(_quantile),
+        domain=OnlyReal(
+            [
+                case(A(5), A(within=((20.0, 45.0),))),
+                case(A(2, 5), [20, 60.0], axis=-1),
+                case(A(4), 50.0, method="lower"),
+            ]
+        ),
+    )
+)
+add(
+    Composite(
+        np.nanpercentile,
+        _of_hundred(_nanquantile),
+        domain=OnlyReal(
+            [
+                case(A(5), A(within=((20.0, 45.0),))),
+                case(A(2, 5), [20, 60.0], axis=-1),
+                case(A(4), 50.0, method="lower"),
+            ]
+        ),
+    )
+)
+add(
+    Composite(
+        np.median,
+        _middle(_quantile),
+        domain=OnlyReal(along_one(case(A(2, 3, 2), axis=(0, 2), keepdims=True), case(A(2, 3)))),
+    )
+)
+add(
+    Composite(
+        np.nanmedian,
+        _middle(_nanquantile),
+        domain=OnlyReal(along_one(case(A(2, 3, 2), axis=(0, 2), keepdims=True), case(A(2, 3)))),
+    )
+)
 
 # ---------------------------------------------------------------------------------------------------
 # Weighted means and moments
@@ -294,17 +332,32 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
     return c + excess(c)
 
 
-add(Composite(np.average, _average,
-    domain=[
-        case(A(4)), case(A(2, 3), axis=1, weights=A(3, within=POSITIVE, dtype="f")),
-        case(A(2, 3), weights=A(2, 3, within=POSITIVE, dtype="f"), returned=True),
-        case(A(2, 3), axis=0, keepdims=True),
-    ]))
-add(Composite(np.cov, _cov,
-    domain=[
-        case(A(2, 4)), case(A(4)), case(A(4), A(4)), case(A(4, 2), rowvar=False, bias=True),
-        case(A(2, 4), aweights=A(4, within=POSITIVE, dtype="f")), case(A(2, 4), fweights=[1, 2, 1, 3], ddof=0),
-    ]))
+add(
+    Composite(
+        np.average,
+        _average,
+        domain=[
+            case(A(4)),
+            case(A(2, 3), axis=1, weights=A(3, within=POSITIVE, dtype="f")),
+            case(A(2, 3), weights=A(2, 3, within=POSITIVE, dtype="f"), returned=True),
+            case(A(2, 3), axis=0, keepdims=True),
+        ],
+    )
+)
+add(
+    Composite(
+        np.cov,
+        _cov,
+        domain=[
+            case(A(2, 4)),
+            case(A(4)),
+            case(A(4), A(4)),
+            case(A(4, 2), rowvar=False, bias=True),
+            case(A(2, 4), aweights=A(4, within=POSITIVE, dtype="f")),
+            case(A(2, 4), fweights=[1, 2, 1, 3], ddof=0),
+        ],
+    )
+)
 add(Composite(np.corrcoef, _corrcoef, domain=[case(A(2, 4)), case(A(4), A(4)), case(A(4, 2), rowvar=False)]))
 
 
@@ -328,7 +381,9 @@ def _unique(
     ar = canonical(ar)
     extras = distinct(ar, axis, equal_nan)
     values = np.ravel(ar)[extras[0]] if axis is None else np.take(ar, extras[0], axis=axis)
-    asked = [extra for extra, wanted in zip(extras, (return_index, return_inverse, return_counts), strict=True) if wanted]
+    asked = [
+        extra for extra, wanted in zip(extras, (return_index, return_inverse, return_counts), strict=True) if wanted
+    ]
     return (values, *asked) if asked else values
 
 
@@ -397,10 +452,15 @@ def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     """Linear in the weights; the bins are integers."""
     places = np.asarray(x)
     size = max(int(places.max(initial=-1)) + 1, minlength)
-    return np.bincount(places, minlength=size) if weights is None else scatter(
-        np.astype(canonical(weights), np.float64), (places,), (size,), 1
+    return (
+        np.bincount(places, minlength=size)
+        if weights is None
+        else scatter(np.astype(canonical(weights), np.float64), (places,), (size,), 1)
     )
 
 
-add(Composite(np.bincount, _bincount,
-    domain=OnlyReal([case([0, 2, 0, 1], A(4)), case([1, 1], weights=A(2), minlength=4)])))
+add(
+    Composite(
+        np.bincount, _bincount, domain=OnlyReal([case([0, 2, 0, 1], A(4)), case([1, 1], weights=A(2), minlength=4)])
+    )
+)

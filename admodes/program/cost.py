@@ -3,7 +3,7 @@
 Conventions: + − × ÷ √ and comparisons are 1 flop an element, transcendental functions 10; a contraction is 2 flops for
 each product of its extents (a multiplication and an addition), and half as many multiply-adds; an FFT of n points is
 5 n log₂ n; bytes are those of the arrays read and written, none for a view; the peak is that of the values alive at
-once, the inputs and large constants among them.
+once, the inputs and constants among them, without what a NumPy function takes for itself while it runs.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def peak_bytes(program: Program) -> int:
     """Bytes alive at once while the flat code runs: a value lives from its instruction to its last use."""
     owner = owners(program, exactly=True)
     last = last_uses(program, owner)
-    parts = (x for i in program.instructions for x in leaves((i.args, i.params)))
+    parts = [*program.outputs, *(x for i in program.instructions for x in leaves((i.args, i.params)))]
     constants = {id(x): x.nbytes for x in parts if isinstance(x, np.ndarray)}
     alive = sum(v.nbytes for v in (*program.inputs, *program.workspace)) + sum(constants.values())
     peak = alive
@@ -116,7 +116,9 @@ def peak_bytes(program: Program) -> int:
                 freed[last.get(v, k)] = freed.get(last.get(v, k), 0) + v.nbytes
         peak = max(peak, alive)
         alive -= freed.pop(k, 0)
-    return max(peak, alive + sum(v.nbytes for v in copied_outputs(program)))
+    copied = set(copied_outputs(program))
+    copies = [v for v in program.outputs if isinstance(v, np.ndarray) or (isinstance(v, Value) and v in copied)]
+    return max(peak, alive + sum(int(v.nbytes) for v in copies))
 
 
 def owners(program: Program, exactly: bool = False) -> dict[Value, Value]:

@@ -322,7 +322,7 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
         return f"np.zeros({namer.text(out.shape)}{_dtype(out)})"
     if instruction.op.name == "getitem":
         return f"{namer.text(args[0])}[{_index(args[1], namer)}]"
-    if fn is np.reshape and "order" not in instruction.params and isinstance(args[0], Value):
+    if fn is np.reshape and instruction.params.get("order", "C") == "C" and isinstance(args[0], Value):
         shape = instruction.params.get("shape", args[1] if len(args) > 1 else None)
         return f"{namer.text(args[0])}.reshape({namer.text(shape)})"
     if fn is np.astype and isinstance(args[0], Value):

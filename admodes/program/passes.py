@@ -203,7 +203,9 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
             return x
     if inner is None or inner.op.fn is not fn or len(inner.uses) != 1:
         return None
-    if fn is np.reshape and not {"order"} & (set(instruction.params) | set(inner.params)):
+    if fn is np.reshape and row_major(instruction) and row_major(inner):
+        if inner.args[0].shape == out.shape:
+            return inner.args[0]
         return replace(instruction, args=(inner.args[0], *args[1:]), view=inner.view and instruction.view)
     if fn is np.negative:
         return inner.args[0]
@@ -212,6 +214,11 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
     if fn is np.swapaxes and {a % x.ndim for a in _swapped(instruction)} == {a % x.ndim for a in _swapped(inner)}:
         return inner.args[0]
     return None
+
+
+def row_major(reshape: Instruction) -> bool:
+    """Whether a reshape reads and writes in the order of C."""
+    return reshape.params.get("order", "C") == "C"
 
 
 _NEUTRAL = {np.multiply: 1, np.divide: 1, np.subtract: 0, np.power: 1}
