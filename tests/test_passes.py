@@ -96,7 +96,9 @@ def test_expressions_that_only_look_alike(f):
 
 
 def test_constants_of_equal_content_are_one():
-    _, after = applied(common_subexpressions, lambda x: x * np.array([1.0, 2.0, 3.0]) + x * np.array([1.0, 2.0, 3.0]), X)
+    _, after = applied(
+        common_subexpressions, lambda x: x * np.array([1.0, 2.0, 3.0]) + x * np.array([1.0, 2.0, 3.0]), X
+    )
     assert after == ["multiply", "add"]
     zero, minus = np.zeros(3), -np.zeros(3)
     assert len(applied(common_subexpressions, lambda x: (x * zero, x * minus), X)[1]) == 2
@@ -119,8 +121,9 @@ def test_parameters_that_print_alike():
 
 
 def test_several_results_are_shared():
-    _, after = applied(common_subexpressions, lambda x: np.linalg.slogdet(x)[1] + np.linalg.slogdet(x)[1], np.eye(2) * 3)
-    assert after.count("linalg.slogdet") <= 1
+    both = custom_op(lambda x: (x + 1, x * 2), push=lambda t, y, x: (t, 2 * t))
+    _, after = applied(common_subexpressions, lambda x: both(x)[0] * both(x)[1], X)
+    assert len(after) == 2
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ GONE = {
     "x ** 1": lambda x: x**1,
     "x * ones": lambda x: x * np.ones(x.shape),
     "x - zeros": lambda x: x - np.zeros(x.shape),
-    "−(−x)": lambda x: -(-x),
+    "−(−x)": lambda x: np.negative(-x),
     "reshape to its shape": lambda x: x.reshape(x.shape),
     "astype its type": lambda x: x.astype(float),
     "real of a real": np.real,

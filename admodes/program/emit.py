@@ -307,7 +307,8 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
     fn, args = instruction.op.fn, instruction.args
     wide = _wide(instruction)
     if instruction.buffer is not None:
-        return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={namer.workspace[instruction.buffer]})"
+        place = namer.workspace[instruction.buffer]
+        return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={place})"
     if instruction.op is SEED:
         return namer.text(args[0], instruction.out in namer.plain)
     if fn in (np.matmul, np.dot) and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in args):

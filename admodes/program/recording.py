@@ -147,6 +147,7 @@ GUARD = Op(same, name="guard", arrays=2)
 SEED = Op(lambda seed: seed, name="seed")
 MARKS = (GUARD, SEED)
 
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Without the cyclic garbage collector, which would walk over a growing program again and again for nothing."""
