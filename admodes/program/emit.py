@@ -354,6 +354,8 @@ def _index(index: Any, namer: Namer) -> str:
 
     if not isinstance(index, tuple):
         return one(index)
+    if len(index) == 1 and not isinstance(index[0], tuple | list):
+        return one(index[0])
     return ", ".join(map(one, index)) + ("," if len(index) == 1 else "") if index else "()"
 
 
