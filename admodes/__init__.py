@@ -9,9 +9,9 @@ from . import layers, ops, special
 from .bracketing import Bracketing, optimal_bracketing
 from .chain import JacobianChain
 from .custom import custom_op, register
-from .jacobians import jacobian
+from .jacobians import jacobian, linearize
 from .program import Cost, GuardFailed, Program, compile, cost, trace
-from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 

@@ -144,7 +144,7 @@ class JacobianChain:
             else:
                 raise ValueError(
                     f'order={order!r}: it must be "forward", "reverse", "optimal", or a bracketing of nested '
-                    'pairs of layer '
+                    "pairs of layer "
                     f"numbers such as ((0, 1), 2); {node!r} is none."
                 )
         if leaves != list(range(len(self))):

@@ -7,7 +7,7 @@ import pytest
 
 import admodes
 from admodes import custom_op, grad, hessian, jacfwd, jacrev, jvp, register, vjp
-from admodes.counting import count
+from admodes.program import cost
 from admodes.registry import OPS
 
 rng = np.random.default_rng(3)
@@ -203,7 +203,7 @@ def test_lists_of_traced_scalars_reach_it():
 
 def test_flops_are_counted():
     op = custom_op(lambda x: np.exp(x), partial=lambda y, x: y, flops=12.0)
-    assert count(op, np.ones(5)).flops == 60
+    assert cost(op, np.ones(5)).flops == 60
 
 
 def test_float32_stays():

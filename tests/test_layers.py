@@ -47,9 +47,6 @@ ORDER = [
     "",  # admodes/__init__.py
     "__main__",
 ]
-# Imports inside a function, which run when it is called: linearize loads SciPy's LinearOperator only then.
-LATE = {("transforms", "linearized")}
-
 MODULES = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in PACKAGE.rglob("*.py")}
 
 
@@ -94,7 +91,7 @@ def test_imports_run_downward(path):
     here = room(parts)
     for target in imported(path, parts):
         there = room(target)
-        if here == there or (here, there) in LATE:
+        if here == there:
             continue
         assert ORDER.index(there) < ORDER.index(here), (
             f"{'.'.join(parts)} imports {'.'.join(target)}, which is above it"
@@ -132,11 +129,3 @@ def test_import_is_light(statement):
     code = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
-
-
-def test_late_imports_are_late():
-    for here, there in LATE:
-        tree = ast.parse((PACKAGE / f"{here}.py").read_text(encoding="utf-8"))
-        top = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == there]
-        assert not top
-        assert any(t == (there,) for t in imported(PACKAGE / f"{here}.py", (here,)))

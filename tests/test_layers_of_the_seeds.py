@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from admodes import custom_op, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, layers, vjp
-from admodes.counting import count
+from admodes.program import cost
 
 rng = np.random.default_rng(7)
 SCORES = rng.normal(size=(3, 4))
@@ -237,12 +237,12 @@ def test_fused_layers_cost_linear_work():
     """Twice the classes, twice the flops of a gradient; and no more of them than the composition has."""
 
     def flops(f, n):
-        return count(grad(lambda a: f(a) @ np.ones(n)), np.linspace(0.0, 1.0, n)).flops
+        return cost(grad(lambda a: f(a) @ np.ones(n)), np.linspace(0.0, 1.0, n)).flops
 
     for f in (layers.softmax, layers.softmax_composed, layers.log_softmax):
         assert flops(f, 2000) / flops(f, 1000) == pytest.approx(2, rel=0.01)
-    loss = count(grad(lambda a: layers.cross_entropy(a, 3)), np.zeros(2000)).flops
-    assert loss / count(grad(lambda a: layers.cross_entropy(a, 3)), np.zeros(1000)).flops == pytest.approx(2, rel=0.01)
+    loss = cost(grad(lambda a: layers.cross_entropy(a, 3)), np.zeros(2000)).flops
+    assert loss / cost(grad(lambda a: layers.cross_entropy(a, 3)), np.zeros(1000)).flops == pytest.approx(2, rel=0.01)
 
 
 # Errors ---------------------------------------------------------------------------------------------

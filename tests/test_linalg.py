@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from admodes import grad, hessian, hvp, jacfwd, jacrev, jvp, vjp
-from admodes.counting import count
-from admodes.program import compile, trace
+from admodes.program import compile, cost, trace
 from admodes.registry import OPS
 from admodes.reverse import reverse_push
 
@@ -73,7 +72,7 @@ def test_solve_by_k_matrices_whose_number_is_that_of_a_stack_of_right_hand_sides
 
 def test_solve_factors_once_for_all_directions():
     a, b, n = matrix(20, 20), matrix(20), 20
-    work = count(lambda a: jvp(lambda a: L.solve(a, b), (a,), (matrix(30, n, n),))[1], a).by_operation["linalg.solve"]
+    work = cost(lambda a: jvp(lambda a: L.solve(a, b), (a,), (matrix(30, n, n),))[1], a).by_operation["linalg.solve"]
     assert work.times == 2
     assert work.flops == pytest.approx(2 * (2 / 3 * n**3) + 2 * n * n * (1 + 30))
 
@@ -510,7 +509,7 @@ def test_multi_dot_takes_the_cheapest_order():
     factors = matrix(4, 30), matrix(30, 2), matrix(2, 40), matrix(40, 5)
     holds(lambda *a: L.multi_dot(a), *factors)
     cheapest = 2 * (4 * 30 * 2 + 2 * 40 * 5 + 4 * 2 * 5)
-    assert count(lambda *a: L.multi_dot(a), *factors).flops == cheapest
+    assert cost(lambda *a: L.multi_dot(a), *factors).flops == cheapest
     holds(lambda *a: L.multi_dot(a), matrix(4), matrix(4, 3), matrix(3))
     with pytest.raises(L.LinAlgError):
         grad(lambda a: np.sum(L.multi_dot([a, matrix(3), a])))(matrix(3, 3))

@@ -12,8 +12,8 @@ import scipy.special  # so that its rows are in the table
 
 import admodes
 from admodes import registry, tracing
-from admodes.counting import count
 from admodes.domain import A, Apart, OnlyReal, case, uniform
+from admodes.program import cost
 from admodes.registry import OPS, Passive, Refused, Via
 from admodes.reverse import reverse_push
 
@@ -312,12 +312,12 @@ FLOPS = {
 
 @pytest.mark.parametrize(("f", "xs", "flops"), FLOPS.values(), ids=FLOPS)
 def test_flops_in_closed_form(f, xs, flops):
-    assert count(f, *xs).flops == pytest.approx(flops, rel=1e-12)
+    assert cost(f, *xs).flops == pytest.approx(flops, rel=1e-12)
 
 
 def test_a_pull_of_a_matrix_product_costs_two_products():
-    forward = count(np.matmul, A_MK, B_KN)
-    both = count(lambda a, b: admodes.vjp(np.matmul, a, b)[1](np.ones((M, N))), A_MK, B_KN)
+    forward = cost(np.matmul, A_MK, B_KN)
+    both = cost(lambda a, b: admodes.vjp(np.matmul, a, b)[1](np.ones((M, N))), A_MK, B_KN)
     assert both.flops == 3 * forward.flops == 3 * 2 * M * K * N
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from admodes import custom_op, grad, jacfwd, jacrev, jvp, layers, value_and_grad, vjp
-from admodes.counting import count
+from admodes.program import cost
 
 rng = np.random.default_rng(0)
 
@@ -649,7 +649,7 @@ def chain_loss(weights):
 
 def product_flops(f, *args):
     """Counted flops of the products of matrices and vectors alone, however they are written."""
-    work = count(f, *args).by_operation
+    work = cost(f, *args).by_operation
     return sum(work[name][1] for name in ("matmul", "dot", "tensordot", "einsum") if name in work)
 
 

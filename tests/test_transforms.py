@@ -21,8 +21,8 @@ from admodes import (
     vjp,
 )
 from admodes import jacobians as jacobians_module
-from admodes.counting import count
 from admodes.forward import Dual
+from admodes.program import cost
 from admodes.reverse import Var
 from admodes.tracing import Tracer
 
@@ -444,7 +444,7 @@ def test_the_work_on_constants_is_counted():
     assert prediction.forward * 10 < prediction.reverse
     assert chosen(lambda x: A @ x, np.ones(4))[0] == "forward"
     for jac, k in ((jacfwd, 4), (jacrev, 500)):
-        work = count(jac(lambda x: A @ x), np.ones(4)).by_operation
+        work = cost(jac(lambda x: A @ x), np.ones(4)).by_operation
         assert sum(work[name][1] for name in ("matmul", "dot") if name in work) == 2 * A.size * (1 + k)
 
 

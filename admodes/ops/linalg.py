@@ -877,13 +877,31 @@ def _cond(x: Any, p: Any = None) -> Any:
 
 
 add(Composite(np.linalg.norm, _norm, domain=NORMS))
-add(Composite(np.linalg.vector_norm, _vector_norm,
-    domain=[case(A(3)), case(A(2, 3), axis=1, ord=3), case(A(2, 3), keepdims=True), case(A(2, 3), axis=(0, 1), ord=1),
-            case(A(4), ord=np.inf)]))
-add(Composite(np.linalg.matrix_norm, lambda x, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
-    domain=[case(A(2, 3)), case(A(2, 3, 3), ord=2), case(A(2, 3), ord="nuc", keepdims=True), case(A(3, 2), ord=1)]))
-add(Composite(np.linalg.cond, _cond,
-    domain=[case(A(3, 3)), case(A(3, 3), 1), case(A(3, 3), "fro"), case(A(2, 3, 3), -2)]))
+add(
+    Composite(
+        np.linalg.vector_norm,
+        _vector_norm,
+        domain=[
+            case(A(3)),
+            case(A(2, 3), axis=1, ord=3),
+            case(A(2, 3), keepdims=True),
+            case(A(2, 3), axis=(0, 1), ord=1),
+            case(A(4), ord=np.inf),
+        ],
+    )
+)
+add(
+    Composite(
+        np.linalg.matrix_norm,
+        lambda x, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
+        domain=[case(A(2, 3)), case(A(2, 3, 3), ord=2), case(A(2, 3), ord="nuc", keepdims=True), case(A(3, 2), ord=1)],
+    )
+)
+add(
+    Composite(
+        np.linalg.cond, _cond, domain=[case(A(3, 3)), case(A(3, 3), 1), case(A(3, 3), "fro"), case(A(2, 3, 3), -2)]
+    )
+)
 add(Passive(np.linalg.matrix_rank))
 
 # ---------------------------------------------------------------------------------------------------

@@ -331,11 +331,9 @@ class Recorder(Trace):
             raise LeakedTracer
         if not trusted(op):
             op = detached(op)
-        values = [self.values(x) if type(x) in NESTED else x.value if type(x) is Symbol else x for x in args]
-        if not self.strict:
-            values = mapped(values, ground)
+        values, places = self._split(args)
         y = op.evaluate(*values, **(self.values(params) if params else params))
-        places, named = self.node(args), self.node(params) if params else params
+        named = self.node(params) if params else params
         if isinstance(y, tuple | list):
             parts = tuple([self._symbol(part) for part in y])
             out = tuple([s.node for s in parts])
@@ -345,6 +343,21 @@ class Recorder(Trace):
         view = isinstance(y, np.ndarray) and (not y.flags.writeable or _overlaps(y, values[0]))
         self.instructions.append(Instruction(op, places, named, symbol.node, self.pulling, view))
         return symbol
+
+    def _split(self, args: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
+        """Of every argument the value and the place."""
+        values, places = [], []
+        for x in args:
+            if type(x) is Symbol and x.transform is self:
+                values.append(x.value)
+                places.append(x.node)
+            elif type(x) in NESTED:
+                values.append(self.values(x) if self.strict else mapped(self.values(x), ground))
+                places.append(mapped(x, self._place))
+            else:
+                values.append(x if self.strict else ground(x))
+                places.append(self._place(x))
+        return values, tuple(places)
 
     def _symbol(self, y: Any) -> Symbol:
         y = y if isinstance(y, np.ndarray | np.generic | Tracer) else np.asarray(y)[()]
