@@ -1,4 +1,4 @@
-"""The Jacobian as a whole: `jacobian`, by the mode that counted work says is the cheaper, and `linearize`, matrix-free."""
+"""The whole Jacobian: `jacobian`, by the mode that counted work says is the cheaper, and `linearize`, matrix-free."""
 
 from __future__ import annotations
 
