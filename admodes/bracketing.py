@@ -1,84 +1,41 @@
 """The cheapest order of a product of Jacobians, from dimensions and edge counts alone.
 
-The chain is J = F_{q−1} … F_1 F_0, the factor nearest the input first.  Factor i is m_i × n_i, with m_i = n_{i+1}, and
-one product of it with a vector costs edges_i multiply-adds.
+The chain is J = F_{q−1} … F_1 F_0, the factor nearest the input first.  Factor i is m_i × n_i with m_i = n_{i+1}, and
+one product of it with a vector, from either side, costs edges_i multiply-adds.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 ACCUMULATE, MULTIPLY, TANGENT, ADJOINT = "accumulate", "multiply", "tangent", "adjoint"
-_NEVER = np.iinfo(np.int64).max // 4
-
-
-@dataclass(frozen=True)
-class Bracketing:
-    """An order of a Jacobian chain product, and what it costs beside the plain ones, in multiply-adds.
-
-    tree : (“accumulate”, i, mode) for factor i by mode “tangent” or “adjoint”; (“multiply”, left, right) for a product
-        of two sub-chains, left the nearer to the output; (“tangent”, right, (k, j)) for a sub-chain carried forward
-        through factors k … j; (“adjoint”, left, (i, k)) for one carried back through factors k … i.
-    """
-
-    cost: int
-    tree: Any
-    factors: tuple[tuple[int, int, int], ...]
-    tangent: int | None
-    adjoint: int | None
-    preaccumulation: int
-    workers: int = 1
-
-    def __str__(self) -> str:
-        name = "makespan" if self.workers > 1 else "multiply-adds"
-        rows = [
-            ("homogeneous tangent", self.tangent),
-            ("homogeneous adjoint", self.adjoint),
-            ("preaccumulation", self.preaccumulation),
-            (f"optimal ({name})", self.cost),
-        ]
-        table = [f"{label:<28}{'–' if value is None else format(value, ','):>20}" for label, value in rows]
-        lines = _drawing(self.tree)
-        shown = lines if len(lines) <= 60 else [*lines[:60], f"… {len(lines) - 60} lines more"]
-        return "\n".join([*table, *shown])
-
-    __repr__ = __str__
-
-    def draw(self) -> Any:
-        """The tree as a matplotlib figure."""
-        from matplotlib.figure import Figure
-
-        lines = _drawing(self.tree)
-        figure = Figure(figsize=(7, 0.28 * len(lines) + 1))
-        axes = figure.add_subplot()
-        axes.axis("off")
-        axes.set_title(f"cheapest order: {self.cost:,} multiply-adds")
-        for row, line in enumerate(lines):
-            axes.text(0, -row, line, family="monospace", va="top")
-        axes.set_ylim(-len(lines), 1)
-        axes.set_xlim(0, 1)
-        return figure
+_MOST_LINES = 60
 
 
 def optimal_bracketing(
     factors: Sequence[Sequence[int]], matrix_free: bool = True, memory: int | None = None, workers: int = 1
 ) -> Bracketing:
-    """The cheapest way to the product of a chain of Jacobians, by dynamic programming over sub-chains.
+    """The cheapest way to the product of a chain of Jacobians, by dynamic programming over its sub-chains.
 
     Parameters
     ----------
     factors : (m_i, n_i, edges_i), the factor nearest the input first, m_i = n_{i+1}.
     matrix_free : a factor is accumulated for edges·min(m, n), and a finished sub-chain may be carried through others by
-        tangents (n_i · Σ edges) or adjoints (m_j · Σ edges). False: the factors are matrices, and only products of
-        sub-chains, m_j·m_k·n_i multiply-adds each, are sought (the classical matrix chain).
-    memory : the most edges that the tape of an adjoint may hold; None for no limit.
-    workers : machines that evaluate independent sub-chains side by side; the cost is then the makespan.
+        tangents (its n columns, n · Σ edges) or by adjoints (its m rows, m · Σ edges). False: the factors are matrices,
+        and only products of sub-chains, m·k·n multiply-adds each, are sought (the classical matrix chain).
+    memory : the most edges that the tape of one adjoint may hold (each worker has so much); None for no limit.
+        Tangents need no tape, so that 0 is a limit too: it leaves tangents and products.
+    workers : machines that accumulate independent sub-chains side by side; the cost is then the makespan. Of two
+        sub-chains to be multiplied, either follows the other on all workers, or each has workers of its own. Among
+        these schedules the one found is the best; among all schedules it is for one worker and for q of them, between
+        those a heuristic (the problem is NP-complete).
 
     Returns
     -------
@@ -86,152 +43,461 @@ def optimal_bracketing(
 
     Raises
     ------
-    ValueError : no factor, sizes that are not positive integers, dimensions that do not fit, memory < 0, workers < 1.
+    ValueError : no factor, sizes that are not positive integers, dimensions that do not fit, memory that is no integer
+        ≥ 0, workers < 1.
 
     Sources: Naumann, "Optimization of generalized Jacobian chain products without memory constraints"
-    (arXiv 2003.05755), eq. 5; "Matrix-free Jacobian chaining" (arXiv 2406.11862); for workers the recurrence of
-    "Scheduled Jacobian chaining" (arXiv 2505.06056): two sub-chains share the workers or follow each other.
+    (arXiv 2003.05755), the recurrence of section 3; limited memory: Naumann, "Matrix-free Jacobian chaining"
+    (arXiv 2406.11862), section 4; workers: Märtens and Naumann, "Scheduled Jacobian chaining" (arXiv 2505.06056),
+    section 2, and the authors' reference implementation.
 
-    >>> optimal_bracketing([(3, 3, 29), (1, 3, 14), (2, 1, 7)]).cost
+    >>> plan = optimal_bracketing([(3, 3, 29), (1, 3, 14), (2, 1, 7)])
+    >>> plan.cost
     56
+    >>> print(plan)
+    Bracketing of 3 factors, 2 × 3
+    homogeneous tangent                     150
+    homogeneous adjoint                     100
+    preaccumulation                         123
+    optimal                                  56
+    F2·F1·F0  multiply  6
+    ├─ F2  accumulate by tangents  7
+    └─ F1·F0  carry F1 by adjoints through F0  29
+       └─ F1  accumulate by adjoints  14
     """
-    checked = _checked(factors, memory, workers)
-    free = memory is None
-    table = _Table(checked, matrix_free, _NEVER if memory is None else memory, workers)
-    m, n, edges = (np.array(column, dtype=np.int64) for column in zip(*checked, strict=True))
-    total = int(edges.sum())
-    fits = free or total <= (memory or 0)
-    best = _Table(checked, False, _NEVER, 1)
-    preaccumulated = int(np.sum(edges * np.where(_adjoint_fits(edges, memory), np.minimum(m, n), n)))
+    links = [Link(m, n, edges, edges) for m, n, edges in _checked(factors)]
+    return cheapest(links, matrix_free, *limits(memory, workers))
+
+
+class Link(NamedTuple):
+    """One factor: m × n, and the multiply-adds of one tangent (`push`) and of one adjoint (`pull`).
+
+    Of a diagonal the n numbers are kept: they are n multiply-adds a direction, and one direction (of ones) makes them.
+    """
+
+    m: int
+    n: int
+    push: int
+    pull: int
+    diagonal: bool = False
+
+    def accumulation(self, mode: str) -> int:
+        """Multiply-adds of the local Jacobian by tangents or by adjoints."""
+        directions = 1 if self.diagonal else self.n if mode == TANGENT else self.m
+        return directions * (self.push if mode == TANGENT else self.pull)
+
+    def cheaper(self) -> str:
+        """How the local Jacobian is accumulated with fewer multiply-adds."""
+        return ADJOINT if self.accumulation(ADJOINT) < self.accumulation(TANGENT) else TANGENT
+
+
+class Step(NamedTuple):
+    """One operation of a plan: its node of the tree, its multiply-adds, the worker that does it, and when it starts."""
+
+    node: tuple[Any, ...]
+    cost: int
+    worker: int
+    start: int
+
+
+@dataclass(frozen=True)
+class Bracketing:
+    """An order of a Jacobian chain product, and what it costs beside the plain ones, in multiply-adds.
+
+    cost : multiply-adds; with several workers the makespan.
+    tree : (“accumulate”, i, mode) for factor i by mode “tangent” or “adjoint”; (“multiply”, left, right) for a product
+        of two sub-chains, left the nearer to the output; (“tangent”, part, (k, j)) for a sub-chain carried forward
+        through factors k … j; (“adjoint”, part, (i, k)) for one carried back through factors k … i.
+    steps : the nodes in an order to carry them out, each with its cost, worker and start.
+    factors : (m, n, edges) as given.
+    tangent, adjoint : one homogeneous sweep over the whole chain, on one worker; adjoint is None where its tape is
+        larger than `memory`. Of matrices: the products from the input's and from the output's side.
+    preaccumulation : every factor accumulated, followed by the best products, on one worker.
+    """
+
+    cost: int
+    tree: Any
+    steps: tuple[Step, ...]
+    factors: tuple[tuple[int, int, int], ...]
+    tangent: int
+    adjoint: int | None
+    preaccumulation: int
+    workers: int = 1
+
+    def __str__(self) -> str:
+        name = "optimal" if self.workers == 1 else f"makespan on {self.workers} workers"
+        adjoint = "no memory" if self.adjoint is None else f"{self.adjoint:,}"
+        rows = [
+            ("homogeneous tangent", f"{self.tangent:,}"),
+            ("homogeneous adjoint", adjoint),
+            ("preaccumulation", f"{self.preaccumulation:,}"),
+            (name, f"{self.cost:,}"),
+        ]
+        head = f"Bracketing of {len(self.factors)} factors, {self.factors[-1][0]} × {self.factors[0][1]}"
+        lines = [f"{label:<24}{value:>19}" for label, value in rows]
+        return "\n".join([head, *lines, *self._drawing()])
+
+    __repr__ = __str__
+
+    def _drawing(self) -> Iterator[str]:
+        """One line a node, its parts below it, as far as a screen goes."""
+        own = {id(step.node): step for step in self.steps}
+        stack = [(self.tree, "", "")]
+        for _ in range(min(len(self.steps), _MOST_LINES)):
+            node, before, below = stack.pop()
+            yield f"{before}{_label(node, own[id(node)], self.workers)}"
+            parts = _parts(node)
+            for k, part in reversed(list(enumerate(parts, 1))):
+                branch, line = ("├─ ", "│  ") if k < len(parts) else ("└─ ", "   ")
+                stack.append((part, below + branch, below + line))
+        if len(self.steps) > _MOST_LINES:
+            yield f"… {len(self.steps) - _MOST_LINES} steps more"
+
+    def draw(self, path: Any = None) -> Any:
+        """The tree with matplotlib: a bar spans the factors of a sub-chain, and rests on those that it is made of.
+
+        Parameters
+        ----------
+        path : where to save the picture; its suffix says how (.svg, .png, .pdf).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        >>> figure = optimal_bracketing([(3, 3, 29), (1, 3, 14), (2, 1, 7)]).draw()
+        >>> len(figure.axes[0].patches)
+        4
+        """
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Patch, Rectangle
+        from matplotlib.ticker import MaxNLocator
+
+        height, q = _heights(self.steps), len(self.factors)
+        top = max(height.values()) + 1
+        figure = Figure(figsize=(min(3 + 0.6 * q, 14), min(2 + 0.3 * top, 12)), layout="constrained")
+        axes = figure.add_subplot()
+        for step in self.steps:
+            first, last = span(step.node)
+            corner, colour = (first - 0.45, height[id(step.node)]), _COLOURS[_by(step.node)]
+            axes.add_patch(Rectangle(corner, last - first + 0.9, 0.85, color=colour))
+            if q <= 20:
+                middle = ((first + last) / 2, corner[1] + 0.42)
+                axes.annotate(f"{step.cost:,}", middle, ha="center", va="center", fontsize=8)
+        axes.set(xlim=(-0.6, q - 0.4), ylim=(0, top), yticks=[], xlabel="factor, from the input to the output")
+        name = "multiply-adds" if self.workers == 1 else f"makespan on {self.workers} workers"
+        axes.set_title(f"cheapest order: {name} {self.cost:,}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+        if path is not None:
+            figure.savefig(path, dpi=160)
+        return figure
+
+
+# ---------------------------------------------------------------------------------------------------
+# Nodes of the tree
+# ---------------------------------------------------------------------------------------------------
+
+_COLOURS = {TANGENT: "#9ecae1", ADJOINT: "#fdae6b", MULTIPLY: "#bdbdbd"}
+
+
+def _parts(node: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The sub-chains that a node is made of, the one nearer to the output first."""
+    return {ACCUMULATE: (), MULTIPLY: node[1:], TANGENT: node[1:2], ADJOINT: node[1:2]}[node[0]]
+
+
+def _by(node: tuple[Any, ...]) -> str:
+    """Tangent, adjoint or multiply: how a node comes about."""
+    return str(node[2]) if node[0] == ACCUMULATE else str(node[0])
+
+
+def span(node: tuple[Any, ...]) -> tuple[int, int]:
+    """First and last factor of the sub-chain that a node stands for."""
+    return _end(node, 0), _end(node, 1)
+
+
+def _end(node: tuple[Any, ...], side: int) -> int:
+    """The factor at one end: 0 nearest the input, 1 nearest the output."""
+    grows = (ADJOINT, TANGENT)[side]
+    while node[0] != ACCUMULATE:
+        if node[0] == grows:
+            return int(node[2][side])
+        node = node[2 - side] if node[0] == MULTIPLY else node[1]
+    return int(node[1])
+
+
+def _heights(steps: Sequence[Step]) -> dict[int, int]:
+    """How many steps lie below each node; the parts of a step come before it."""
+    height: dict[int, int] = {}
+    for step in steps:
+        height[id(step.node)] = max((1 + height[id(part)] for part in _parts(step.node)), default=0)
+    return height
+
+
+def _label(node: tuple[Any, ...], step: Step, workers: int) -> str:
+    """What a node yields, how, and for how many multiply-adds."""
+    first, last = span(node)
+    how = MULTIPLY
+    if node[0] == ACCUMULATE:
+        how = f"accumulate by {node[2]}s"
+    elif node[0] != MULTIPLY:
+        how = f"carry {_name(*span(node[1]))} by {node[0]}s through {_name(*node[2])}"
+    at = f"  worker {step.worker} from {step.start:,}" if workers > 1 else ""
+    return f"{_name(first, last)}  {how}  {step.cost:,}{at}"
+
+
+def _name(first: int, last: int) -> str:
+    """A sub-chain as the product it is: F2·F1·F0, or F9 … F0."""
+    return f"F{last} … F{first}" if last - first > 2 else "·".join(f"F{i}" for i in range(last, first - 1, -1))
+
+
+# ---------------------------------------------------------------------------------------------------
+# What comes in
+# ---------------------------------------------------------------------------------------------------
+
+
+def _checked(factors: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    if not len(factors):
+        raise ValueError("optimal_bracketing: the chain has no factor; give at least one (m, n, edges)")
+    out: list[tuple[int, int, int]] = []
+    for i, factor in enumerate(factors):
+        m, n, edges = _sizes(i, factor)
+        if out and out[-1][0] != n:
+            raise ValueError(
+                f"factor {i - 1} is {out[-1][0]} × {out[-1][1]} and factor {i} is {m} × {n}: the rows of one must be "
+                "the columns of the next (the factor nearest the input stands first)"
+            )
+        out.append((m, n, edges))
+    return out
+
+
+def _sizes(i: int, factor: Any) -> tuple[int, int, int]:
+    try:
+        m, n, edges = (operator.index(x) for x in factor)
+    except (TypeError, ValueError):
+        raise ValueError(f"factor {i} is {factor!r}; it must be three integers (m, n, edges)") from None
+    if min(m, n, edges) < 1:
+        raise ValueError(f"factor {i} is {factor!r}; m, n and edges must be at least 1")
+    return m, n, edges
+
+
+def limits(memory: Any, workers: Any) -> tuple[int | None, int]:
+    """Both as plain integers; an error for any other value."""
+    edges = "the edges that a tape may hold (tangents need none), or None for no limit"
+    return None if memory is None else _integer("memory", memory, 0, edges), _integer("workers", workers, 1, "machines")
+
+
+def _integer(name: str, value: Any, least: int, meaning: str) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name}={value!r}: it must be an integer of at least {least}, {meaning}")
+    return int(value)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The dynamic program
+# ---------------------------------------------------------------------------------------------------
+
+
+def cheapest(links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int) -> Bracketing:
+    """`optimal_bracketing` of factors whose tangents and adjoints may differ in cost and which may be diagonals."""
+    table = _Table(links, matrix_free, memory, workers)
+    steps = table.steps()
+    products = _Table(links, False, None, 1) if matrix_free else table
+    tangent, adjoint = (_swept if matrix_free else _multiplied)(links)
+    fits = not matrix_free or table.tape_fits(0, len(links) - 1)
     return Bracketing(
-        cost=int(table.best[workers][0, -1]),
-        tree=table.tree(),
-        factors=checked,
-        tangent=int(n[0]) * total,
-        adjoint=int(m[-1]) * total if fits else None,
-        preaccumulation=preaccumulated + int(best.best[1][0, -1]),
+        cost=int(table.best[table.workers, 0, -1]),
+        tree=steps[-1].node,
+        steps=steps,
+        factors=tuple((link.m, link.n, link.push) for link in links),
+        tangent=tangent,
+        adjoint=adjoint if fits else None,
+        preaccumulation=sum(table.single) + int(products.best[1, 0, -1]),
         workers=workers,
     )
 
 
-def _adjoint_fits(edges: Any, memory: int | None) -> Any:
-    return edges <= (_NEVER if memory is None else memory)
+def _swept(links: Sequence[Link]) -> tuple[int, int]:
+    """Unit tangents or unit cotangents through the whole chain."""
+    return links[0].n * sum(link.push for link in links), links[-1].m * sum(link.pull for link in links)
 
 
-def _checked(factors: Sequence[Sequence[int]], memory: Any, workers: Any) -> tuple[tuple[int, int, int], ...]:
-    if not len(factors):
-        raise ValueError("optimal_bracketing: the chain has no factor")
-    out: list[tuple[int, int, int]] = []
-    for i, factor in enumerate(factors):
-        try:
-            m, n, edges = (operator.index(x) for x in factor)
-        except (TypeError, ValueError):
-            raise ValueError(f"factor {i} is {factor!r}; it must be three integers (m, n, edges)") from None
-        if min(m, n, edges) < 1:
-            raise ValueError(f"factor {i} is {factor!r}; m, n and edges must be at least 1")
-        if out and out[-1][0] != n:
-            raise ValueError(
-                f"factor {i - 1} is {out[-1][0]} × {out[-1][1]} and factor {i} is {m} × {n}: the rows of one "
-                "must be the "
-                "columns of the next (the factor nearest the input stands first)"
-            )
-        out.append((m, n, edges))
-    if memory is not None and memory < 0:
-        raise ValueError(f"memory={memory!r}: a tape holds at least 0 edges; None is no limit")
-    if not isinstance(workers, int | np.integer) or workers < 1:
-        raise ValueError(f"workers={workers!r}: at least one machine must work")
-    return tuple(out)
+def _multiplied(links: Sequence[Link]) -> tuple[int, int]:
+    """Matrices multiplied from the input's side, and from the output's."""
+    sizes = [link.n if link.diagonal else link.m * link.n for link in links]
+    return links[0].n * sum(sizes[1:]), links[-1].m * sum(sizes[:-1])
 
 
 class _Table:
-    """Best costs of all sub-chains, whole diagonals at a time.
+    """best[w][i, d]: the least cost of the sub-chain of the d + 1 factors i … j = i + d on w workers.
 
-    best[w][i, d] is that of the d + 1 factors from i on, on w workers. A sub-chain i … j = i + d is split behind factor
-    k = i + s, s < d: its right part stands at best[i, s], its left part, factors k + 1 … j, at ends[j, d − 1 − s],
-    the same table by the last factor.  So each diagonal is a few operations on contiguous arrays over (i, s).
+    A sub-chain comes about in one of three ways:
+
+        product, split behind k    cost(i … k) + cost(k+1 … j) + m_j·m_k·n_i
+        tangents through j         cost(i … j−1) + n_i·edges_j
+        adjoints through i         cost(i+1 … j) + m_j·edges_i            where edges_i fits into the memory
+
+    Tangents through several factors cost as much as through one after the other, and adjoints too, where the smaller
+    tapes fit even better; so these two have one candidate each, and only the product has one a split.  All chains of
+    one length are one array operation: `ends` holds the same costs by the last factor, the longest first, so that the
+    parts of all splits lie side by side in both.
+
+    The numbers are whole: floats where all fit into 53 bits (they are fastest), else 64-bit or Python integers.
     """
 
-    def __init__(self, factors: tuple[tuple[int, int, int], ...], matrix_free: bool, memory: int, workers: int) -> None:
-        self.factors, self.memory, self.matrix_free = factors, memory, matrix_free
-        self.q = q = len(factors)
-        self.m, self.n, e = (np.array(column, dtype=np.int64) for column in zip(*factors, strict=True))
-        self.passed = np.concatenate([[0], np.cumsum(e)])  # edges of the factors before one
-        single = e * np.where(e <= memory, np.minimum(self.m, self.n), self.n) if matrix_free else np.zeros(q, np.int64)
-        self.best = {w: np.full((q, q), _NEVER, dtype=np.int64) for w in range(1, workers + 1)}
-        self.ends = {w: np.full((q, q), _NEVER, dtype=np.int64) for w in range(1, workers + 1)}
-        for w in self.best:
-            self.best[w][:, 0] = self.ends[w][:, 0] = single
+    def __init__(self, links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int) -> None:
+        self.links, self.matrix_free, self.memory = links, matrix_free, memory
+        self.workers = min(workers, len(links))  # q factors keep no more than q workers busy
+        q = len(links)
+        dtype, self.never = _number(links)
+        self.m, self.n, self.push, self.pull = (np.array([link[k] for link in links], dtype) for k in range(4))
+        self.inner = sliding_window_view(np.concatenate([self.m, self.m]), q)  # m_k at [i, k − i]
+        self.tape = [0, *accumulate(link.pull for link in links)]
+        self.fits = np.array([self.tape_fits(i, i) for i in range(q)])
+        self.diagonals = any(link.diagonal for link in links)
+        self.diagonal_to = _runs([link.diagonal for link in links])
+        self.single = [link.accumulation(self.mode(i)) if matrix_free else 0 for i, link in enumerate(links)]
+        self.best, self.ends = (np.zeros((self.workers + 1, q, q), dtype) for _ in range(2))
+        self.best[1:, :, 0] = self.ends[1:, :, -1] = np.array(self.single, dtype)
+        self.space = np.empty((2, (q + 1) ** 2 // 4 + 1), dtype)
         for d in range(1, q):
-            starts = np.arange(q - d)
-            for w in self.best:
-                cost = np.minimum.reduce([np.min(c, axis=1) for c in self._candidates(w, starts, d)])
-                self.best[w][: q - d, d] = self.ends[w][d:, d] = cost
+            self._fill(d)
 
-    def _candidates(self, w: int, i: Any, d: int) -> list[Any]:
-        """Costs of the sub-chains i … i + d by way and by split s, arrays (starts, d)."""
-        j, first, last = i + d, i[0], i[-1] + 1
-        right = self.best[w][first:last, :d]
-        left = self.ends[w][first + d : last + d, d - 1 :: -1] if d > 1 else self.ends[w][first + d : last + d, :1]
-        rows = sliding_window_view(self.m, d)[first:last]
-        product = (self.m[j] * self.n[i])[:, None] * rows
-        ways = [left + right + product]
-        if self.matrix_free:
-            behind = sliding_window_view(self.passed[1:], d)[first:last]  # edges up to and with factor k
-            ways.append(right + self.n[i][:, None] * (self.passed[j + 1][:, None] - behind))
-            taped = behind - self.passed[i][:, None]
-            adjoint = left + self.m[j][:, None] * taped
-            ways.append(adjoint if self.memory >= self.passed[-1] else np.where(taped <= self.memory, adjoint, _NEVER))
-        for v in range(1, w):  # side by side: the left part on v workers, the right on the others
-            left_v = self.ends[v][first + d : last + d, :d][:, ::-1]
-            ways.append(np.maximum(left_v, self.best[w - v][first:last, :d]) + product)
-        return ways
+    def tape_fits(self, first: int, last: int) -> bool:
+        """Whether adjoints through factors first … last fit into the memory."""
+        return self.memory is None or self.tape[last + 1] - self.tape[first] <= self.memory
 
-    def tree(self) -> Any:
-        """The best order of the whole chain, without recursion: chains may be long."""
-        workers = max(self.best)
-        done: dict[tuple[int, int, int], Any] = {}
-        stack = [(workers, 0, len(self.factors) - 1)]
+    def mode(self, i: int) -> str:
+        """How factor i is accumulated."""
+        return self.links[i].cheaper() if self.tape_fits(i, i) else TANGENT
+
+    def _fill(self, d: int) -> None:
+        """All sub-chains of d + 1 factors."""
+        q, rows = len(self.links), len(self.links) - d
+        i, j = slice(0, rows), slice(d, q)
+        diagonal = self.diagonal_to[i] >= np.arange(d, q)
+        columns, rows_of = np.where(diagonal, 1, self.n[i]), np.where(diagonal, 1, self.m[j])
+        products, sums = (part[: rows * d].reshape(rows, d) for part in self.space)
+        np.multiply(np.where(diagonal, self.n[i], rows_of * columns)[:, None], self._inner(d), out=products)
+        right, left = self.best[:, i, :d], self.ends[:, j, q - d :]
+        for w in range(1, self.workers + 1):
+            np.add(products, right[w], out=sums)
+            low = np.add(sums, left[w], out=sums).min(axis=1)
+            for v in range(1, w):  # side by side: the left part on v workers, the right on the others
+                np.maximum(left[v], right[w - v], out=sums)
+                low = np.minimum(low, np.add(sums, products, out=sums).min(axis=1))
+            if self.matrix_free:
+                shorter = self.best[w, : rows + 1, d - 1]
+                tangent = shorter[:-1] + columns * self.push[j]
+                adjoint = np.where(self.fits[i], shorter[1:] + rows_of * self.pull[i], self.never)
+                low = np.minimum(low, np.minimum(tangent, adjoint))
+            self.best[w, i, d] = self.ends[w, j, q - 1 - d] = low
+
+    def _inner(self, d: int) -> Any:
+        """m_k at [i, k − i], the inner extent of a product; 1 where one of the parts is a diagonal."""
+        extents = self.inner[: len(self.links) - d, :d]
+        if not self.diagonals:
+            return extents
+        i = np.arange(len(extents))[:, None]
+        k = i + np.arange(d)
+        return np.where((self.diagonal_to[i] >= k) | (self.diagonal_to[k + 1] >= i + d), 1, extents)
+
+    # The way there ---------------------------------------------------------------------------------
+
+    def steps(self) -> tuple[Step, ...]:
+        """The best order as steps, parts before what is made of them; without recursion, as chains may be long.
+
+        Walked from the whole chain down: a sub-chain that starts at time s ends at s + its cost on its workers.
+        """
+        found: list[tuple[Any, int, int, int]] = []
+        stack = [(self.workers, 0, len(self.links) - 1, 0, 0)]
         while stack:
-            w, i, j = top = stack[-1]
-            node, needed = self._node(w, i, j)
-            missing = [part for part in needed if part not in done]
-            if missing:
-                stack += missing
-                continue
-            done[top] = node if not needed else (node[0], *(done[part] for part in needed), *node[1:])
-            stack.pop()
-        return done[(workers, 0, len(self.factors) - 1)]
+            w, i, j, worker, start = stack.pop()
+            node, parts = self._node(w, i, j)
+            ends = start
+            for v, first, last, skipped, after in parts:
+                begin = ends if after else start
+                stack.append((v, first, last, worker + skipped, begin))
+                ends = max(ends, begin + int(self.best[v, first, last - first]))
+            found.append((node, start + int(self.best[w, i, j - i]) - ends, worker, ends))
+        return _assembled(found)
 
-    def _node(self, w: int, i: int, j: int) -> tuple[Any, list[tuple[int, int, int]]]:
-        """A node without its parts, and the sub-chains these are."""
+    def _node(self, w: int, i: int, j: int) -> tuple[Any, list[tuple[int, int, int, int, bool]]]:
+        """A node without its parts, and these: their workers, factors, first worker, and whether they wait."""
         if i == j:
-            m, n, e = self.factors[i]
-            return (ACCUMULATE, i, ADJOINT if m < n and e <= self.memory else TANGENT), []
-        costs = [c[0] for c in self._candidates(w, np.array([i]), j - i)]
-        way = min(range(len(costs)), key=lambda c: int(costs[c].min()))
-        k = i + int(costs[way].argmin())
-        if self.matrix_free and way == 1:
-            return (TANGENT, (k + 1, j)), [(w, i, k)]
-        if self.matrix_free and way == 2:
-            return (ADJOINT, (i, k)), [(w, k + 1, j)]
-        v = way - 2 if way and self.matrix_free else way  # workers of the left part, 0: one part after the other
-        return (MULTIPLY,), [(v or w, k + 1, j), (w - v, i, k)]
+            return (ACCUMULATE, i, self.mode(i)), []
+        if self._carried(TANGENT, w, i, j):
+            k = j - 1
+            while self._same(TANGENT, (i, k), (i, j)) and self._carried(TANGENT, w, i, k):
+                k -= 1
+            return (TANGENT, (k + 1, j)), [(w, i, k, 0, False)]
+        if self._carried(ADJOINT, w, i, j):
+            k = i + 1
+            while self.tape_fits(i, k) and self._same(ADJOINT, (k, j), (i, j)) and self._carried(ADJOINT, w, k, j):
+                k += 1
+            return (ADJOINT, (i, k - 1)), [(w, k, j, 0, False)]
+        return (MULTIPLY,), self._split(w, i, j)
+
+    def _same(self, mode: str, part: tuple[int, int], whole: tuple[int, int]) -> bool:
+        """Whether as many directions make a part as the whole, so that one sweep does both."""
+        return self._directions(*part, mode) == self._directions(*whole, mode)
+
+    def _directions(self, i: int, j: int, mode: str) -> int:
+        """How many tangents or adjoints carry a sub-chain that becomes i … j."""
+        if self.diagonal_to[i] >= j:
+            return 1
+        return self.links[i].n if mode == TANGENT else self.links[j].m
+
+    def _carried(self, mode: str, w: int, i: int, j: int) -> bool:
+        """Whether i … j comes about best by tangents through j, or adjoints through i."""
+        if i == j or not self.matrix_free:
+            return False
+        best, d, directions = self.best[w], j - i, self._directions(i, j, mode)
+        if mode == TANGENT:
+            return bool(best[i, d] == best[i, d - 1] + directions * self.links[j].push)
+        return bool(self.fits[i] and best[i, d] == best[i + 1, d - 1] + directions * self.links[i].pull)
+
+    def _split(self, w: int, i: int, j: int) -> list[tuple[int, int, int, int, bool]]:
+        """The two parts of the best product, one after the other or side by side."""
+        k = np.arange(i, j)
+        thin = (self.diagonal_to[i] >= k) | (self.diagonal_to[k + 1] >= j)
+        outer = self.n[i] * (1 if self.diagonal_to[i] >= j else self.m[j])
+        products = outer * np.where(thin, 1, self.m[i:j])
+        for v in range(w):
+            left, right = self.ends[v or w, j, i - j :], self.best[w - v, i, : j - i]
+            costs = (np.maximum(left, right) if v else left + right) + products
+            at = i + int(costs.argmin())
+            if costs[at - i] == self.best[w, i, j - i]:
+                break
+        return [(w - v, i, at, v, False), (v or w, at + 1, j, 0, not v)]
 
 
-def _drawing(tree: Any) -> list[str]:
-    """One line a node, parts indented below."""
-    lines: list[str] = []
-    stack = [(tree, 0)]
-    while stack:
-        (kind, *rest), depth = stack.pop()
-        pad = "  " * depth
-        if kind == ACCUMULATE:
-            lines.append(f"{pad}F{rest[0]} by {rest[1]}s")
-        elif kind == MULTIPLY:
-            lines.append(f"{pad}product of")
-            stack += [(rest[1], depth + 1), (rest[0], depth + 1)]
-        else:
-            a, b = rest[1]
-            lines.append(f"{pad}{kind}s through F{a} … F{b} of" if a != b else f"{pad}{kind}s through F{a} of")
-            stack.append((rest[0], depth + 1))
-    return lines
+def _assembled(found: list[tuple[Any, int, int, int]]) -> tuple[Step, ...]:
+    """Nodes from the whole chain down, the part nearer to the output first, as steps from the parts up."""
+    steps: list[Step] = []
+    done: list[Any] = []
+    for node, cost, worker, start in reversed(found):
+        if node[0] == MULTIPLY:
+            node = (MULTIPLY, done.pop(), done.pop())
+        elif node[0] != ACCUMULATE:
+            node = (node[0], done.pop(), node[1])
+        done.append(node)
+        steps.append(Step(node, cost, worker, start))
+    return tuple(steps)
+
+
+def _number(links: Sequence[Link]) -> tuple[Any, int]:
+    """A type of number that holds every cost exactly, and one that is larger than all of them."""
+    size = max(max(link.m, link.n) for link in links)
+    edges = sum(max(link.push, link.pull) for link in links)
+    bound = 4 * (size * edges + len(links) * size**3) + 1
+    return (np.float64 if bound < 2**53 else np.int64 if bound < 2**62 else object), bound
+
+
+def _runs(diagonal: Sequence[bool]) -> Any:
+    """For each factor the last one of the run of diagonals that starts with it; the one before it if it is none."""
+    last = np.arange(-1, len(diagonal) - 1)
+    for i in reversed(range(len(diagonal))):
+        if diagonal[i]:
+            last[i] = last[i + 1] if i + 1 < len(diagonal) and diagonal[i + 1] else i
+    return last

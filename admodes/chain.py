@@ -1,19 +1,22 @@
 """A composition as a chain of local Jacobians, multiplied in any order.
 
 J = J_{L−1} … J_1 J_0 for f_{L−1} ∘ … ∘ f_0.  Each factor stays on a tape of its own and is applied without being
-formed; an elementwise layer is a diagonal and costs n, not n².
+formed; an elementwise layer is a diagonal, held as n numbers, and costs n a direction, not n².
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .bracketing import ACCUMULATE, ADJOINT, MULTIPLY, TANGENT, Bracketing, optimal_bracketing
-from .registry import Elementwise
-from .transforms import Recording, blocks_by_pulls, blocks_by_pushes, directions, private, unit_directions
+from . import pytree
+from .bracketing import ACCUMULATE, MULTIPLY, TANGENT, Bracketing, Link, cheapest, limits
+from .program import Cost, cost
+from .registry import Elementwise, cast
+from .transforms import Recording, chunk_for, directions, private, unit_directions
 
 
 class JacobianChain:
@@ -21,21 +24,33 @@ class JacobianChain:
 
     Parameters
     ----------
-    layers : functions f_0, f_1, …, each of one array (of any shape) to one array; f_0 is applied first.
+    layers : functions f_0, f_1, …, each of one float array (of any shape) to one float array; f_0 is applied first.
     x : the argument of f_0.
 
-    Each layer runs once, on a tape of its own. `print(chain)` shows the factors: a layer whose operations are all
-    elementwise on arrays of one shape is a diagonal.
+    Each layer runs once, on a tape of its own. `print(chain)` shows the factors. A layer whose result depends on its
+    argument by elementwise operations (and np.where) on arrays of one shape alone is a diagonal.
+
+    Work is in multiply-adds, the unit of `admodes.cost`. One direction through a layer costs its *edges*: n for a
+    diagonal; else what one push (one pull, in reverse) is counted to multiply, which for W @ x are its m·n entries and
+    for x.sum() none. The partials that a push multiplies by, such as 1 − tanh², come with the function's value and
+    are not counted. Work that does not grow with the number of directions (the factorisation in np.linalg.solve) stands
+    in `counted`, not in `cost`.
 
     Raises
     ------
-    TypeError, ValueError : no layer, a layer that is no function, fails on the result before it, or returns a tree.
+    TypeError : a layer that is no function, or returns a tree, integers or complex numbers; x likewise.
+    ValueError : no layer, an empty array, a layer that fails on the shape of the result before it.
 
     Source: seed 003, 13.3.1: algorithm 5 (`jvp`) and algorithm 6 (`vjp`), for one vector or a collection of them.
 
     >>> import numpy as np
     >>> W = np.array([[1.0, 2.0, 3.0]])
     >>> chain = JacobianChain([np.square, lambda x: W @ x], np.array([1.0, 2.0, 3.0]))
+    >>> chain
+    JacobianChain 1 × 3
+    layer       m ×       n  structure        edges
+        0       3 ×       3  diagonal             3
+        1       1 ×       3  dense                3
     >>> chain.jacobian("reverse")
     array([[ 2.,  8., 18.]])
     >>> chain.cost("forward"), chain.cost("reverse")
@@ -45,8 +60,10 @@ class JacobianChain:
     def __init__(self, layers: Sequence[Callable[..., Any]], x: Any) -> None:
         layers = list(layers)
         if not layers:
-            raise ValueError("JacobianChain: there is no layer")
+            raise ValueError("JacobianChain: there is no layer; give at least one function")
         self.factors: list[Factor] = []
+        if pytree.flatten(x)[1] is not None:
+            raise TypeError(f"JacobianChain: x is a {type(x).__name__}, a tree; give one array of floats")
         for i, f in enumerate(layers):
             if not callable(f):
                 raise TypeError(f"JacobianChain: layer {i} is a {type(f).__name__}, not a function")
@@ -63,164 +80,280 @@ class JacobianChain:
         return len(self.factors)
 
     def __repr__(self) -> str:
-        rows = [f"  layer {i}: {f.m} × {f.n}, {f.kind}, {f.edges:,} multiply-adds a product"
-                for i, f in enumerate(self.factors)]  # fmt: skip
-        head = f"JacobianChain {self.shape[0]} × {self.shape[1]}:"
-        return "\n".join([head, *rows])
+        head = [f"JacobianChain {self.shape[0]} × {self.shape[1]}"]
+        head += [f"{'layer':>5} {'m':>7} × {'n':>7}  {'structure':<9} {'edges':>12}"]
+        rows = [f"{i:>5} {f.m:>7} × {f.n:>7}  {f.structure:<9} {_told(f.link)}" for i, f in enumerate(self.factors)]
+        return "\n".join([*head, *rows])
+
+    # Products with vectors ---------------------------------------------------------------------------
 
     def jvp(self, v: Any) -> Any:
-        """J·v for a tangent of the shape of x, or of shape (K, *x.shape) for K at once: algorithm 5 of seed 003."""
+        """J·v for a tangent of the shape of x, or of shape (K, *x.shape) for K at once: algorithm 5 of seed 003.
+
+        >>> import numpy as np
+        >>> JacobianChain([np.square, np.sum], np.array([1.0, 2.0])).jvp(np.array([[1.0, 0.0], [0.0, 1.0]]))
+        array([2., 4.])
+        """
         (t,), lead = directions([self.factors[0].x], [v], "tangent", "argument")
         for factor in self.factors:
             t = factor.push(t, lead)
         return private([t], taken=[v])[0]
 
     def vjp(self, u: Any) -> Any:
-        """Jᵀ·u for a cotangent of the shape of the result, or K of them at once: algorithm 6 of seed 003."""
+        """Jᵀ·u for a cotangent of the shape of the result, or K of them at once: algorithm 6 of seed 003.
+
+        >>> import numpy as np
+        >>> JacobianChain([np.square, np.sum], np.array([1.0, 2.0])).vjp(1.0)
+        array([2., 4.])
+        """
         (g,), lead = directions([self.factors[-1].y], [u], "cotangent", "result")
         for factor in reversed(self.factors):
             g = factor.pull(g, lead)
         return private([g], taken=[u])[0]
 
+    # The whole Jacobian ------------------------------------------------------------------------------
+
     def jacobian(self, order: Any = "reverse") -> Any:
         """The product of all factors, of shape (*result.shape, *x.shape).
 
-        order : "forward" (unit tangents through all layers), "reverse" (unit cotangents), "optimal" (as `bracketing`
-            says), or a bracketing of the layers 0 … L−1 as nested tuples, ((0, 1), 2): the factors' matrices are formed
-            and multiplied in that order.
+        Parameters
+        ----------
+        order : "forward" (unit tangents through all layers), "reverse" (unit cotangents), "optimal" (the plan of
+            `bracketing`), a plan that `bracketing` made, or a bracketing of the layers 0 … L−1 as nested pairs,
+            ((0, 1), 2): the factors' matrices are formed and multiplied in that order, diagonals as vectors.
 
         Raises
         ------
         ValueError : an order that is none of these.
+
+        >>> import numpy as np
+        >>> chain = JacobianChain([np.square, np.cumsum, np.exp], np.zeros(2) + 1)
+        >>> np.array_equal(chain.jacobian(((0, 1), 2)), chain.jacobian((0, (1, 2))))
+        True
         """
-        first, last = self.factors[0], self.factors[-1]
-        if isinstance(order, str) and order == "forward":
-            units = unit_directions([first.x], 0, first.n)[0]
-            J = np.reshape(self.jvp(units), (first.n, last.m)).T
-        elif isinstance(order, str) and order == "reverse":
-            J = self.vjp(unit_directions([last.y], 0, last.m)[0])
-        elif isinstance(order, str) and order == "optimal":
-            J = self._evaluated(self.bracketing().tree)[0].full()
-        else:
-            J = self._product(self._checked(order)).full()
-        return np.reshape(J, last.y.shape + first.x.shape)
+        seeds, run = self._seeded(order)
+        return private([run(seeds)], taken=seeds)[0]
 
     def cost(self, order: Any = "reverse") -> int:
-        """Multiply-adds of `jacobian(order)`, from the dimensions and the structure of the factors.
+        """Multiply-adds of `jacobian(order)`, from the dimensions, the edges and the structure of the factors.
 
-        A product of a factor with one vector costs its edges: n for a diagonal, m·n otherwise. "forward": n₀ · Σ edges;
-        "reverse": m_L · Σ edges. A bracketing: forming each factor (edges · min(m, n); n for a diagonal), and m·k·n
-        for a product of matrices, the size of the other where one is a diagonal.
+        "forward": n₀ · Σ edges; "reverse": m_L · Σ edges; "optimal": the cost of the plan. A bracketing: the local
+        Jacobian of each layer, edges · min(m, n), or n for a diagonal; and for each product of an m × k by a k × n
+        matrix m·k·n, m·n if one of them is a diagonal, n if both are.
+
+        >>> import numpy as np
+        >>> W = np.ones((4, 4))
+        >>> chain = JacobianChain([lambda x: W @ x, np.tanh, lambda x: W[0] @ x], np.zeros(4))
+        >>> chain.cost("forward"), chain.cost("reverse"), chain.cost(((0, 1), 2))  # 64 + 4 + 4 and 16 + 16
+        (96, 24, 104)
         """
-        edges = sum(f.edges for f in self.factors)
-        if isinstance(order, str):
-            if order == "forward":
-                return self.shape[1] * edges
-            if order == "reverse":
-                return self.shape[0] * edges
-            if order == "optimal":
-                return self._evaluated(self.bracketing().tree, count_only=True)[1]
-        return self._price(self._checked(order))[1]
+        if _is(order, "forward"):
+            return self.shape[1] * sum(f.push_edges for f in self.factors)
+        if _is(order, "reverse"):
+            return self.shape[0] * sum(f.pull_edges for f in self.factors)
+        stack: list[Shape] = []
+        total = 0
+        for node in self._nodes(order):
+            work, made = self._priced(node, stack)
+            stack.append(made)
+            total += work
+        return total
 
-    def bracketing(self, **options: Any) -> Bracketing:
-        """The cheapest order by `optimal_bracketing`, from the factors' dimensions and edges.
+    def counted(self, order: Any = "reverse") -> Cost:
+        """The work of `jacobian(order)` as carried out: its run on the unit directions, traced and counted.
 
-        A diagonal counts as a matrix of n edges, so the plan's cost is a bound that `cost("optimal")` may undercut.
+        `counted(order).multiply_adds` equals `cost(order)`, which is predicted from the factors.
+
+        >>> import numpy as np
+        >>> chain = JacobianChain([np.square, lambda x: np.ones((2, 3)) @ x], np.ones(3))
+        >>> chain.counted("optimal").multiply_adds == chain.cost("optimal") == chain.bracketing().cost
+        True
         """
-        return optimal_bracketing([(f.m, f.n, f.edges) for f in self.factors], **options)
+        seeds, run = self._seeded(order)
+        return cost(run, seeds)
 
-    # Explicit bracketings -------------------------------------------------------------------------
+    def bracketing(self, memory: int | None = None, workers: int = 1) -> Bracketing:
+        """The cheapest order, by the search of `optimal_bracketing` on the factors' dimensions, edges and structure.
 
-    def _checked(self, order: Any) -> Any:
-        """The bracketing itself, if it holds the layers 0 … L−1 in their order."""
-        leaves: list[Any] = []
-        stack = [order]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, tuple | list) and len(node) == 2:
-                stack += [node[1], node[0]]
-            elif isinstance(node, int | np.integer):
-                leaves.append(int(node))
-            else:
-                raise ValueError(
-                    f'order={order!r}: it must be "forward", "reverse", "optimal", or a bracketing of nested '
-                    "pairs of layer "
-                    f"numbers such as ((0, 1), 2); {node!r} is none."
-                )
-        if leaves != list(range(len(self))):
-            raise ValueError(
-                f"order={order!r} brackets the layers {leaves}; it must hold 0 … {len(self) - 1}, each once "
-                "and in order."
-            )
-        return order
+        Parameters
+        ----------
+        memory : the most edges that the tape of one adjoint may hold; None for no limit.
+        workers : machines that work side by side; the cost is then the makespan.
 
-    def _product(self, order: Any) -> Matrix:
-        if isinstance(order, int | np.integer):
-            return self.factors[order].matrix()
-        first, second = order
-        return self._product(second) @ self._product(first)
+        A diagonal is accumulated by one direction, of ones, and stays n numbers in products with other diagonals.
 
-    def _price(self, order: Any) -> tuple[Shape, int]:
-        if isinstance(order, int | np.integer):
-            f = self.factors[order]
-            return Shape(f.m, f.n, f.diagonal), f.n if f.diagonal else f.edges * min(f.m, f.n)
-        (right, a), (left, b) = self._price(order[0]), self._price(order[1])
-        return left @ right, a + b + left.cost(right)
+        >>> import numpy as np
+        >>> chain = JacobianChain([np.square, np.tanh, lambda x: np.ones((2, 3)) @ x], np.ones(3))
+        >>> print(chain.bracketing())
+        Bracketing of 3 factors, 2 × 3
+        homogeneous tangent                      36
+        homogeneous adjoint                      24
+        preaccumulation                          27
+        optimal                                  24
+        F2·F1·F0  carry F1·F0 by tangents through F2  18
+        └─ F1·F0  carry F0 by tangents through F1  3
+           └─ F0  accumulate by tangents  3
+        """
+        return cheapest([f.link for f in self.factors], True, *limits(memory, workers))
 
-    # The plan of `bracketing` ----------------------------------------------------------------------
+    # Orders as nodes, parts before what is made of them ------------------------------------------------
 
-    def _evaluated(self, tree: Any, count_only: bool = False) -> tuple[Any, int]:
-        """The matrix that a plan gives, and the multiply-adds it takes."""
-        kind = tree[0]
-        if kind == ACCUMULATE:
-            f = self.factors[tree[1]]
-            cost = f.n if f.diagonal else f.edges * (f.n if tree[2] == TANGENT else f.m)
-            return (Shape(f.m, f.n, f.diagonal) if count_only else f.matrix(tree[2])), cost
-        if kind == MULTIPLY:
-            (left, a), (right, b) = (self._evaluated(part, count_only) for part in tree[1:])
-            return left @ right, a + b + _shape(left).cost(_shape(right))
-        part, cost = self._evaluated(tree[1], count_only)
-        first, last = tree[2]
+    def _nodes(self, order: Any) -> list[tuple[Any, ...]]:
+        if _is(order, "optimal"):
+            order = self.bracketing()
+        if isinstance(order, Bracketing):
+            return [step.node for step in self._own(order).steps]
+        return [
+            (ACCUMULATE, node, self.factors[node].link.cheaper()) if isinstance(node, int) else (MULTIPLY,)
+            for node in _postorder(order, len(self))
+        ]
+
+    def _own(self, plan: Bracketing) -> Bracketing:
+        if plan.factors != tuple((f.m, f.n, f.push_edges) for f in self.factors):
+            raise ValueError("order is a Bracketing of another chain; make it by chain.bracketing()")
+        return plan
+
+    def _priced(self, node: tuple[Any, ...], stack: list[Shape]) -> tuple[int, Shape]:
+        """Multiply-adds of one node and the shape it makes, of those that it takes from the stack."""
+        if node[0] == ACCUMULATE:
+            f = self.factors[node[1]]
+            return f.link.accumulation(node[2]), Shape(f.m, f.n, f.diagonal)
+        part = stack.pop()
+        if node[0] == MULTIPLY:
+            right = stack.pop()
+            return part.cost(right), part @ right
+        first, last = node[2]
         passed = self.factors[first : last + 1]
-        s = _shape(part)
-        diagonal = s.diagonal and all(f.diagonal for f in passed)
-        rows = 1 if diagonal else s.n if kind == TANGENT else s.m
-        cost += rows * sum(f.edges for f in passed)
-        if count_only:
-            shape = (passed[-1].m, s.n) if kind == TANGENT else (s.m, passed[0].n)
-            return Shape(*shape, diagonal), cost
-        if diagonal:
-            for f in passed if kind == TANGENT else passed[::-1]:
-                part = f.matrix() @ part
-            return part, cost
-        return self._carried(part.full(), kind, passed), cost
+        diagonal = part.diagonal and all(f.diagonal for f in passed)
+        if node[0] == TANGENT:
+            columns = 1 if diagonal else part.n
+            return columns * sum(f.push_edges for f in passed), Shape(passed[-1].m, part.n, diagonal)
+        rows = 1 if diagonal else part.m
+        return rows * sum(f.pull_edges for f in passed), Shape(part.m, passed[0].n, diagonal)
 
-    @staticmethod
-    def _carried(matrix: Any, kind: str, passed: list[Factor]) -> Matrix:
-        """A sub-chain's matrix carried through further factors, its columns as tangents or its rows as cotangents."""
-        if kind == TANGENT:
-            t = np.reshape(matrix.T, (matrix.shape[1], *passed[0].x.shape))
-            for f in passed:
-                t = f.push(t, (matrix.shape[1],))
-            return Matrix(np.reshape(t, (matrix.shape[1], passed[-1].m)).T, False)
-        assert kind == ADJOINT
-        u = np.reshape(matrix, (matrix.shape[0], *passed[-1].y.shape))
-        for f in reversed(passed):
-            u = f.pull(u, (matrix.shape[0],))
-        return Matrix(np.reshape(u, (matrix.shape[0], passed[0].n)), False)
+    # Carrying them out ---------------------------------------------------------------------------------
+
+    def _seeded(self, order: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+        """The unit directions that an order begins with, and the run that makes the Jacobian of them."""
+        first, last = self.factors[0], self.factors[-1]
+        shape = last.y.shape + first.x.shape
+        if _is(order, "forward"):
+            return [_identity(first.x)], lambda seeds: np.reshape(_pushed(self.factors, seeds[0]).T, shape)
+        if _is(order, "reverse"):
+            return [_identity(last.y)], lambda seeds: np.reshape(_pulled(self.factors, seeds[0]), shape)
+        nodes = self._nodes(order)
+        seeds = [self.factors[node[1]].units(node[2]) for node in nodes if node[0] == ACCUMULATE]
+        return seeds, lambda seeds: np.reshape(self._run(nodes, seeds).full(), shape)
+
+    def _run(self, nodes: Sequence[tuple[Any, ...]], seeds: Sequence[Any]) -> Matrix:
+        stack: list[Matrix] = []
+        left = iter(seeds)
+        for node in nodes:
+            if node[0] == ACCUMULATE:
+                factor = self.factors[node[1]]
+                made = _carried(Matrix(next(left), factor.diagonal), node[2], [factor])
+            elif node[0] == MULTIPLY:
+                made = stack.pop() @ stack.pop()
+            else:
+                first, last = node[2]
+                made = _carried(stack.pop(), node[0], self.factors[first : last + 1])
+            stack.append(made)
+        return stack.pop()
+
+
+def _pushed(factors: Sequence[Factor], rows: Any) -> Any:
+    """Rows as tangents through factors, the first of them first."""
+
+    def sweep(rows: Any) -> Any:
+        k = rows.shape[0]
+        t = np.reshape(rows, (k, *factors[0].x.shape))
+        for factor in factors:
+            t = factor.push(t, (k,))
+        return np.reshape(t, (k, factors[-1].m))
+
+    return _in_chunks(sweep, factors, rows)
+
+
+def _pulled(factors: Sequence[Factor], rows: Any) -> Any:
+    """Rows as cotangents back through factors, the last of them first."""
+
+    def sweep(rows: Any) -> Any:
+        k = rows.shape[0]
+        u = np.reshape(rows, (k, *factors[-1].y.shape))
+        for factor in reversed(factors):
+            u = factor.pull(u, (k,))
+        return np.reshape(u, (k, factors[0].n))
+
+    return _in_chunks(sweep, factors, rows)
+
+
+def _in_chunks(sweep: Callable[[Any], Any], factors: Sequence[Factor], rows: Any) -> Any:
+    """So many rows at once as bounds the memory."""
+    k = rows.shape[0]
+    step = chunk_for(k, max(max(f.m, f.n) for f in factors))
+    if step == k:
+        return sweep(rows)
+    return np.concatenate([sweep(rows[start : start + step]) for start in range(0, k, step)])
+
+
+def _carried(matrix: Matrix, mode: str, factors: Sequence[Factor]) -> Matrix:
+    """A matrix through further factors: its columns as tangents or its rows as cotangents; all diagonals: one row."""
+    through = _pushed if mode == TANGENT else _pulled
+    if matrix.diagonal and all(f.diagonal for f in factors):
+        return Matrix(through(factors, matrix.entries), True)
+    full = matrix.full()
+    return Matrix(through(factors, full.T).T if mode == TANGENT else through(factors, full), False)
+
+
+def _is(order: Any, name: str) -> bool:
+    return isinstance(order, str) and order == name
+
+
+def _postorder(order: Any, layers: int) -> list[Any]:
+    """Layer numbers, and None for each product behind its two parts, the one nearer to the input first."""
+    found: list[Any] = []
+    stack = [order]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple | list) and len(node) == 2:
+            found.append(None)
+            stack += node
+        elif isinstance(node, int | np.integer) and not isinstance(node, bool):
+            found.append(int(node))
+        else:
+            raise ValueError(
+                f'order={order!r}: it must be "forward", "reverse", "optimal", a Bracketing, or a bracketing in nested '
+                f"pairs of layer numbers such as ((0, 1), 2); {node!r} is none."
+            )
+    found.reverse()
+    leaves = [node for node in found if node is not None]
+    if leaves != list(range(layers)):
+        raise ValueError(
+            f"order={order!r} brackets the layers {leaves}; it must hold 0 … {layers - 1}, each once and in order."
+        )
+    return found
 
 
 def _record(f: Callable[..., Any], i: int, x: Any) -> Recording:
     """Layer i at x on a tape; an error there tells the layer and the shape it was given."""
-    shape = np.shape(x)
+    given = f"an array of shape {np.shape(x)}" + (f", which layer {i - 1} returned" if i else "")
     try:
         recording = Recording(f, (x,))
     except (ValueError, IndexError) as error:
-        raise ValueError(f"JacobianChain: layer {i} does not take an array of shape {shape}: {error}") from error
+        raise ValueError(f"JacobianChain: layer {i} does not take {given}: {error}") from error
+    except Exception as error:
+        error.add_note(f"JacobianChain: layer {i} was given {given}")
+        raise
     if recording.out_structure is not None:
         raise TypeError(f"JacobianChain: layer {i} returned a tree; a layer returns one array")
-    if recording.values[0].dtype.kind not in "fc":
-        raise TypeError(f"JacobianChain: layer {i} returned {recording.values[0].dtype}; a layer returns floats")
+    for array, what in ((recording.leaves[0], "took"), (recording.values[0], "returned")):
+        if array.dtype.kind != "f":
+            raise TypeError(
+                f"JacobianChain: layer {i} {what} {array.dtype}; the arrays between layers are real floats. "
+                "Convert integers, x.astype(float); take complex numbers as their real and imaginary parts."
+            )
+        if not array.size:
+            raise ValueError(f"JacobianChain: layer {i} {what} an empty array, of shape {array.shape}")
     return recording
 
 
@@ -234,54 +367,93 @@ class Factor:
         self.diagonal = _is_elementwise(recording)
 
     @property
-    def kind(self) -> str:
+    def structure(self) -> str:
         return "diagonal" if self.diagonal else "dense"
 
-    @property
-    def edges(self) -> int:
-        """Multiply-adds of one product with a vector."""
-        return self.n if self.diagonal else self.m * self.n
+    @cached_property
+    def partials(self) -> Any:
+        """The numbers on the diagonal, by one push of ones."""
+        return self.recording.push([np.ones(self.x.shape, self.x.dtype)], ())[0]
 
     def push(self, t: Any, lead: tuple[int, ...]) -> Any:
-        return self.recording.push([t], lead)[0]
+        """Tangents (*lead, *x.shape) carried through the layer."""
+        return cast(self.partials * t, self.y.dtype) if self.diagonal else self.recording.push([t], lead)[0]
 
     def pull(self, u: Any, lead: tuple[int, ...]) -> Any:
-        return self.recording.pull([u], lead)[0]
+        """Cotangents (*lead, *y.shape) carried back through the layer."""
+        return cast(self.partials * u, self.x.dtype) if self.diagonal else self.recording.pull([u], lead)[0]
 
-    def matrix(self, mode: str = "") -> Matrix:
-        """The local Jacobian, by pushes or pulls, whichever are fewer unless `mode` says; of a diagonal n numbers."""
+    @cached_property
+    def push_edges(self) -> int:
+        """Multiply-adds of one tangent."""
+        return _edges(self.push, self.x)
+
+    @cached_property
+    def pull_edges(self) -> int:
+        """Multiply-adds of one adjoint."""
+        return _edges(self.pull, self.y)
+
+    @property
+    def link(self) -> Link:
+        return Link(self.m, self.n, self.push_edges, self.pull_edges, self.diagonal)
+
+    def units(self, mode: str) -> Any:
+        """The directions that give the whole local Jacobian, as rows: of a diagonal one, of ones."""
+        x = self.x if mode == TANGENT else self.y
         if self.diagonal:
-            return Matrix(np.reshape(self.push(np.ones(self.x.shape, self.x.dtype), ()), -1), True)
-        forward = mode == TANGENT or (not mode and self.n <= self.m)
-        blocks = (blocks_by_pushes if forward else blocks_by_pulls)(self.recording, None)
-        return Matrix(np.reshape(blocks[0][0], (self.m, self.n)), False)
+            return np.ones((1, self.n), x.dtype)
+        return _identity(x)
+
+
+def _identity(x: Any) -> Any:
+    """All unit directions of an array, raveled, as rows."""
+    return np.reshape(unit_directions([x], 0, int(x.size))[0], (int(x.size), int(x.size)))
+
+
+def _told(link: Link) -> str:
+    """The edges of a factor: one number where tangents and adjoints cost the same."""
+    return f"{link.push:>12,}" + (f" (adjoint {link.pull:,})" if link.pull != link.push else "")
+
+
+def _edges(apply: Callable[..., Any], x: Any) -> int:
+    """Multiply-adds of one more direction."""
+    one, two = (cost(lambda t, k=k: apply(t, (k,)), np.zeros((k, *x.shape), x.dtype)).multiply_adds for k in (1, 2))
+    return round(two - one)
 
 
 def _is_elementwise(recording: Recording) -> bool:
-    """Whether every operation from input to output is elementwise on arrays of one shape."""
-    shape = recording.leaves[0].shape
-    if not recording.traced(recording.outputs[0]) or recording.values[0].shape != shape:
+    """Whether the result comes from the input by elementwise operations on arrays of one shape alone."""
+    x, y = recording.leaves[0], recording.outputs[0]
+    if not recording.traced(y) or y.shape != x.shape:
         return False
     return all(
-        isinstance(op, Elementwise) and np.shape(y) == shape and all(np.shape(args[i]) == shape for i in positions)
-        for op, positions, y, args in recording.tape.operations()
+        (isinstance(op, Elementwise) or op.fn is np.where)
+        and np.shape(result) == x.shape
+        and all(np.shape(args[i]) == x.shape for i in positions)
+        for op, positions, result, args in recording.tape.operations(y.index)
     )
 
 
+# ---------------------------------------------------------------------------------------------------
+# Matrices that may be diagonals
+# ---------------------------------------------------------------------------------------------------
+
+
 class Matrix(NamedTuple):
-    """A matrix, or the diagonal of one."""
+    """A matrix, or the diagonal of one, as an array of one row."""
 
     entries: Any
     diagonal: bool
 
     def __matmul__(self, other: Matrix) -> Matrix:
-        if self.diagonal:
-            rows = self.entries if other.diagonal else self.entries[:, None]
-            return Matrix(rows * other.entries, other.diagonal)
-        return Matrix(self.entries * other.entries if other.diagonal else self.entries @ other.entries, False)
+        if self.diagonal and not other.diagonal:
+            return Matrix(self.entries.T * other.entries, False)
+        if other.diagonal:
+            return Matrix(self.entries * other.entries, self.diagonal)
+        return Matrix(self.entries @ other.entries, False)
 
     def full(self) -> Any:
-        return np.diag(self.entries) if self.diagonal else self.entries
+        return np.diag(self.entries[0]) if self.diagonal else self.entries
 
 
 class Shape(NamedTuple):
@@ -296,13 +468,6 @@ class Shape(NamedTuple):
 
     def cost(self, other: Shape) -> int:
         """Multiply-adds of self @ other."""
-        if self.diagonal:
-            return other.n if other.diagonal else other.m * other.n
-        return self.m * self.n if other.diagonal else self.m * self.n * other.n
-
-
-def _shape(x: Matrix | Shape) -> Shape:
-    if isinstance(x, Shape):
-        return x
-    m, n = (x.entries.size, x.entries.size) if x.diagonal else x.entries.shape
-    return Shape(m, n, x.diagonal)
+        if self.diagonal and other.diagonal:
+            return self.n
+        return self.m * other.n * (1 if self.diagonal or other.diagonal else self.n)

@@ -235,11 +235,13 @@ class Tape(Trace):
             tangents[index] = total
         return [tangents[index] for index in outputs]
 
-    def operations(self) -> Iterator[tuple[Op, Sequence[int], Any, Sequence[Any]]]:
-        """What was recorded, in order: the operation, the traced positions, the result and the arguments."""
-        for entry in self.entries:
-            op, positions, _, y, args, _, _ = _general(entry)
-            if op is not None:
+    def operations(self, output: int) -> Iterator[tuple[Op, Sequence[int], Any, Sequence[Any]]]:
+        """What entry `output` comes from, the last first: the operation, the traced positions, result and arguments."""
+        wanted = {output}
+        for index in range(output, -1, -1):
+            op, positions, parents, y, args, _, _ = _general(self.entries[index])
+            if index in wanted and op is not None:
+                wanted.update(parents)
                 yield op, positions, y, args
 
     def _check_kept(self) -> None:
