@@ -47,9 +47,10 @@ def optimal_bracketing(
         ≥ 0, workers < 1.
 
     Sources: Naumann, "Optimization of generalized Jacobian chain products without memory constraints"
-    (arXiv 2003.05755), the recurrence of section 3; limited memory: Naumann, "Matrix-free Jacobian chaining"
-    (arXiv 2406.11862), section 4; workers: Märtens and Naumann, "Scheduled Jacobian chaining" (arXiv 2505.06056),
-    section 2, and the authors' reference implementation.
+    (arXiv 2003.05755); "Matrix-free Jacobian chaining" (arXiv 2406.11862), section 3, and section 4 for limited memory;
+    Märtens and Naumann, "Scheduled Jacobian chaining" (arXiv 2505.06056), section 2, for workers. The recurrences are
+    those of the authors' reference implementation (STCE-at-RWTH/Jacobian-Chaining); that tangents and adjoints need one
+    candidate each, not one a split, and the treatment of diagonals in a `JacobianChain`, are derived here.
 
     >>> plan = optimal_bracketing([(3, 3, 29), (1, 3, 14), (2, 1, 7)])
     >>> plan.cost

@@ -422,16 +422,14 @@ def _edges(apply: Callable[..., Any], x: Any) -> int:
 
 
 def _is_elementwise(recording: Recording) -> bool:
-    """Whether the result comes from the input by elementwise operations on arrays of one shape alone."""
+    """Whether the result comes from the input by elementwise operations alone, on arrays of one shape.
+
+    Such operations never shrink a shape, so where the last result has the shape of the input, all between have it.
+    """
     x, y = recording.leaves[0], recording.outputs[0]
     if not recording.traced(y) or y.shape != x.shape:
         return False
-    return all(
-        (isinstance(op, Elementwise) or op.fn is np.where)
-        and np.shape(result) == x.shape
-        and all(np.shape(args[i]) == x.shape for i in positions)
-        for op, positions, result, args in recording.tape.operations(y.index)
-    )
+    return all(isinstance(op, Elementwise) or op.fn is np.where for op in recording.tape.operations(y.index))
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -235,14 +235,14 @@ class Tape(Trace):
             tangents[index] = total
         return [tangents[index] for index in outputs]
 
-    def operations(self, output: int) -> Iterator[tuple[Op, Sequence[int], Any, Sequence[Any]]]:
-        """What entry `output` comes from, the last first: the operation, the traced positions, result and arguments."""
+    def operations(self, output: int) -> Iterator[Op]:
+        """What led from the inputs to entry `output`, the last operation first."""
         wanted = {output}
         for index in range(output, -1, -1):
-            op, positions, parents, y, args, _, _ = _general(self.entries[index])
+            op, _, parents, *_ = _general(self.entries[index])
             if index in wanted and op is not None:
                 wanted.update(parents)
-                yield op, positions, y, args
+                yield op
 
     def _check_kept(self) -> None:
         """Raise if a large array was overwritten after it was recorded."""

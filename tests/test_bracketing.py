@@ -250,6 +250,21 @@ def test_adjoints_fit_into_the_memory():
     assert "no memory" in str(b)
 
 
+def test_a_tape_too_large_is_not_chosen_even_where_its_cost_would_fit():
+    # Product: 10 + 6·2 + 3·1·2 = 28; the adjoint through factor 0 would cost 10 + 3·6 = 28 too, but holds 6 edges.
+    b = optimal_bracketing([(1, 2, 6), (3, 1, 10)], memory=5)
+    assert b.cost == 28
+    assert b.tree == ("multiply", ("accumulate", 1, "tangent"), ("accumulate", 0, "tangent"))
+
+
+def test_adjoints_go_one_tape_at_a_time_where_both_do_not_fit():
+    factors = [(5, 5, 25), (5, 5, 25), (1, 5, 5)]
+    row = ("accumulate", 2, "adjoint")
+    assert optimal_bracketing(factors, memory=50).tree == ("adjoint", row, (0, 1))
+    assert optimal_bracketing(factors, memory=49).tree == ("adjoint", ("adjoint", row, (1, 1)), (0, 0))
+    assert optimal_bracketing(factors, memory=49).cost == optimal_bracketing(factors).cost == 55
+
+
 @pytest.mark.parametrize("unit", [1, 10**3, 10**7, 10**30])
 def test_numbers_of_any_size_are_exact(unit):
     """Floats, 64-bit and Python integers: edges scaled by a unit, dimensions kept; then all dimensions huge."""

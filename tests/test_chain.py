@@ -262,10 +262,22 @@ def test_single_precision_and_scalars():
     for order in ("forward", "reverse", "optimal", (0, (1, 2))):
         assert chain.jacobian(order).dtype == np.float32
     assert chain.jvp(np.ones(3)).dtype == chain.vjp(np.ones(3)).dtype == np.float32
+    wider = JacobianChain([lambda x: x * C[:3], np.cumsum], x)  # float32 to float64
+    assert wider.jvp(x).dtype == np.float64
+    assert wider.vjp(np.ones(3)).dtype == np.float32
     scalar = JacobianChain([np.sin, np.exp], 1.0)
     for order in ("forward", "reverse", "optimal", (0, 1)):
         np.testing.assert_allclose(scalar.jacobian(order), np.exp(np.sin(1.0)) * np.cos(1.0))
         assert np.shape(scalar.jacobian(order)) == ()
+
+
+def test_work_that_does_not_grow_with_the_directions_is_counted_apart():
+    """One factorisation serves all directions: the edges of x ↦ A⁻¹x are the n² of a back-substitution."""
+    A = np.eye(4) + 1
+    chain = JacobianChain([lambda x: np.linalg.solve(A, x), np.tanh], X)
+    assert [f.push_edges for f in chain.factors] == [16, 4]
+    assert chain.cost("forward") == 4 * 20 < chain.counted("forward").multiply_adds < 4 * 20 + 4**3
+    np.testing.assert_allclose(chain.jacobian("forward"), chain.jacobian((0, 1)))
 
 
 def test_tangents_and_adjoints_may_cost_differently():
@@ -343,5 +355,8 @@ def test_results_are_of_their_own(chain):
     v = np.ones(4)
     JacobianChain([lambda x: x], X).jvp(v)[0] = 7
     assert v[0] == 1
+    long = JacobianChain([np.sum], np.ones(20_000)).jacobian("reverse")
+    long[0] = 7  # not a read-only view of one number
+    assert long[1] == 1
     chain.jacobian("reverse")[0] = 7
     np.testing.assert_allclose(chain.jacobian("reverse"), jacfwd(composed)(X))
