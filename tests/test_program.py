@@ -472,3 +472,8 @@ def test_matplotlib_loads_when_it_draws():
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_listing_shows_where_a_scatter_writes():
+    program = trace(grad(lambda x: np.sum(x[1:] ** 2)), np.ones(3))
+    assert "grad_x[1:] = " in str(program)

@@ -472,14 +472,13 @@ def listing(program: Program) -> str:
         if instruction.backward and not backward:
             backward = True
             rows.append(("# backward", "", ""))
-        statement = _statement(instruction, namer)
-        text = statement[0]
+        text, *more = _statement(instruction, namer)
         if instruction.op is GUARD:
-            rows.append((f"guard {statement[0][3:-1]} is false", "", ""))
+            rows.append((f"guard {text[3:-1]} is false", "", ""))
             continue
         kinds = " ".join(f"{v.dtype}{list(v.shape)}" for v in instruction.outs)
         name, _, expression = text.partition(" = ")
-        rows.append((name, kinds, expression))
+        rows.append((name, kinds, "; ".join([expression, *more])))
     width = max((len(name) for name, _, e in rows if e), default=0)
     middle = max((len(kind) for _, kind, e in rows if e), default=0)
     lines = [f"  {name:<{width}}  {kind:<{middle}}  = {e}" if e else f"  {name}" for name, kind, e in rows]
