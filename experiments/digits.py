@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 import admodes
-from admodes.counting import count
 from admodes.layers import cross_entropy, l2_penalty, linear, relu
+from admodes.program import cost as count
 
 from . import style
 from .frame import Row, Study

@@ -3,13 +3,14 @@
 The function: f: Rⁿ → Rᵐ, f(x) = V tanh(W x), with h = 64 hidden units, over a grid of n and m.
 
 How it is measured.  For every n and m: `jacfwd`, `jacrev` and `jacobian(mode="auto")`, medians of interleaved calls on
-one thread; multiply-adds are counted by carrying each out, exactly.  "auto" counts the work of both modes on its first
-call for a shape and remembers: its first call, which does that, is timed apart from the later ones.  A choice is wrong
-if the other mode was faster by the clock, and costs the ratio of the two times.
+one thread; flops and multiply-adds are counted from the traced program, exactly.  "auto" counts the work of both modes
+on its first call for a shape and remembers: its first call, which does that, is timed apart from the later ones.  A
+choice is wrong if the other mode was faster by the clock, and costs the ratio of the two times.
 
-What to expect, and why.  Forward mode carries n tangents, n·(n·h + h·m) multiply-adds; reverse carries m cotangents,
-m·(m·h + h·n).  They cross at n = m.  The clock's crossover lies near it: a reverse sweep also keeps a tape, and below
-a few dozen directions the time goes to starting operations, so that all is nearly equal and a wrong choice nearly free.
+What to expect, and why.  Forward mode carries n tangents, n·(n·h + h·m) multiply-adds of two flops each; reverse
+carries m cotangents, m·(m·h + h·n).  They cross at n = m.  The clock's crossover lies near it: a reverse sweep also
+keeps a tape, and below a few dozen directions the time goes to starting operations, so that all is nearly equal and a
+wrong choice nearly free.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 import admodes
-from admodes.counting import count
 from admodes.jacobians import predict
+from admodes.program import cost
 from admodes.transforms import chosen_leaves
 
 from . import style
@@ -64,14 +65,15 @@ def measure(n: int, m: int, rng: np.random.Generator, rounds: int, seconds: floa
     first = time.perf_counter() - start
     for mode in ("forward", "reverse"):
         np.testing.assert_allclose(modes[mode](x), J, rtol=1e-9, atol=1e-12)
-    work = {mode: count(jacobian, x).multiply_adds for mode, jacobian in modes.items()}
+    work = {mode: cost(jacobian, x) for mode, jacobian in modes.items()}
     taken = interleaved({mode: partial(g, x) for mode, g in modes.items()}, rounds, seconds)
     faster, slower = sorted(("forward", "reverse"), key=lambda mode: taken[mode])
     chosen = choice(f, x)
     return {
         "n": n,
         "m": m,
-        **{f"multiply_adds_{mode}": work[mode] for mode in modes},
+        **{f"flops_{mode}": work[mode].flops for mode in modes},
+        **{f"multiply_adds_{mode}": work[mode].multiply_adds for mode in modes},
         **{f"seconds_{mode}": taken[mode] for mode in modes},
         "seconds_auto_first_call": first,
         "auto": chosen,
@@ -117,9 +119,9 @@ def draw(rows: Sequence[Row]) -> Any:
     """Counted on the left, by the clock on the right, with the crossover of both and auto's choices."""
     made = style.figure(13, 6.6, finding(rows).replace("; ", ";\n"))
     left, right = made.subplots(1, 2)
-    counts, clock = (grid(rows, log_ratio(quantity)) for quantity in ("multiply_adds", "seconds"))
+    counts, clock = (grid(rows, log_ratio(quantity)) for quantity in ("flops", "seconds"))
     limit = float(np.nanmax(np.abs(np.stack([counts[2], clock[2]]))))
-    _map(left, counts, limit, "Counted: multiply-adds, forward / reverse")
+    _map(left, counts, limit, "Counted: flops, forward / reverse")
     image = _map(right, clock, limit, "The clock: seconds, forward / reverse")
     for ax in (left, right):
         _crossover(ax, counts, (0, (4, 2)))

@@ -3,7 +3,7 @@
 The function: L = 8 layers x ← tanh(W x) of width n, then the sum of the n outputs.
 
 How it is measured.  The gradient by n tangents at once (`jacfwd`), by one reverse sweep (`grad`), and by n + 1
-evaluations (one-sided finite differences).  Multiply-adds are counted by carrying the derivative out, exactly; seconds
+evaluations (one-sided finite differences).  Flops are counted from the traced derivative, exactly; seconds
 are medians of interleaved calls on one thread.  Slopes are fitted on logarithms, with Student's 95 % confidence
 interval: for the counts over all n; for the clock from the n on where arithmetic dominates.
 
@@ -12,12 +12,12 @@ operations counted at n, are the overhead at n.  A point enters the fit if that 
 and all larger n do too.
 
 What to expect, and why.  A layer's Jacobian is Diag(1 − y²) W.  Forward accumulation carries n tangents through it:
-n·n² multiply-adds a layer, L·n³ in all.  Reverse carries one cotangent: n² for the layer and n² for its transpose,
-2·L·n² in all.  Finite differences evaluate the function n + 1 times, L·n³ again, but by matrix-vector products, which
-wait for memory where the matrix-matrix products of the n tangents reuse what is in the cache: the same slope, a larger
-constant.  The counts' slopes are a little below 3 and 2 because each layer also has elementwise products, n² and n of
-them; on the clock finite differences and reverse mode climb faster while n grows past what the caches hold.
-(Seed lectures 000 and 003, 13.3.1.)
+n·n² multiply-adds a layer, of two flops each: 2·L·n³ flops in all.  Reverse carries one cotangent: n² multiply-adds
+for the layer and n² for its transpose, 4·L·n² flops in all.  Finite differences evaluate the function n + 1 times,
+2·L·n³ again, but by matrix-vector products, which wait for memory where the matrix-matrix products of the n tangents
+reuse what is in the cache: the same slope, a larger constant.  The counts' slopes are a little below 3 and 2 because
+each layer also has elementwise products, n² and n of them; on the clock finite differences and reverse mode climb
+faster while n grows past what the caches hold. (Seed lectures 000 and 003, 13.3.1.)
 
 The weights are read-only arrays: the tape then trusts them, where it would else compare large arrays with what they
 were when it recorded them, which would be timed with the sweep.
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 import admodes
-from admodes.counting import Tally, count
+from admodes.program import Cost, cost
 
 from . import style
 from .frame import Row, Study
@@ -48,9 +48,9 @@ OVERHEAD = 0.2  # of the seconds, at most, where the clock's fit begins
 METHODS = ("forward", "reverse", "finite differences")
 LOOKS = {"forward": style.FORWARD, "reverse": style.REVERSE, "finite differences": style.DIFFERENCES}
 THEORY: dict[str, tuple[str, Callable[[int], int]]] = {
-    "forward": ("L·n³", lambda n: LAYERS * n**3),
-    "reverse": ("2·L·n²", lambda n: 2 * LAYERS * n**2),
-    "finite differences": ("L·n³", lambda n: LAYERS * n**3),
+    "forward": ("2·L·n³", lambda n: 2 * LAYERS * n**3),
+    "reverse": ("4·L·n²", lambda n: 4 * LAYERS * n**2),
+    "finite differences": ("2·L·n³", lambda n: 2 * LAYERS * n**3),
 }
 
 Function = Callable[[Any], Any]
@@ -90,15 +90,15 @@ def gradients(f: Function) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     }
 
 
-def counted(f: Function, x: np.ndarray) -> dict[str, Tally]:
+def counted(f: Function, x: np.ndarray) -> dict[str, Cost]:
     """The exact work of each way; of finite differences, that of their n + 1 evaluations."""
-    evaluation = count(f, x)
-    differences = Tally(
-        multiply_adds=(x.size + 1) * evaluation.multiply_adds, operations=(x.size + 1) * evaluation.operations
+    once, times = cost(f, x), x.size + 1
+    differences = Cost(
+        flops=times * once.flops, multiply_adds=times * once.multiply_adds, operations=times * once.operations
     )
     return {
-        "forward": count(admodes.jacfwd(f), x),
-        "reverse": count(admodes.grad(f), x),
+        "forward": cost(admodes.jacfwd(f), x),
+        "reverse": cost(admodes.grad(f), x),
         "finite differences": differences,
     }
 
@@ -120,6 +120,7 @@ def measure(n: int, rng: np.random.Generator, rounds: int, seconds: float) -> li
         {
             "n": n,
             "method": method,
+            "flops": work[method].flops,
             "multiply_adds": work[method].multiply_adds,
             "operations": work[method].operations,
             "seconds": taken[method],
@@ -152,7 +153,7 @@ def fits(rows: Sequence[Row]) -> dict[tuple[str, str], PowerLaw | None]:
     for method in METHODS:
         mine = [row for row in rows if row["method"] == method]
         late = [row for row in mine if row["fitted"]]
-        found[method, "multiply_adds"] = power_law([r["n"] for r in mine], [r["multiply_adds"] for r in mine])
+        found[method, "flops"] = power_law([r["n"] for r in mine], [r["flops"] for r in mine])
         found[method, "seconds"] = power_law([r["n"] for r in late], [r["seconds"] for r in late])
     return found
 
@@ -178,11 +179,11 @@ def finding(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) 
     n = max(row["n"] for row in rows)
     at = {row["method"]: row for row in rows if row["n"] == n}
     forward, reverse = at["forward"], at["reverse"]
-    counts = [found[method, "multiply_adds"] for method in ("forward", "reverse")]
+    counts = [found[method, "flops"] for method in ("forward", "reverse")]
     slopes = " against ".join(f"n^{law.slope:.2f}" for law in counts if law)
     return (
         f"Forward against reverse: counts grow as {slopes}; at n = {n} reverse needs "
-        f"{forward['multiply_adds'] / reverse['multiply_adds']:.0f}× fewer multiply-adds and is "
+        f"{forward['flops'] / reverse['flops']:.0f}× fewer flops and is "
         f"{forward['seconds'] / reverse['seconds']:.0f}× faster"
     )
 
@@ -193,7 +194,7 @@ def draw(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) -> 
     made = style.figure(12.5, 6.2, finding(rows, found).replace("; ", ";\n"))
     left, right = made.subplots(1, 2)
     title = f"Counted: {LAYERS} layers tanh(W x)"
-    _panel(left, rows, found, "multiply_adds", title, "multiply-adds for one gradient")
+    _panel(left, rows, found, "flops", title, "flops for one gradient")
     _panel(right, rows, found, "seconds", "The clock: one thread, processor time", "seconds for one gradient (median)")
     return made
 
@@ -203,7 +204,7 @@ def _panel(ax: Any, rows: Sequence[Row], found: Any, quantity: str, title: str, 
         mine = [row for row in rows if row["method"] == method]
         look = {**LOOKS[method], "label": _label(method, found[method, quantity], quantity)}
         line(ax, mine, quantity, **look, markerfacecolor="white", markeredgewidth=1.6)
-        used = [r for r in mine if quantity == "multiply_adds" or r["fitted"]]
+        used = [r for r in mine if quantity == "flops" or r["fitted"]]
         line(ax, used, quantity, marker=look["marker"], color=look["color"], linestyle="")
     for method, dashes in (("forward", (0, (5, 3))), ("reverse", (0, (1, 2)))):
         _theory(ax, [row for row in rows if row["method"] == method], quantity, method, dashes)
@@ -221,7 +222,7 @@ def line(ax: Any, rows: Sequence[Row], quantity: str, **look: Any) -> None:
 def _label(method: str, law: PowerLaw | None, quantity: str) -> str:
     if law is None:
         return f"{method}: too few points for a slope"
-    start = "" if quantity == "multiply_adds" else f", from n = {law.first:g}"
+    start = "" if quantity == "flops" else f", from n = {law.first:g}"
     return f"{method}: slope {law}{start}"
 
 
@@ -229,9 +230,9 @@ def _theory(ax: Any, rows: Sequence[Row], quantity: str, method: str, dashes: An
     """The predicted counts; beside the clock, a line of that slope through the last point."""
     name, formula = THEORY[method]
     last = rows[-1]
-    scale = 1.0 if quantity == "multiply_adds" else last[quantity] / formula(last["n"])
+    scale = 1.0 if quantity == "flops" else last[quantity] / formula(last["n"])
     shown = [row for row in rows if scale == 1.0 or scale * formula(row["n"]) > rows[0][quantity] / 8]
-    power = f"O({name.removeprefix('2·')})"
+    power = f"O({name.lstrip('24·')})"
     text = f"theory, {name}" if scale == 1.0 else f"slope of {power}"
     ax.plot([r["n"] for r in shown], [scale * formula(r["n"]) for r in shown], ls=dashes, label=text, **style.THEORY)
 

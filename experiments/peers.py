@@ -27,6 +27,7 @@ class Tool:
     name = ""
     label = ""
     library = "numpy"
+    prepares = False  # whether the first call compiles
 
     def __init__(self) -> None:
         self.version = str(importlib.import_module(self.library).__version__)
@@ -68,23 +69,36 @@ class Eager(Tool):
 
     name, label, library = "admodes", "admodes", "admodes"
 
+    def made(self, derivative: Callable[..., Any], x: list[Any]) -> Task:
+        """The call of a derivative."""
+        return _call(derivative, x)
+
     def gradient(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(admodes.grad(f, argnums=tuple(range(len(x))) if len(x) > 1 else 0), x)
+        return self.made(admodes.grad(f, argnums=tuple(range(len(x))) if len(x) > 1 else 0), x)
 
     def forward(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(admodes.jacfwd(f), x)
+        return self.made(admodes.jacfwd(f), x)
 
     def reverse(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(admodes.jacrev(f), x)
+        return self.made(admodes.jacrev(f), x)
 
     def hessian(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(admodes.hessian(f, mode="forward-over-reverse"), x)
+        return self.made(admodes.hessian(f, mode="forward-over-reverse"), x)
 
     def hvp(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        return lambda: admodes.hvp(f, x, (workload.direction,))
+        return self.made(lambda *x: admodes.hvp(f, x, (workload.direction,)), x)
 
     def push(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        return lambda: admodes.jvp(f, x, (workload.direction,))[1]
+        return self.made(lambda *x: admodes.jvp(f, x, (workload.direction,))[1], x)
+
+
+class Compiled(Eager):
+    """This library, the derivative compiled to flat code."""
+
+    name, label, prepares = "compiled", "admodes compiled", True
+
+    def made(self, derivative: Callable[..., Any], x: list[Any]) -> Task:
+        return _call(admodes.compile(derivative), x)
 
 
 class Autograd(Tool):
@@ -188,6 +202,7 @@ class Jax(Tool):
     """JAX, compiled; a loop as lax.scan."""
 
     name, label, library = "jax", "JAX jit", "jax"
+    prepares = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -225,7 +240,7 @@ def _call(derivative: Callable[..., Any], x: list[Any]) -> Task:
 
 
 # The first is what all are compared with.
-TOOLS: tuple[type[Tool], ...] = (ByHand, Eager, Autograd, Torch, Jax)
+TOOLS: tuple[type[Tool], ...] = (ByHand, Eager, Compiled, Autograd, Torch, Jax)
 
 
 def installed() -> tuple[list[Tool], list[str]]:

@@ -1,18 +1,22 @@
 """How fast is this library beside derivative code written by hand in NumPy, and beside its peers?
 
 The workloads are in `workloads.py`, the tools in `peers.py`: autograd, torch (eager) and JAX (jit), each where it is
-installed (`pip install -e ".[peers]"`).  All differentiate the same function, given the tool's namespace; for JAX a
-loop is written as lax.scan, without which it would be compiled step by step.
+installed (`pip install -e ".[peers]"`); "admodes compiled" is `admodes.compile` of the derivative.  All differentiate
+the same function, given the tool's namespace; for JAX a loop is written as lax.scan, without which it would be compiled
+step by step.  The scalar loop by hand computes with Python floats and `math`.
 
 How it is measured.  One process on one core, one thread, float64.  Answers are compared with the hand-written ones
-before anything is timed.  Tools take turns within a workload, and the median of their samples of processor time counts;
-the first call, which may compile, is timed apart, on the wall.  Freed memory stays with the process
-(`timing.keep_memory`).  The cost of one a·b is the slope of the seconds over the length of a loop.
+before anything is timed.  Tools take turns within a workload, and the median of their samples of processor time
+counts; the first call, which may compile, is timed apart, on the wall: what it took beyond a later call is
+preparation.  The preparation of a program without loops is compared on the recurrent net, unrolled, and tracing is
+timed on it too.  Freed memory stays with the process (`timing.keep_memory`).  The cost of one a·b is the slope of the
+seconds over the length of a loop.
 
 What to expect, and why.  Where arrays are small the time goes to carrying out each operation in Python, and the tools
 differ by what they add to NumPy's own cost: a tape's entry and the call of a rule, here; more in autograd.  Where
-arrays are large the arithmetic dominates, and all come near to code written by hand.  A compiler removes the cost of
-operations altogether, and temporary arrays with it, so JAX may be faster than NumPy written by hand.
+arrays are large the arithmetic dominates, and all come near to code written by hand.  Flat code has neither tape nor
+rules left and should equal code written by hand.  JAX's compiler removes the cost of operations
+altogether, and temporary arrays with it, so it may be faster than NumPy written by hand; compiling takes its time.
 """
 
 from __future__ import annotations
@@ -22,24 +26,30 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
+import admodes
+
 from . import style
 from .frame import Row, Study
 from .peers import Task, Tool, installed
 from .timing import interleaved
-from .workloads import STEPS, Workload, one_product, workloads
+from .workloads import PREPARING, STEPS, Workload, one_product, unrolled, workloads
 
 # Loop lengths between which the cost of one product is fitted.
 LENGTHS = (200, 600, 1000)
 
+# Steps of the recurrent net whose preparation is timed: JAX compiles a thousand for minutes.
+UNROLLED, UNROLLED_FULL = 30, 200
+
 LOOKS: Mapping[str, Mapping[str, Any]] = {
     "admodes": {"color": style.BLUE, "marker": "o", "zorder": 3},
+    "compiled": {"color": style.BLACK, "marker": "*", "zorder": 4, "markersize": 13},
     "autograd": {"color": style.ORANGE, "marker": "s"},
     "torch": {"color": style.VERMILION, "marker": "^"},
     "jax": {"color": style.GREEN, "marker": "D"},
@@ -48,14 +58,54 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Target:
-    """This library's seconds are to be at most `ratio` times those of another tool."""
+    """The seconds of `tool` are to be at most `ratio` times those of another tool."""
 
     workload: str
     against: str
     ratio: float
+    tool: str = "admodes"
+
+    def reached(self, rows: Sequence[Row]) -> float | None:
+        """The ratio in these rows, or None where it was not measured."""
+        return ratio(rows, self.workload, self.tool, self.against)
 
 
-TARGETS = (
+@dataclass(frozen=True)
+class Over(Target):
+    """The same for several workloads: their ratios taken together, once those of both tools are there."""
+
+    workloads: tuple[str, ...] = ()  # all, if none are named
+    together: Callable[[list[float]], float] = max
+
+    def reached(self, rows: Sequence[Row]) -> float | None:
+        names = self.workloads or tuple(dict.fromkeys(row["workload"] for row in rows if row["workload"] != PREPARING))
+        ratios = [ratio(rows, name, self.tool, self.against) for name in names]
+        known = [r for r in ratios if r is not None]
+        complete = known and (len(known) == len(ratios) or not self.workloads)
+        return self.together(known) if complete else None
+
+
+def geometric_mean(ratios: Sequence[float]) -> float:
+    """The ratio that is as much above the smaller ones as below the larger."""
+    return float(np.exp(np.mean(np.log(ratios))))
+
+
+# What compiled code is held against code written by hand on.
+HELD = (
+    *(f"tanh chain, gradient, n = {n}" for n in (8, 64, 512)),
+    *(f"perceptron weights, batch 128, width {width}" for width in (64, 256)),
+    *(f"tanh chain, Jacobian {kind}, n = {n}" for kind in ("forward", "reverse") for n in (8, 64, 256)),
+    *(f"Rosenbrock, gradient, n = {n:,}" for n in (10, 1_000, 100_000)),
+    "Gaussian mixture, d = 10, K = 25, N = 1000",
+    f"recurrent net, {STEPS} steps, n = 32",
+    f"{STEPS}-step scalar loop",
+    *(f"elementwise, n = {n:,}" for n in (1_000, 1_000_000)),
+)
+
+# Written for a tool that stands for a budget, so that a number of seconds is a target like any other.
+BUDGET, TRACING = "20 µs", "tracing, one operation"
+
+TARGETS: tuple[Target, ...] = (
     Target("tanh chain, gradient, n = 8", "autograd", 1 / 4),
     Target(f"{STEPS}-step scalar loop", "autograd", 1 / 4),
     Target("tanh chain, gradient, n = 8", "torch", 1.0),
@@ -63,6 +113,11 @@ TARGETS = (
     Target("tanh chain, Jacobian forward, n = 64", "hand", 2.0),
     Target("tanh chain, Jacobian reverse, n = 64", "hand", 2.0),
     Target("Rosenbrock, gradient, n = 100,000", "hand", 4.0),
+    Over(f"{len(HELD)} rows, geometric mean", "hand", 1.1, "compiled", HELD, geometric_mean),
+    Over(f"{len(HELD)} rows, the slowest", "hand", 1.25, "compiled", HELD, max),
+    Over("all rows, geometric mean", "jax", 1.0, "compiled", (), geometric_mean),
+    Target(PREPARING, "jax", 1 / 10, "compiled"),
+    Target(TRACING, BUDGET, 1.0, "compiled"),
 )
 
 
@@ -120,11 +175,34 @@ def rows_of(workload: Workload, tools: Sequence[Tool], taken: Row, first: Mappin
             "seconds": taken[tool.name],
             "ratio_to_by_hand": taken[tool.name] / taken["hand"],
             "seconds_first_call": first.get(tool.name),
+            "seconds_preparing": _preparing(tool, taken, first),
             "python": platform.python_version(),
         }
         for tool in tools
         if tool.name in taken
     ]
+
+
+def _preparing(tool: Tool, taken: Row, first: Mapping[str, float]) -> float | None:
+    """What the first call of a tool that compiles took beyond a later one."""
+    return max(0.0, first[tool.name] - taken[tool.name]) if tool.prepares and tool.name in first else None
+
+
+def measure_preparing(tools: Sequence[Tool], steps: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """The seconds of the first gradient of the unrolled net, for each tool that compiles; and those of our tracing."""
+    workload = unrolled(steps, rng)
+    chosen = [tool for tool in tools if tool.prepares or tool.name == "hand"]
+    _, first = prepare(workload, chosen)
+    rows = [_preparing_row(PREPARING, tool.name, steps, first[tool.name]) for tool in chosen if tool.prepares]
+    gradient = admodes.grad(lambda *x: workload.function(np, *x), argnums=tuple(range(workload.by)))
+    operations = len(admodes.trace(gradient, *workload.arguments).instructions)
+    taken = interleaved({TRACING: lambda: admodes.trace(gradient, *workload.arguments)}, rounds=9, seconds=1.0)
+    one = taken[TRACING] / operations
+    return [*rows, *(_preparing_row(TRACING, tool, steps, s) for tool, s in (("compiled", one), (BUDGET, 20e-6)))]
+
+
+def _preparing_row(workload: str, tool: str, steps: int, seconds: float) -> dict[str, Any]:
+    return {"workload": workload, "tool": tool, "steps": steps, "seconds": seconds}
 
 
 def measure(workload: Workload, tools: Sequence[Tool], rounds: int, seconds: float) -> list[dict[str, Any]]:
@@ -154,11 +232,12 @@ def target_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """What was aimed at and what was reached; "not measured" without the peer."""
     table = []
     for target in TARGETS:
-        reached = ratio(rows, target.workload, "admodes", target.against)
+        reached = target.reached(rows)
         verdict = "not measured" if reached is None else "met" if reached <= target.ratio else "missed"
         table.append(
             {
                 "workload": target.workload,
+                "tool": target.tool,
                 "against": target.against,
                 "ratio_wanted": target.ratio,
                 "ratio_reached": reached,
@@ -174,22 +253,21 @@ def geometric_means(rows: Sequence[Row]) -> dict[str, float]:
     names = dict.fromkeys(row["workload"] for row in rows)
     shared = [name for name in names if all(ratio(rows, name, tool) is not None for tool in tools)]
     return {
-        tool: float(np.exp(np.mean([np.log(ratio(rows, name, tool) or np.nan) for name in shared])))
-        for tool in tools
-        if tool != "hand"
+        tool: geometric_mean([ratio(rows, name, tool) or np.nan for name in shared]) for tool in tools if tool != "hand"
     }
 
 
-def finding(rows: Sequence[Row], labels: Mapping[str, str]) -> str:
+def finding(rows: Sequence[Row], labels: Mapping[str, str], preparing: Sequence[Row] = ()) -> str:
     """The answer, in one line, from the data."""
     means = geometric_means(rows)
     beside = ", ".join(f"{labels[tool]} {mean:.1f}×" for tool, mean in means.items())
-    verdicts = target_rows(rows)
+    verdicts = target_rows([*rows, *preparing])
     met = [row for row in verdicts if row["verdict"] == "met"]
     asked = [row for row in verdicts if row["verdict"] != "not measured"]
     text = f"Time over that of code written by hand, geometric mean: {beside}; {len(met)} of {len(asked)} targets met"
     missed = "".join(
-        f", missed: {row['workload']} ({row['ratio_reached']:.2f}× {row['against']}, wanted {row['ratio_wanted']:.2f}×)"
+        f", missed: {labels.get(row['tool'], row['tool'])}, {row['workload']} "
+        f"({row['ratio_reached']:.2f}× {row['against']}, wanted {row['ratio_wanted']:.2f}×)"
         for row in verdicts
         if row["verdict"] == "missed"
     )
@@ -210,11 +288,12 @@ def table(rows: Sequence[Row], tools: Sequence[Tool]) -> Table:
 
 def target_table(rows: Sequence[Row], labels: Mapping[str, str]) -> Table:
     """The targets, and whether they were met."""
-    shown = Table("workload", "against", "wanted at most", "reached", "verdict", title="Targets")
+    shown = Table("workload", "tool", "against", "wanted at most", "reached", "verdict", title="Targets")
     for row in target_rows(rows):
         reached = "–" if row["ratio_reached"] is None else f"{row['ratio_reached']:.2f}"
         against = labels.get(row["against"], row["against"])
-        shown.add_row(row["workload"], against, f"{row['ratio_wanted']:.2f}", reached, row["verdict"])
+        tool = labels.get(row["tool"], row["tool"])
+        shown.add_row(row["workload"], tool, against, f"{row['ratio_wanted']:.2f}", reached, row["verdict"])
     return shown
 
 
@@ -226,16 +305,16 @@ def _seconds(seconds: float) -> str:
 
 
 @style.styled
-def draw(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
+def draw(rows: Sequence[Row], tools: Sequence[Tool], preparing: Sequence[Row] = ()) -> Any:
     """One line a workload, one marker a tool, on a logarithmic axis of ratios."""
     names = list(dict.fromkeys(row["workload"] for row in rows))
     labels = {tool.name: tool.label for tool in tools}
-    title = finding(rows, labels).partition(", missed")[0].replace("; ", ";\n").replace("mean: ", "mean:\n")
+    title = finding(rows, labels, preparing).partition(", missed")[0].replace("; ", ";\n").replace("mean: ", "mean:\n")
     made = style.figure(12.5, 2.4 + 0.36 * len(names), title)
     ax = made.subplots()
     compared = [tool for tool in tools if tool.name != "hand"]
     for place, tool in enumerate(compared):
-        shift = 0.16 * (place - (len(compared) - 1) / 2)  # so that equal ratios hide no marker
+        shift = 0.14 * (place - (len(compared) - 1) / 2)  # so that equal ratios hide no marker
         points = [(r, y + shift) for y, name in enumerate(names) if (r := ratio(rows, name, tool.name)) is not None]
         look = {"markersize": 9, "markeredgecolor": "white", "linestyle": "", **LOOKS.get(tool.name, {})}
         ax.plot(*zip(*points, strict=True), label=f"{tool.label} {tool.version}", **look)
@@ -253,7 +332,7 @@ def draw(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
 
 
 def run(study: Study) -> str:
-    rounds, seconds = (99, 6.0) if study.full else (9, 0.12)
+    rounds, seconds = (99, 4.0) if study.full else (9, 0.12)
     with one_core():
         tools, missing = installed()
         if missing:
@@ -265,10 +344,12 @@ def run(study: Study) -> str:
         for kind in study.track(("push", "gradient"), "one a·b"):
             loops = {length: one_product(kind, length, rng) for length in LENGTHS}
             rows += measure_product(loops, tools, rounds, seconds / len(loops))
+        preparing = measure_preparing(tools, UNROLLED_FULL if study.full else UNROLLED, rng)
     labels = {tool.name: tool.label for tool in tools}
     study.show(table(rows, tools))
-    study.show(target_table(rows, labels))
+    study.show(target_table([*rows, *preparing], labels))
     study.table(rows)
-    study.table(target_rows(rows), "targets")
-    study.picture(draw(rows, tools))
-    return finding(rows, labels)
+    study.table(preparing, "preparing")
+    study.table(target_rows([*rows, *preparing]), "targets")
+    study.picture(draw(rows, tools, preparing))
+    return finding(rows, labels, preparing)

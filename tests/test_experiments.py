@@ -14,12 +14,33 @@ from rich.console import Console
 from rich.progress import Progress
 
 import admodes
-from admodes.counting import count
-from experiments import digits, frame, full_jacobian, gradient_cost, peers, speed, style, timing, workloads
+from admodes.program import cost
+from experiments import (
+    cheap_gradient,
+    digits,
+    frame,
+    full_jacobian,
+    gradient_cost,
+    memory,
+    peers,
+    speed,
+    static_vs_dynamic,
+    style,
+    timing,
+    workloads,
+)
 from experiments.__main__ import main, parser
 
 ROOT = Path(frame.__file__).resolve().parent.parent
-EXPERIMENTS = ["digits", "full_jacobian", "gradient_cost", "speed"]
+EXPERIMENTS = [
+    "cheap_gradient",
+    "digits",
+    "full_jacobian",
+    "gradient_cost",
+    "memory",
+    "speed",
+    "static_vs_dynamic",
+]
 
 
 @pytest.fixture
@@ -46,6 +67,10 @@ def test_counts_of_the_gradient_have_closed_forms(n):
     assert work["forward"].multiply_adds == L * (n**3 + n**2 + n**2 + n)
     assert work["reverse"].multiply_adds == L * (2 * n**2 + 2 * n)
     assert work["finite differences"].multiply_adds == (n + 1) * L * n**2
+    # Two flops a multiply-add of a product, 10 a tanh, one an element of the sum.
+    once = L * (2 * n**2 + 10 * n) + n
+    assert work["finite differences"].flops == (n + 1) * once
+    assert once + L * 2 * n**2 < work["reverse"].flops <= once + L * (2 * n**2 + 4 * n)
 
 
 def test_slopes_of_the_counts_are_near_three_and_two():
@@ -76,7 +101,7 @@ def test_all_ways_to_the_gradient_must_agree():
 
 
 def invented(n, method, seconds, operations=10):
-    return {"n": n, "method": method, "multiply_adds": float(n) ** 3, "operations": operations, "seconds": seconds}
+    return {"n": n, "method": method, "flops": float(n) ** 3, "operations": operations, "seconds": seconds}
 
 
 def test_the_fit_of_the_clock_starts_where_overhead_is_small():
@@ -106,10 +131,10 @@ def test_the_experiment_writes_its_data_and_pictures(study, monkeypatch):
     assert all(path.stat().st_size for path in study.files)
     rows = read(study.out / "trial.csv")
     assert len(rows) == 4 * 3
-    assert list(rows[0]) == ["n", "method", "multiply_adds", "operations", "seconds", "overhead", "fitted"]
+    assert list(rows[0]) == ["n", "method", "flops", "multiply_adds", "operations", "seconds", "overhead", "fitted"]
     fits = read(study.out / "trial_fits.csv")
     assert list(fits[0]) == ["method", "quantity", "slope", "low_95", "high_95", "from_n", "points"]
-    assert [row["points"] for row in fits if row["quantity"] == "multiply_adds"] == ["4"] * 3
+    assert [row["points"] for row in fits if row["quantity"] == "flops"] == ["4"] * 3
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -121,7 +146,7 @@ def test_counts_of_the_jacobian_cross_where_inputs_equal_outputs():
     h = full_jacobian.HIDDEN
     for n, m in ((2, 5), (5, 5), (5, 2)):
         f, x = full_jacobian.network(n, m, np.random.default_rng(0))
-        forward, reverse = (count(J(f), x).multiply_adds for J in (admodes.jacfwd, admodes.jacrev))
+        forward, reverse = (cost(J(f), x).multiply_adds for J in (admodes.jacfwd, admodes.jacrev))
         primal = h * n + m * h + h
         assert forward == primal + n * (h * n + h + m * h)
         assert reverse == primal + m * (h * m + h + h * n)
@@ -140,8 +165,8 @@ def jacobian_row(n, m, forward, reverse, auto):
     return {
         "n": n,
         "m": m,
-        "multiply_adds_forward": n,
-        "multiply_adds_reverse": m,
+        "flops_forward": n,
+        "flops_reverse": m,
         "seconds_forward": forward,
         "seconds_reverse": reverse,
         "auto": auto,
@@ -170,7 +195,7 @@ def test_full_jacobian_writes_a_row_a_cell(study, monkeypatch):
     assert [(row["n"], row["m"]) for row in rows] == [(n, m) for n in "138" for m in "138"]
     for row in rows:
         assert row["auto"] in ("forward", "reverse")
-        assert row["multiply_adds_auto"] == row[f"multiply_adds_{row['auto']}"]
+        assert row["flops_auto"] == row[f"flops_{row['auto']}"]
         assert float(row["cost_of_choice"]) >= 1
 
 
@@ -267,14 +292,19 @@ def small_workloads():
 
 @pytest.mark.parametrize("workload", small_workloads(), ids=lambda workload: workload.name)
 def test_code_written_by_hand_agrees_with_this_library(workload):
-    tools = [peers.ByHand(), peers.Eager()]
+    tools = [peers.ByHand(), peers.Eager(), peers.Compiled()]
     tasks, first = speed.prepare(workload, tools)
-    assert list(tasks) == list(first) == ["hand", "admodes"]
+    assert list(tasks) == list(first) == ["hand", "admodes", "compiled"]
 
 
 def test_the_recurrent_net_agrees(monkeypatch):
     monkeypatch.setattr(workloads, "STEPS", 12)
-    speed.prepare(workloads._recurrent(np.random.default_rng(0), n=4), [peers.ByHand(), peers.Eager()])
+    tools = [peers.ByHand(), peers.Eager(), peers.Compiled()]
+    speed.prepare(workloads._recurrent(np.random.default_rng(0), n=4), tools)
+
+
+def test_the_scalar_loop_by_hand_is_on_python_floats():
+    assert [type(y) for y in workloads.scalar_loop_gradient(0.3, 0.7)] == [float, float]
 
 
 def test_a_wrong_derivative_is_not_timed():
@@ -317,7 +347,10 @@ def test_the_lower_triangle_is_filled_by_columns():
 def test_every_workload_and_target_has_a_name_of_its_own():
     names = [workload.name for workload in workloads.workloads(np.random.default_rng(0))]
     assert len(set(names)) == len(names)
-    assert {target.workload for target in speed.TARGETS} <= set(names)
+    alone = {target.workload for target in speed.TARGETS if not isinstance(target, speed.Over)}
+    assert alone <= {*names, workloads.PREPARING, speed.TRACING}
+    assert set(speed.HELD) <= set(names)
+    assert len(set(speed.HELD)) == 19
 
 
 def speed_row(workload, tool, seconds):
@@ -331,26 +364,53 @@ def test_targets_are_judged_from_the_rows():
         *(speed_row(loop, tool, s) for tool, s in (("hand", 1.0), ("admodes", 12.0), ("autograd", 30.0))),
     ]
     verdicts = [row["verdict"] for row in speed.target_rows(rows)]
-    assert verdicts == ["met", "missed", *["not measured"] * 5]
+    assert verdicts == ["met", "missed", *["not measured"] * 10]
     said = speed.finding(rows, {"hand": "by hand", "admodes": "admodes", "autograd": "autograd"})
     assert "admodes 6.0×" in said
-    assert "1 of 2 targets met, missed: 1000-step scalar loop (0.40× autograd, wanted 0.25×)" in said
+    assert "1 of 2 targets met, missed: admodes, 1000-step scalar loop (0.40× autograd, wanted 0.25×)" in said
     assert speed.geometric_means(rows)["autograd"] == pytest.approx(np.sqrt(480))
+
+
+def test_targets_over_several_rows_wait_until_all_are_there():
+    mean, worst = (speed.Over("", "hand", 1.1, "compiled", ("a", "b"), way) for way in (speed.geometric_mean, max))
+    anything = speed.Over("", "hand", 1.1, "compiled", (), max)
+    rows = [speed_row("a", "hand", 1.0), speed_row("a", "compiled", 4.0), speed_row("b", "hand", 2.0)]
+    assert mean.reached(rows) is None
+    assert anything.reached(rows) == 4.0
+    assert anything.reached([]) is None
+    rows.append(speed_row("b", "compiled", 2.0))
+    assert mean.reached(rows) == pytest.approx(2.0)
+    assert worst.reached(rows) == 4.0
+    prepared = [speed_row(workloads.PREPARING, "hand", 1.0), speed_row(workloads.PREPARING, "compiled", 9.0)]
+    assert anything.reached(rows + prepared) == 4.0
+
+
+def test_preparing_is_timed_for_tools_that_prepare():
+    tools = [peers.ByHand(), peers.Eager(), peers.Compiled()]
+    rows = speed.measure_preparing(tools, 3, np.random.default_rng(0))
+    assert [(row["workload"], row["tool"]) for row in rows] == [
+        (workloads.PREPARING, "compiled"),
+        (speed.TRACING, "compiled"),
+        (speed.TRACING, speed.BUDGET),
+    ]
+    assert all(row["seconds"] > 0 for row in rows)
 
 
 def test_speed_measures_with_the_tools_there_are(study, monkeypatch):
     """The whole run with this library alone, as on a machine without peers."""
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(speed, "installed", lambda: ([peers.ByHand(), peers.Eager()], ["autograd"]))
+    monkeypatch.setattr(speed, "installed", lambda: ([peers.ByHand(), peers.Eager(), peers.Compiled()], ["autograd"]))
     monkeypatch.setattr(
         speed, "workloads", lambda _: [workloads._chain("gradient", 8, rng), workloads._elementwise(9, rng)]
     )
     monkeypatch.setattr(speed, "LENGTHS", (2, 4, 8))
+    monkeypatch.setattr(speed, "UNROLLED", 3)
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     speed.run(study)
     assert allowed is None or os.sched_getaffinity(0) == allowed
     rows = read(study.out / "trial.csv")
-    assert [row["tool"] for row in rows] == ["hand", "admodes"] * 4
+    assert [row["tool"] for row in rows] == ["hand", "admodes", "compiled"] * 4
+    assert [bool(row["seconds_preparing"]) for row in rows] == [False, False, True] * 2 + [False] * 6
     assert {row["version"] for row in rows if row["library"] == "admodes"} == {admodes.__version__}
     assert rows[0]["ratio_to_by_hand"] == "1"
     assert len(read(study.out / "trial_targets.csv")) == len(speed.TARGETS)
@@ -363,6 +423,118 @@ def test_a_peer_that_is_not_installed_is_absent(monkeypatch):
     monkeypatch.setattr(peers, "TOOLS", (peers.ByHand, Absent))
     tools, missing = peers.installed()
     assert ([tool.name for tool in tools], missing) == (["hand"], ["absent"])
+
+
+# ---------------------------------------------------------------------------------------------------
+# cheap_gradient
+# ---------------------------------------------------------------------------------------------------
+
+SMALL_CASES = cheap_gradient.cases(np.random.default_rng(0), scale=20)
+
+
+@pytest.mark.parametrize("case", SMALL_CASES, ids=lambda case: case.name)
+def test_a_gradient_is_right_and_cheap(case):
+    """Against a difference along one direction; and within the bound, exactly counted, save lower orders."""
+    rng = np.random.default_rng(1)
+    v = [rng.normal(size=np.shape(x)) for x in case.arguments]
+    slope = sum(np.sum(g * d) for g, d in zip(case.gradient(*case.arguments), v, strict=True))
+    h = 1e-6
+    ends = [case.f(*(x + s * h * d for x, d in zip(case.arguments, v, strict=True))) for s in (1, -1)]
+    assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5, abs=1e-6 * abs(ends[0]))
+    ratio = admodes.cost(case.gradient, *case.arguments).flops / admodes.cost(case.f, *case.arguments).flops
+    assert 1 < ratio < 1.05 * cheap_gradient.BOUND
+
+
+def test_a_dozen_functions_have_names_of_their_own():
+    assert len({case.name for case in SMALL_CASES}) == len(SMALL_CASES) >= 12
+
+
+def test_the_ratio_of_a_product_of_matrices_is_three():
+    n = 12
+    A, B = np.ones((n, n)), np.ones((n, n))
+    row = cheap_gradient.measure(cheap_gradient.Case("AB", lambda A, B: np.sum(A @ B), (A, B)), 1, 0.0)
+    assert row["flops_f"] == 2 * n**3 + n**2
+    assert row["flops"] == pytest.approx(3, abs=0.1)
+    assert row["inputs"] == 2 * n**2
+
+
+def test_cheap_gradient_writes_a_row_a_function(study, monkeypatch):
+    monkeypatch.setattr(cheap_gradient, "cases", lambda _: SMALL_CASES[:2])
+    said = cheap_gradient.run(study)
+    rows = read(study.out / "trial.csv")
+    assert [row["function"] for row in rows] == [case.name for case in SMALL_CASES[:2]]
+    assert f"{max(case.inputs for case in SMALL_CASES[:2]):,} inputs" in said
+
+
+# ---------------------------------------------------------------------------------------------------
+# static_vs_dynamic
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_preparing_is_paid_by_what_a_call_saves():
+    assert static_vs_dynamic.calls_to_pay(1.0, eager=0.5, compiled=0.25) == 4
+    assert static_vs_dynamic.calls_to_pay(1.01, eager=0.5, compiled=0.25) == 5
+    assert static_vs_dynamic.calls_to_pay(1.0, eager=0.5, compiled=0.5) is None
+
+
+def static_row(family, size, eager, calls):
+    seconds = {"eager": eager, "compiled": 1.0, "by_hand": 1.0, "preparing": 9.0}
+    return {"family": family, "size": size, **{f"seconds_{k}": s for k, s in seconds.items()}, "calls_to_pay": calls}
+
+
+def test_what_never_pays_is_said_and_drawn():
+    rows = [static_row("width", 2, 4.0, 3), static_row("width", 4, 1.0, None), static_row("steps", 2, 2.0, 9)]
+    said = static_vs_dynamic.finding(rows)
+    assert "tape 2.0×, compiled 1.00×; preparing has paid after 3 to 9 calls, at 1 of 3 sizes never" in said
+    texts = [text.get_text() for ax in static_vs_dynamic.draw(rows).axes for text in ax.texts]
+    assert texts == ["3", "never", "9"]
+    assert "has paid never" in static_vs_dynamic.finding(rows[1:2])
+
+
+def test_static_vs_dynamic_writes_a_row_a_size(study, monkeypatch):
+    monkeypatch.setattr(static_vs_dynamic, "WIDTHS", (2, 3))
+    monkeypatch.setattr(static_vs_dynamic, "LENGTHS", (1, 4))
+    static_vs_dynamic.run(study)
+    rows = read(study.out / "trial.csv")
+    assert [(row["family"], row["size"]) for row in rows] == [
+        *(("width", n) for n in "23"),
+        *(("steps", n) for n in "14"),
+    ]
+    assert int(rows[3]["operations"]) > 2 * int(rows[2]["operations"])
+
+
+# ---------------------------------------------------------------------------------------------------
+# memory
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_the_peak_is_that_of_one_call():
+    kept = []
+    assert memory.peak(lambda n: kept.append(np.ones(n)), [10_000]) == pytest.approx(80_000, rel=0.05)
+    assert memory.peak(lambda n: np.ones(n) + np.ones(n), [10_000]) == pytest.approx(240_000, rel=0.05)
+
+
+def test_code_without_line_numbers_computes_the_same():
+    x = workloads.recurrent_arguments(5, 4, np.random.default_rng(0))
+    program = memory.optimise(admodes.trace(memory.gradient, *x))
+    static_vs_dynamic.agree(memory.flat(program)(*x), workloads.recurrent_gradient(*x), "flat")
+
+
+def test_counted_memory_grows_with_depth_in_reverse_mode_alone():
+    rng = np.random.default_rng(0)
+    rows = {(row["depth"], row["method"]): row for depth in (20, 40) for row in memory.measure(depth, rng)}
+    growth = {m: rows[40, m]["counted_bytes"] - rows[20, m]["counted_bytes"] for m in memory.METHODS}
+    state = 8 * memory.WIDTH
+    assert growth["forward"] == 0
+    assert growth["compiled"] == growth["by hand"] == 20 * state
+    assert rows[40, "by hand"]["over_by_hand"] == 1
+
+
+def test_memory_writes_a_row_a_depth_and_method(study, monkeypatch):
+    monkeypatch.setattr(memory, "DEPTHS", (2, 5))
+    said = memory.run(study)
+    assert [row["method"] for row in read(study.out / "trial.csv")] == list(memory.METHODS) * 2
+    assert "At depth 5" in said
 
 
 # ---------------------------------------------------------------------------------------------------

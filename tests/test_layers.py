@@ -29,7 +29,6 @@ ORDER = [
     "transforms",
     "linearized",
     "program",
-    "counting",
     "jacobians",
     "custom",
     "layers",
