@@ -268,8 +268,8 @@ def scalar_scan(jnp: Any, x: Array, a: Array) -> Array:
 
 def recurrent(np: Any, W: Array, U: Array, b: Array, xs: Array) -> Array:
     h = b * 0.0
-    for x in xs:
-        h = np.tanh(W @ h + U @ x + b)
+    for t in range(len(xs)):
+        h = np.tanh(W @ h + U @ xs[t] + b)
     return np.sum(h * h)
 
 
