@@ -9,9 +9,11 @@ from . import layers, ops, special
 from .bracketing import Bracketing, optimal_bracketing
 from .chain import JacobianChain
 from .custom import custom_op, register
-from .jacobians import jacobian, linearize
+from .hessians import hessian, hvp
+from .jacobians import jacobian
+from .operators import gauss_newton, hessian_operator, linearize
 from .program import Cost, GuardFailed, Program, compile, cost, trace
-from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+from .transforms import grad, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
@@ -24,8 +26,10 @@ __all__ = [
     "compile",
     "cost",
     "custom_op",
+    "gauss_newton",
     "grad",
     "hessian",
+    "hessian_operator",
     "hvp",
     "jacfwd",
     "jacobian",

@@ -140,28 +140,3 @@ def _all(directions: int, chunk: int, one: float, two: float) -> float:
 def _directions(leaves: list[Any], k: int) -> list[Any]:
     """k directions; work depends on their shape alone."""
     return [np.broadcast_to(d[:1], (k, *d.shape[1:])).copy() for d in unit_directions(leaves, 0, 1)]
-
-
-def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Any]:
-    """f and its Jacobian as a matrix-free `scipy.sparse.linalg.LinearOperator` on raveled arrays.
-
-    Returns
-    -------
-    (y, J) : J.shape is (size of y, size of the arguments); J @ v pushes, J.T @ u pulls, with a matrix of K columns K
-        directions at once; J.dense() is the matrix. f runs once, on a tape.
-
-    Raises
-    ------
-    TypeError : an integer array to differentiate by.
-
-    >>> import numpy as np
-    >>> y, J = linearize(lambda x: np.array([x[0] * x[1], x[0] ** 2]), np.array([2.0, 3.0]))
-    >>> J @ np.array([1.0, 0.0])
-    array([3., 4.])
-    >>> J.T @ np.array([1.0, 0.0])
-    array([3., 2.])
-    """
-    from .linearized import Linearized  # loads scipy.sparse.linalg
-
-    recording = Recording(f, primals)
-    return recording.value(), Linearized(recording)

@@ -1,4 +1,4 @@
-"""The Jacobian at a point as a SciPy LinearOperator: J @ v pushes, J.T @ u pulls, over one tape."""
+"""Jacobian, Hessian and Gauss–Newton matrix at a point as SciPy LinearOperators: products over one tape, no matrix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .transforms import Recording, blocks_by_pulls, blocks_by_pushes
+from .transforms import Recording, blocks_by_pulls, blocks_by_pushes, grad
 
 
 class Linearized(LinearOperator):
@@ -41,6 +41,47 @@ class Linearized(LinearOperator):
             [[np.reshape(b, (y.size, x.size)) for b, x in zip(row, self._in, strict=True)]
              for row, y in zip(blocks, self._out, strict=True)]
         )  # fmt: skip
+
+
+class HessianOperator(Linearized):
+    """Made by `admodes.hessian_operator`: H @ v = (∂²f/∂x²) v, with `gradient`, the gradient at the point."""
+
+    def __init__(self, f: Any, primals: tuple[Any, ...]) -> None:
+        super().__init__(Recording(grad(f, argnums=tuple(range(len(primals)))), primals))
+        gradients = self.recording.value()
+        self.gradient = gradients[0] if len(primals) == 1 else gradients
+
+    def _rmatmat(self, U: Any) -> Any:
+        return self._matmat(U)  # symmetric
+
+    def _transpose(self) -> Any:
+        return self
+
+    _adjoint = _transpose
+
+
+class GaussNewton(LinearOperator):
+    """Made by `admodes.gauss_newton`: G @ v = Jᵀ (W (J v)), with `jacobian` J and `weight` W, None for the identity."""
+
+    def __init__(self, jacobian: Linearized, weight: LinearOperator | None) -> None:
+        self.jacobian, self.weight = jacobian, weight
+        n = jacobian.shape[1]
+        super().__init__(jacobian.dtype, (n, n))
+
+    def _matvec(self, v: Any) -> Any:
+        return self._matmat(np.reshape(v, (-1, 1)))[:, 0]
+
+    def _matmat(self, V: Any) -> Any:
+        pushed = self.jacobian @ V
+        return self.jacobian.T @ (pushed if self.weight is None else self.weight @ pushed)
+
+    _rmatmat = _matmat
+    _rmatvec = _matvec
+
+    def _transpose(self) -> Any:
+        return self
+
+    _adjoint = _transpose
 
 
 def _split(rows: Any, leaves: list[Any]) -> list[Any]:
