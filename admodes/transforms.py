@@ -550,7 +550,7 @@ def directions(leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str) 
 
 
 def direction(x: Any, t: Any, name: str, owner: str) -> Any:
-    """One tangent or cotangent in the dtype of its array; Python numbers and float arrays only."""
+    """One tangent or cotangent in the dtype of its array; whole numbers are taken as floats, as SciPy's solvers pass."""
     pytree.live(t)
     if not isinstance(t, Tracer):
         if type(t) in (int, float, complex):
@@ -559,7 +559,7 @@ def direction(x: Any, t: Any, name: str, owner: str) -> Any:
             t = _as_array(t)
         else:
             raise TypeError(f"{name} is a {type(t).__name__}; it must be an array of floats like {owner}.")
-    if isinstance(t, Tracer) or t.dtype.kind in "fc":
+    if isinstance(t, Tracer) or t.dtype.kind in "fciu":
         wanted = x.dtype if x.dtype.kind in "fc" else np.dtype(float)
         if t.dtype.kind == "c" and wanted.kind != "c":
             raise TypeError(f"{name} is complex ({t.dtype}), but {owner} is real ({x.dtype}). Pass its real part.")

@@ -129,7 +129,7 @@ def test_gauss_newton_with_a_loss_weighs_by_its_hessian():
 def test_complex_and_integer_arguments_are_errors(make):
     with pytest.raises(TypeError, match="complex"):
         make(lambda x: x, np.ones(3, complex))
-    with pytest.raises(TypeError, match="integer|int64"):
+    with pytest.raises(TypeError, match=r"integer|int64"):
         make(lambda x: x, np.ones(3, int))
 
 

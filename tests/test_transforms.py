@@ -842,3 +842,10 @@ def test_real_argument_through_complex_values():
     assert d.dtype == np.float64
     np.testing.assert_allclose(d, differences(g, x), rtol=1e-8)
     np.testing.assert_allclose(jacfwd(g)(x), d, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint16", "float32"])
+def test_directions_of_whole_numbers_count_as_floats(dtype):
+    x, ones = np.array([0.5, 2.0]), np.ones(2, dtype)
+    tangent, (cotangent,) = jvp(np.sin, (x,), (ones,))[1], vjp(np.sin, x)[1](ones)
+    np.testing.assert_array_equal([tangent, cotangent], [np.cos(x)] * 2)
