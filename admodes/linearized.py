@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .transforms import Recording, blocks_by_pulls, blocks_by_pushes, grad
+from .transforms import Recording, blocks_by_pulls, blocks_by_pushes, grad, raveled, unraveled
 
 
 class Linearized(LinearOperator):
@@ -27,12 +27,14 @@ class Linearized(LinearOperator):
 
     def _matmat(self, V: Any) -> Any:
         k = V.shape[1]
-        return _join(self.recording.push(_split(V.T, self._in), (k,)), k).T
+        rows = np.array(V.T, order="C")  # never the caller's memory: a push may hand its tangent through
+        return raveled(self.recording.push(unraveled(rows, self._in), (k,)), k).T
 
     def _rmatmat(self, U: Any) -> Any:
         """Jᴴ U = conj(Jᵀ conj U)."""
         k = U.shape[1]
-        return np.conj(_join(self.recording.pull(_split(np.conj(U).T, self._out), (k,)), k)).T
+        rows = np.array(np.conj(U).T, order="C")
+        return np.conj(raveled(self.recording.pull(unraveled(rows, self._out), (k,)), k)).T
 
     def dense(self) -> Any:
         """The matrix, of shape J.shape, by pushes or by pulls, whichever are fewer."""
@@ -82,21 +84,3 @@ class GaussNewton(LinearOperator):
         return self
 
     _adjoint = _transpose
-
-
-def _split(rows: Any, leaves: list[Any]) -> list[Any]:
-    """Rows of raveled directions as one array (k, *shape) a leaf."""
-    out, start = [], 0
-    for x in leaves:
-        size = int(x.size)
-        part = rows[:, start : start + size]
-        part = np.ascontiguousarray(
-            part.real if x.dtype.kind != "c" else part, dtype=x.dtype if x.dtype.kind in "fc" else float
-        )
-        out.append(part.reshape((len(rows), *x.shape)))
-        start += size
-    return out
-
-
-def _join(parts: list[Any], k: int) -> Any:
-    return np.concatenate([np.reshape(p, (k, -1)) for p in parts], axis=1)

@@ -501,6 +501,23 @@ def lifted(seed: Any, x: Any) -> Any:
     return seed if trace is None else trace.lift(seed)
 
 
+def unraveled(rows: Any, leaves: Sequence[Any]) -> list[Any]:
+    """Directions of all leaves raveled and concatenated, (k, n), as one array (k, *shape) a leaf, in its dtype."""
+    out, start = [], 0
+    for x in leaves:
+        part = rows[:, start : start + int(x.size)]
+        part = cast(part, x.dtype if x.dtype.kind in "fc" else np.dtype(float))
+        out.append(np.reshape(part, (rows.shape[0], *x.shape)))
+        start += int(x.size)
+    return out
+
+
+def raveled(parts: Sequence[Any], k: int) -> Any:
+    """The inverse of `unraveled`: (k, n)."""
+    rows = [np.reshape(p, (k, -1)) for p in parts]
+    return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+
 def split_columns(tangents: Any, shape: tuple[int, ...], leaves: Sequence[Any]) -> list[Any]:
     """Tangents (n, *shape) of all unit directions as one block (*shape, *x.shape) an argument leaf."""
     blocks, start = [], 0
