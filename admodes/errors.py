@@ -5,7 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 
-class MissingRule(TypeError):
+class Travelling:
+    """An error that is pickled by its message: its __init__ makes that from arguments which stay behind."""
+
+    args: tuple[Any, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return revived, (type(self), self.args, self.__dict__)
+
+
+def revived(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    """An exception as it was, without running its __init__ again."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class MissingRule(Travelling, TypeError):
     """A NumPy function without a row in the registry met a traced value."""
 
     def __init__(self, name: str, reason: str = "") -> None:
@@ -15,7 +31,7 @@ class MissingRule(TypeError):
         )
 
 
-class LeakedTracer(RuntimeError):
+class LeakedTracer(Travelling, RuntimeError):
     """A traced value was used after the transform that made it had returned."""
 
     def __init__(self) -> None:
@@ -25,7 +41,7 @@ class LeakedTracer(RuntimeError):
         )
 
 
-class OverwrittenValue(RuntimeError):
+class OverwrittenValue(Travelling, RuntimeError):
     """A large array that a tape had recorded was changed in place before its derivative was pulled."""
 
     def __init__(self, a: Any) -> None:
@@ -37,12 +53,37 @@ class OverwrittenValue(RuntimeError):
         )
 
 
-class Detached(TypeError):
+class Detached(Travelling, TypeError):
     """A conversion would have cut a traced value off from its derivative."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(
             f"{what} would detach a traced value from its derivative (it would count as constant). {remedy}"
+        )
+
+
+class WorkerLost(Travelling, RuntimeError):
+    """A worker of an executor ended before it had returned its part."""
+
+    def __init__(self, executor: str, tasks: str, cause: str) -> None:
+        super().__init__(
+            f"{executor} lost a worker; under way: {tasks}. {cause} Nothing is returned. Either the function ends its "
+            "process (os._exit, a crash in compiled code), or the memory ran out: take fewer directions at once "
+            "(chunk=), or fewer workers. Or a new process could not start: it imports the main module again, "
+            "which must guard what it runs by if __name__ == '__main__', and the module that defines the function. "
+            "A process pool that has lost a worker takes no more tasks: make a new one."
+        )
+
+
+class PatternMiss(Travelling, ValueError):
+    """A sparsity pattern lacks an entry that is not zero, so that the compressed derivative is wrong."""
+
+    def __init__(self, rows: Any) -> None:
+        super().__init__(
+            f"the pattern misses a nonzero entry in row {rows[0]}"
+            + (f" and in {len(rows) - 1} others" if len(rows) > 1 else "")
+            + ": J·v read from the colours is not J·v by one push. Give the full pattern, or none: jacobian_pattern(f, x) "
+            "finds it."
         )
 
 

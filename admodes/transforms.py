@@ -427,8 +427,7 @@ def jacobian_forward(f: Any, structure: Any, leaves: list[Any], chunk: int | Non
         start += k
         step = chunk or chunk_for(total, max([total, *(int(y.size) for y in out)]))
     columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
-    blocks = [private(split_columns(c, y.shape, leaves)) for c, y in zip(columns, out, strict=True)]
-    return blocks, out_structure
+    return _own_blocks([split_columns(c, y.shape, leaves) for c, y in zip(columns, out, strict=True)]), out_structure
 
 
 def jacobian_reverse(f: Any, structure: Any, leaves: list[Any], chunk: int | None) -> tuple[list[list[Any]], Any]:
@@ -456,9 +455,15 @@ def blocks_by_pulls(recording: Recording, chunk: int | None) -> list[list[Any]]:
     for y in values:
         size = int(y.size)
         parts = [r if size == total else r[start : start + size] for r in rows]
-        blocks.append(private([np.reshape(r, y.shape + x.shape) for r, x in zip(parts, leaves, strict=True)]))
+        blocks.append([np.reshape(r, y.shape + x.shape) for r, x in zip(parts, leaves, strict=True)])
         start += size
-    return blocks
+    return _own_blocks(blocks)
+
+
+def _own_blocks(blocks: list[list[Any]]) -> list[list[Any]]:
+    """Blocks that share no memory: two results may have one tangent."""
+    found = iter(private([block for row in blocks for block in row]))
+    return [[next(found) for _ in row] for row in blocks]
 
 
 def blocks_by_pushes(recording: Recording, chunk: int | None) -> list[list[Any]]:
@@ -471,7 +476,7 @@ def blocks_by_pushes(recording: Recording, chunk: int | None) -> list[list[Any]]
         k = min(step, total - start)
         parts.append(recording.push(unit_directions(leaves, start, k), (k,)))
     columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
-    return [private(split_columns(c, y.shape, leaves)) for c, y in zip(columns, values, strict=True)]
+    return _own_blocks([split_columns(c, y.shape, leaves) for c, y in zip(columns, values, strict=True)])
 
 
 def chunk_for(directions: int, width: int) -> int:

@@ -10,7 +10,9 @@ import csv
 import importlib
 import pkgutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +25,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from admodes.executors import completed
+
 from . import style
 
 FIGURES = Path(__file__).resolve().parent.parent / "figures"
@@ -32,6 +36,10 @@ SEED = 20191203
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
+R = TypeVar("R")
+
+# Starts the workers of one sweep, and ends them.
+Workers = Callable[[], AbstractContextManager[Executor]]
 
 
 @dataclass
@@ -44,6 +52,7 @@ class Study:
     progress: Progress
     console: Console
     files: list[Path] = field(default_factory=list)
+    workers: Workers | None = None
 
     def rng(self) -> np.random.Generator:
         """Random numbers that are the same in every run."""
@@ -59,6 +68,24 @@ class Study:
             yield item
             self.progress.advance(task)
             self.progress.refresh()
+
+    def map(self, function: Callable[[T], R], items: Sequence[T], unit: str) -> list[R]:
+        """function(item) of every item, in their order; with --workers or --dask side by side.
+
+        For what is counted, and the same on every machine; what is timed goes through `track`, one after another.  The
+        workers are gone when this returns, so that no timing has company.  The function, defined at the top of a
+        module, the items and the results travel by pickle.
+        """
+        if self.workers is None:
+            return [function(item) for item in self.track(items, unit)]
+        task = self.progress.add_task(f"{self.name}: {unit}", total=len(items))
+        found = {}
+        with self.workers() as executor:
+            for i, result in completed(executor, function, [(item,) for item in items], f"{unit} [{{}}]".format):
+                found[i] = result
+                self.progress.advance(task)
+                self.progress.refresh()
+        return [found[i] for i in range(len(items))]
 
     def table(self, rows: Sequence[Row], part: str = "") -> None:
         """Write rows to NAME.csv, or NAME_PART.csv; the keys of the first row are the columns."""
@@ -117,11 +144,14 @@ def question(module: ModuleType) -> str:
     return (module.__doc__ or "").strip().partition("\n")[0]
 
 
-def run_all(experiments: Mapping[str, ModuleType], out: Path, full: bool, console: Console) -> list[Report]:
+def run_all(
+    experiments: Mapping[str, ModuleType], out: Path, full: bool, console: Console, workers: Workers | None = None
+) -> list[Report]:
     """Run the experiments one after another; one that fails is reported and the others still run."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, auto_refresh=False) as progress:
-        return [run_one(module, Study(name, out, full, progress, console)) for name, module in experiments.items()]
+        studies = {name: Study(name, out, full, progress, console, workers=workers) for name in experiments}
+        return [run_one(module, studies[name]) for name, module in experiments.items()]
 
 
 def run_one(module: ModuleType, study: Study) -> Report:

@@ -35,7 +35,7 @@ import admodes
 from admodes.program import Cost, cost
 
 from . import style
-from .frame import Row, Study
+from .frame import SEED, Row, Study
 from .timing import PowerLaw, interleaved, power_law
 
 LAYERS = 8
@@ -103,6 +103,11 @@ def counted(f: Function, x: np.ndarray) -> dict[str, Cost]:
     }
 
 
+def counted_at(n: int) -> dict[str, Cost]:
+    """`counted` at width n; the values of the weights do not matter to it."""
+    return counted(*network(n, np.random.default_rng(SEED)))
+
+
 def agree(f: Function, x: np.ndarray) -> None:
     """All ways must give the same gradient before they are timed."""
     found = {method: gradient(x) for method, gradient in gradients(f).items()}
@@ -110,11 +115,12 @@ def agree(f: Function, x: np.ndarray) -> None:
     np.testing.assert_allclose(found["finite differences"], found["reverse"], rtol=1e-3, atol=1e-5)
 
 
-def measure(n: int, rng: np.random.Generator, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """One row a method, at width n."""
+def measure(
+    n: int, work: dict[str, Cost], rng: np.random.Generator, rounds: int, seconds: float
+) -> list[dict[str, Any]]:
+    """One row a method, at width n, beside the work counted there."""
     f, x = network(n, rng)
     agree(f, x)
-    work = counted(f, x)
     taken = interleaved({m: partial(g, x) for m, g in gradients(f).items()}, rounds, seconds)
     return [
         {
@@ -240,8 +246,10 @@ def _theory(ax: Any, rows: Sequence[Row], quantity: str, method: str, dashes: An
 def run(study: Study) -> str:
     rng = study.rng()
     rows: list[dict[str, Any]] = []
-    for n in study.track(FULL_SIZES if study.full else SIZES, "widths"):
-        rows += measure(n, rng, rounds=25 if study.full else 9, seconds=5.0 if study.full else 0.5)
+    sizes = FULL_SIZES if study.full else SIZES
+    works = dict(zip(sizes, study.map(counted_at, sizes, "widths, counted"), strict=True))
+    for n in study.track(sizes, "widths, timed"):
+        rows += measure(n, works[n], rng, rounds=25 if study.full else 9, seconds=5.0 if study.full else 0.5)
     mark_fitted(rows)
     found = fits(rows)
     study.table(rows)

@@ -849,3 +849,11 @@ def test_directions_of_whole_numbers_count_as_floats(dtype):
     x, ones = np.array([0.5, 2.0]), np.ones(2, dtype)
     tangent, (cotangent,) = jvp(np.sin, (x,), (ones,))[1], vjp(np.sin, x)[1](ones)
     np.testing.assert_array_equal([tangent, cotangent], [np.cos(x)] * 2)
+
+
+@pytest.mark.parametrize("method", [jacfwd, jacrev])
+def test_blocks_of_a_result_returned_twice_are_two_arrays(method):
+    first, second, third = method(lambda x: (y := x * 2, y, x))(np.ones(2))
+    first[:] = 7
+    np.testing.assert_array_equal(second, 2 * np.eye(2))
+    np.testing.assert_array_equal(third, np.eye(2))
