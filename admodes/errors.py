@@ -82,8 +82,7 @@ class PatternMiss(Travelling, ValueError):
         super().__init__(
             f"the pattern misses a nonzero entry in row {rows[0]}"
             + (f" and in {len(rows) - 1} others" if len(rows) > 1 else "")
-            + ": J·v read from the colours is not J·v by one push. Give the full pattern, or none: jacobian_pattern(f, x) "
-            "finds it."
+            + ": J·v read from the colours is not J·v by one push. Give the full pattern, or none, and it is found."
         )
 
 

@@ -572,7 +572,7 @@ def directions(leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str) 
 
 
 def direction(x: Any, t: Any, name: str, owner: str) -> Any:
-    """One tangent or cotangent in the dtype of its array; whole numbers are taken as floats, as SciPy's solvers pass."""
+    """One tangent or cotangent in the dtype of its array; whole numbers, as some solvers pass, count as floats."""
     pytree.live(t)
     if not isinstance(t, Tracer):
         if type(t) in (int, float, complex):

@@ -25,9 +25,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 import admodes
-from admodes.jacobians import predict
 from admodes.program import Cost, cost
-from admodes.transforms import chosen_leaves
 
 from . import style
 from .frame import SEED, Row, Study
@@ -50,13 +48,7 @@ def network(n: int, m: int, rng: np.random.Generator) -> tuple[Callable[[Any], A
     return lambda x: V @ np.tanh(W @ x), rng.normal(size=n)
 
 
-def choice(f: Callable[[Any], Any], x: np.ndarray) -> str:
-    """The mode that `jacobian(f, mode="auto")` takes at x."""
-    function, leaves, structure = chosen_leaves(f, 0, (x,), {})
-    return predict(function, structure, leaves).choice
-
-
-def ways(f: Callable[[Any], Any]) -> dict[str, Callable[[Any], Any]]:
+def ways(f: Callable[[Any], Any]) -> dict[str, Any]:
     """The three Jacobians."""
     return {"forward": admodes.jacfwd(f), "reverse": admodes.jacrev(f), "auto": admodes.jacobian(f)}
 
@@ -64,9 +56,8 @@ def ways(f: Callable[[Any], Any]) -> dict[str, Callable[[Any], Any]]:
 def counted(cell: tuple[int, int]) -> tuple[dict[str, Cost], str]:
     """The exact work of each way for (n, m), and what "auto" takes; the values of the weights do not matter to it."""
     f, x = network(*cell, np.random.default_rng(SEED))
-    chosen = choice(f, x)
     modes = ways(f)
-    modes["auto"](x)  # its first call counts, which is no part of the later ones
+    chosen = modes["auto"].plan(x).choice  # counting is then no part of its call
     return {mode: cost(jacobian, x) for mode, jacobian in modes.items()}, chosen
 
 
