@@ -5,15 +5,23 @@
 array([0.        , 0.90929743])
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from . import layers, ops, special
 from .bracketing import Bracketing, optimal_bracketing
 from .chain import JacobianChain
 from .custom import custom_op, register
+from .elimination import LinearizedGraph, linearized_graph
 from .hessians import hessian, hvp
 from .jacobians import jacobian
 from .operators import gauss_newton, hessian_operator, linearize
 from .program import Cost, GuardFailed, Program, compile, cost, trace
 from .transforms import grad, jacfwd, jacrev, jvp, value_and_grad, vjp
+
+if TYPE_CHECKING:
+    from .sparse.pattern import hessian_pattern, jacobian_pattern
+    from .sparse.plan import sparse_hessian_plan, sparse_jacobian_plan
 
 __version__ = "0.1.0"
 
@@ -22,6 +30,7 @@ __all__ = [
     "Cost",
     "GuardFailed",
     "JacobianChain",
+    "LinearizedGraph",
     "Program",
     "compile",
     "cost",
@@ -30,18 +39,37 @@ __all__ = [
     "grad",
     "hessian",
     "hessian_operator",
+    "hessian_pattern",
     "hvp",
     "jacfwd",
     "jacobian",
+    "jacobian_pattern",
     "jacrev",
     "jvp",
     "layers",
     "linearize",
+    "linearized_graph",
     "ops",
     "optimal_bracketing",
     "register",
+    "sparse_hessian_plan",
+    "sparse_jacobian_plan",
     "special",
     "trace",
     "value_and_grad",
     "vjp",
 ]
+
+# These need scipy.sparse, which `import admodes` does not load.
+_LATE = {
+    "hessian_pattern": ".sparse.pattern",
+    "jacobian_pattern": ".sparse.pattern",
+    "sparse_hessian_plan": ".sparse.plan",
+    "sparse_jacobian_plan": ".sparse.plan",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name], __name__), name)
