@@ -265,7 +265,7 @@ class _Run:
             if moves is not None:
                 return moves
         marked = not linear and not self.local
-        if inside * (inside + outside) <= _MOST_NUMBERS and (inside <= outside or marked):
+        if inside * (inside + outside) <= _MOST_NUMBERS and (inside <= outside or not linear):
             return _by_pushes(function, primals, marked)
         if linear and outside * (inside + outside) <= _MOST_NUMBERS:
             return _by_pulls(function, primals)
