@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from .structure import Structure, SubChains
+
 ACCUMULATE, MULTIPLY, TANGENT, ADJOINT = "accumulate", "multiply", "tangent", "adjoint"
 _MOST_LINES = 60
 
@@ -50,7 +52,8 @@ def optimal_bracketing(
     (arXiv 2003.05755); "Matrix-free Jacobian chaining" (arXiv 2406.11862), section 3, and section 4 for limited memory;
     Märtens and Naumann, "Scheduled Jacobian chaining" (arXiv 2505.06056), section 2, for workers. The recurrences are
     those of the authors' reference implementation (STCE-at-RWTH/Jacobian-Chaining); that tangents and adjoints need one
-    candidate each, not one a split, and the treatment of diagonals in a `JacobianChain`, are derived here.
+    candidate each, not one a split, and the treatment of diagonal and sparse factors in a `JacobianChain`, are derived
+    here. A product of low rank, m × r by r × n, is two factors, of which the search sees the narrow place between.
 
     >>> plan = optimal_bracketing([(3, 3, 29), (1, 3, 14), (2, 1, 7)])
     >>> plan.cost
@@ -74,6 +77,7 @@ class Link(NamedTuple):
     """One factor: m × n, and the multiply-adds of one tangent (`push`) and of one adjoint (`pull`).
 
     Of a diagonal the n numbers are kept: they are n multiply-adds a direction, and one direction (of ones) makes them.
+    Of a sparse factor (`sparse`, its structure) the entries are kept, and as many directions as colours make them.
     """
 
     m: int
@@ -81,11 +85,16 @@ class Link(NamedTuple):
     push: int
     pull: int
     diagonal: bool = False
+    sparse: Structure | None = None
+
+    @property
+    def structure(self) -> Structure:
+        return self.sparse or Structure(self.m, self.n, self.diagonal)
 
     def accumulation(self, mode: str) -> int:
         """Multiply-adds of the local Jacobian by tangents or by adjoints."""
-        directions = 1 if self.diagonal else self.n if mode == TANGENT else self.m
-        return directions * (self.push if mode == TANGENT else self.pull)
+        made = self.structure
+        return made.columns * self.push if mode == TANGENT else made.rows * self.pull
 
     def cheaper(self) -> str:
         """How the local Jacobian is accumulated with fewer multiply-adds."""
@@ -301,9 +310,10 @@ def _integer(name: str, value: Any, least: int, meaning: str) -> int:
 
 def cheapest(links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int) -> Bracketing:
     """`optimal_bracketing` of factors whose tangents and adjoints may differ in cost and which may be diagonals."""
-    table = _Table(links, matrix_free, memory, workers)
+    kind = _StructuredTable if any(link.sparse for link in links) else _Table
+    table = kind(links, matrix_free, memory, workers)
     steps = table.steps()
-    products = _Table(links, False, None, 1) if matrix_free else table
+    products = kind(links, False, None, 1) if matrix_free else table
     tangent, adjoint = (_swept if matrix_free else _multiplied)(links)
     fits = not matrix_free or table.tape_fits(0, len(links) - 1)
     return Bracketing(
@@ -325,8 +335,13 @@ def _swept(links: Sequence[Link]) -> tuple[int, int]:
 
 def _multiplied(links: Sequence[Link]) -> tuple[int, int]:
     """Matrices multiplied from the input's side, and from the output's."""
-    sizes = [link.n if link.diagonal else link.m * link.n for link in links]
-    return links[0].n * sum(sizes[1:]), links[-1].m * sum(sizes[:-1])
+    parts = [link.structure for link in links]
+    rights = accumulate(parts, lambda done, part: part @ done)
+    lefts = accumulate(parts[::-1], lambda done, part: done @ part)
+    return (
+        sum(part.cost(done) for part, done in zip(parts[1:], rights, strict=False)),
+        sum(done.cost(part) for part, done in zip(parts[-2::-1], lefts, strict=False)),
+    )
 
 
 class _Table:
@@ -471,6 +486,67 @@ class _Table:
             if costs[at - i] == self.best[w, i, j - i]:
                 break
         return [(w - v, i, at, v, False), (v or w, at + 1, j, 0, not v)]
+
+
+class _StructuredTable(_Table):
+    """The same table where factors are sparse, by plain loops: for chains of tens of factors, not of hundreds.
+
+    What a product costs, and how many directions carry a sub-chain, follows from the patterns.  The pattern of a
+    sub-chain is the boolean product of those of its factors in any bracketing, so that each of its parts may be made in
+    its own best way.  Carrying is different here: as many directions as colours of the *result* go through all factors
+    of one sweep, and one sweep through two factors may cost more or less than two: there is a candidate for each split.
+    """
+
+    def __init__(self, links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int) -> None:
+        self.sub = SubChains([link.structure for link in links])
+        self.pushes = [0, *accumulate(link.push for link in links)]
+        self.chosen: dict[tuple[int, int, int], Choice] = {}
+        super().__init__(links, matrix_free, memory, workers)
+
+    def _fill(self, d: int) -> None:
+        for i in range(len(self.links) - d):
+            j = i + d
+            products = [self.sub(k + 1, j).cost(self.sub(i, k)) for k in range(i, j)]
+            for w in range(1, self.workers + 1):
+                best = min(self._products(w, i, j, products), key=lambda choice: choice.cost)
+                for choice in self._sweeps(w, i, j, best.cost) if self.matrix_free else ():
+                    best = choice if choice.cost <= best.cost else best
+                self.chosen[w, i, j] = best
+                self.best[w, i, d] = self.ends[w, j, len(self.links) - 1 - d] = best.cost
+
+    def _products(self, w: int, i: int, j: int, products: Sequence[int]) -> Iterator[Choice]:
+        """The parts of each split one after the other on all workers, or side by side."""
+        for k, product in zip(range(i, j), products, strict=True):
+            for v in range(w):
+                left, right = self._least(v or w, k + 1, j), self._least(w - v, i, k)
+                work = (max(left, right) if v else left + right) + product
+                yield Choice(work, (MULTIPLY,), [(w - v, i, k, v, False), (v or w, k + 1, j, 0, not v)])
+
+    def _sweeps(self, w: int, i: int, j: int, bound: int) -> Iterator[Choice]:
+        """A part carried through the others in one sweep; colours are sought only where they could beat the bound."""
+        made = self.sub(i, j)
+        fewest_tangents, fewest_adjoints = made.least
+        for k in range(i, j):
+            part, edges = self._least(w, i, k), self.pushes[j + 1] - self.pushes[k + 1]
+            if part + fewest_tangents * edges <= bound:
+                yield Choice(part + made.columns * edges, (TANGENT, (k + 1, j)), [(w, i, k, 0, False)])
+            part, edges = self._least(w, k + 1, j), self.tape[k + 1] - self.tape[i]
+            if part + fewest_adjoints * edges <= bound and self.tape_fits(i, k):
+                yield Choice(part + made.rows * edges, (ADJOINT, (i, k)), [(w, k + 1, j, 0, False)])
+
+    def _least(self, w: int, i: int, j: int) -> int:
+        return int(self.best[w, i, j - i])
+
+    def _node(self, w: int, i: int, j: int) -> tuple[Any, list[tuple[int, int, int, int, bool]]]:
+        return super()._node(w, i, j) if i == j else self.chosen[w, i, j][1:]
+
+
+class Choice(NamedTuple):
+    """How a sub-chain comes about: its cost, its node without the parts, and these as `_Table._node` gives them."""
+
+    cost: int
+    node: tuple[Any, ...]
+    parts: list[tuple[int, int, int, int, bool]]
 
 
 def _assembled(found: list[tuple[Any, int, int, int]]) -> tuple[Step, ...]:

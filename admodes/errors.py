@@ -86,6 +86,16 @@ class PatternMiss(Travelling, ValueError):
         )
 
 
+class PatternTooDense(Travelling, ValueError):
+    """A sparsity pattern, or that of a value on the way to it, has too many entries to be held."""
+
+    def __init__(self, entries: int) -> None:
+        super().__init__(
+            f"the pattern of one value has {entries:,} entries: the Jacobian is dense, or an operation on the way "
+            "mixes everything. Use mode='forward' or 'reverse', or give the pattern."
+        )
+
+
 def missing_parameter(name: str, parameter: str, value: Any) -> MissingRule:
     """The error for a parameter of a known function that its rule does not know."""
     return MissingRule(f"np.{name}", f"the rule does not know the argument {parameter}={value!r:.40}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import pytree
+from .bracketing import Bracketing
+from .chain import JacobianChain
+from .errors import PatternTooDense
 from .executors import check_executor, jacobian_by
 from .program import Cost, cost
 from .tracing import Tracer
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from .sparse.plan import Scheme
 
 SPARSE = ("sparse", "mixed")
+BRACKETING = "bracketing"  # of layers
 MODES = ("auto", "forward", "reverse", *SPARSE)
 
 # The cost model: seconds an operation takes to start, a flop, a byte.  Rough figures of one core of today; only their
@@ -44,6 +48,9 @@ SECONDS_A_BYTE = 1e-10
 # Finding the pattern traces f anew at every call, and walks over what it traced.
 SECONDS_TO_DETECT = 1e-3
 SECONDS_TO_DETECT_AN_OPERATION = 1e-4
+
+# A layer on a tape of its own, and its part of the order.
+PLANNING_SECONDS = 1e-4
 
 # A pattern is looked for where so few rows and columns, drawn at random, are no denser than this in the middle.
 SAMPLES = 5
@@ -162,7 +169,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def jacobian(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | Sequence[Callable[..., Any]],
     argnums: Argnums = 0,
     mode: str = "auto",
     chunk: int | None = None,
@@ -173,12 +180,15 @@ def jacobian(
 
     Parameters
     ----------
+    f : a function; or a list of layers, the first applied first, each of one array to one array: their composition.
     mode : "forward" (`jacfwd`); "reverse" (`jacrev`);
         "sparse": the pattern is found and coloured, columns (rows) of one colour are pushed (pulled) together;
         "mixed": some rows are pulled and some columns pushed;
         "auto": the work of one and of two directions is counted in both modes on the first call for each set of shapes
         and dtypes, and extrapolated; where that is much and sampled columns are sparse, the pattern is found and
-        coloured. What is learnt is kept for the next call. `jacobian(f).plan(x)` prints the candidates and the choice.
+        coloured; of layers, the cheapest bracketing of their Jacobians is weighed too ("bracketing", see
+        `JacobianChain`). What is learnt is kept for the next call. `jacobian(f).plan(x)` prints the candidates and
+        the choice.
     chunk : how many directions at once, for the dense modes; None bounds the memory.
     executor : a `concurrent.futures.Executor` (process pool, Dask, MPI) whose workers take the chunks of directions of
         the dense modes; f must then be a function that can be pickled.
@@ -211,15 +221,18 @@ class Jacobian:
 
     def __init__(
         self,
-        f: Callable[..., Any],
+        f: Callable[..., Any] | Sequence[Callable[..., Any]],
         argnums: Argnums,
         mode: str,
         chunk: int | None,
         holomorphic: bool,
         executor: Executor | None,
     ) -> None:
-        if mode not in MODES:
-            raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, MODES))}")
+        self.layers = tuple(f) if isinstance(f, Sequence) else ()
+        f = _composed(f) if isinstance(f, Sequence) else f
+        modes = (*MODES, BRACKETING) if self.layers else MODES
+        if mode not in modes:
+            raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, modes))}")
         check_chunk(chunk)
         if executor is not None:
             check_executor(executor)
@@ -231,9 +244,12 @@ class Jacobian:
                 raise ValueError(f"jacobian: {name}= is for the dense modes; mode={mode!r} makes few passes at once.")
         self._learnt: dict[Any, str] = {}
         self._schemes: dict[Any, Scheme] = {}
+        self._bracketings: dict[Any, Bracketing] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = self.mode if self.mode != "auto" else self._choice(args, kwargs)
+        if mode == BRACKETING:
+            return self._bracketed(*args)
         if mode not in SPARSE:
             return self._dense(mode, args, kwargs)
         matrix = self._sparse(mode, args, kwargs)
@@ -248,7 +264,11 @@ class Jacobian:
         'reverse'
         """
         found = predict(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic, self.executor is None)
-        if found.scheme is not None:
+        if self.layers and not kwargs and self.executor is None:
+            chain = JacobianChain(self.layers, *args)
+            self._bracketings[_shapes(args)] = chain.bracketing()
+            found = replace(found, candidates=(*found.candidates, _bracketing(chain, self._bracketings[_shapes(args)])))
+        if found.scheme is not None and found.choice in SPARSE:
             self._schemes[found.choice, _shapes(args)] = found.scheme
         self._learnt[_shapes(args)] = found.choice
         return found
@@ -258,6 +278,11 @@ class Jacobian:
         if key not in self._learnt:
             self.plan(*args, **kwargs)
         return self._learnt[key]
+
+    def _bracketed(self, x: Any) -> Any:
+        chain = JacobianChain(self.layers, x)
+        order = self._bracketings.setdefault(_shapes((x,)), chain.bracketing())
+        return chain.jacobian(order)
 
     def _dense(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.executor is None:
@@ -282,6 +307,19 @@ class Jacobian:
         results, out_structure = pytree.flatten(function(*pytree.unflatten(structure, leaves)))
         blocks = split_matrix(matrix.toarray(), [np.shape(y) for y in results], leaves)
         return assemble(blocks, structure, out_structure, self.argnums)
+
+
+def _composed(layers: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """The layers as one function, the first applied first."""
+    if not layers or not all(map(callable, layers)):
+        raise TypeError("jacobian: a list must hold layers, functions of one array, at least one.")
+
+    def composition(x: Any) -> Any:
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    return composition
 
 
 def split_matrix(matrix: Any, shapes: list[tuple[int, ...]], leaves: list[Any]) -> list[list[Any]]:
@@ -380,7 +418,10 @@ def _with_colouring(
     from .sparse.pattern import jacobian_pattern
     from .sparse.plan import jacobian_scheme
 
-    pattern = jacobian_pattern(f, *args, argnums=argnums)
+    try:
+        pattern = jacobian_pattern(f, *args, argnums=argnums)
+    except PatternTooDense as error:
+        return JacobianPlan(counts.shape, dense, (f"sparse: {error}",))
     found = {mode: jacobian_scheme(pattern, mode) for mode in SPARSE}
     coloured = [_coloured(counts, mode, scheme, beforehand) for mode, scheme in found.items()]
     plan = JacobianPlan(counts.shape, (*dense, *coloured), (f"pattern: {pattern.nnz:,} entries",))
@@ -393,6 +434,12 @@ def _coloured(counts: Counts, mode: str, scheme: Scheme, beforehand: float) -> C
     work = Work(0, math.prod(counts.shape) * 8, 1).plus(counts.push(pushes)).plus(counts.pull(pulls))
     note = " and ".join(f"{k:,} {word}" for k, word in ((pushes, "pushes"), (pulls, "pulls")) if k)
     return Candidate(mode, scheme.passes, work.plus(counts.tape, times=bool(pulls)), note, beforehand)
+
+
+def _bracketing(chain: JacobianChain, order: Bracketing) -> Candidate:
+    """The work of the cheapest order of a chain, as carried out."""
+    counted = Work.of(chain.counted(order))
+    return Candidate(BRACKETING, 0, counted, f"{order.cost:,} multiply-adds", PLANNING_SECONDS * len(chain))
 
 
 def _sampled_density(counts: Counts) -> float:

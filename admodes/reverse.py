@@ -159,7 +159,7 @@ class Tape(Trace):
         for index, u in seeds:
             cotangents[index] = _sum(cotangents[index], u)
             last = max(last, index)
-            value = _ground(_general(entries[index])[3])
+            value = _ground(general_form(entries[index])[3])
             if isinstance(value, Tracer):
                 below = value.transform
                 below.backward()
@@ -170,7 +170,7 @@ class Tape(Trace):
             cotangents[index] = None
             entry = entries[index]
             if below is not None and len(entry) > 1:
-                below.adjoint(_ground(_general(entry)[3]), _ground(u))
+                below.adjoint(_ground(general_form(entry)[3]), _ground(u))
             if len(entry) == 4:
                 op, i, y, x = entry
                 g = op.pulls[0](u, y, x)
@@ -208,7 +208,7 @@ class Tape(Trace):
         if self.kept:
             self._check_kept()
         first, last = len(seeds), max(outputs, default=-1)
-        entries = [_general(e) for e in self.entries[first : last + 1]]
+        entries = [general_form(e) for e in self.entries[first : last + 1]]
         uses = [0] * (last + 1)
         for _, _, parents, *_ in entries:
             for parent in parents:
@@ -239,7 +239,7 @@ class Tape(Trace):
         """What led from the inputs to entry `output`, the last operation first."""
         wanted = {output}
         for index in range(output, -1, -1):
-            op, _, parents, *_ = _general(self.entries[index])
+            op, _, parents, *_ = general_form(self.entries[index])
             if index in wanted and op is not None:
                 wanted.update(parents)
                 yield op
@@ -258,7 +258,7 @@ def _ground(x: Any) -> Any:
     return x
 
 
-def _general(entry: tuple[Any, ...]) -> tuple[Any, ...]:
+def general_form(entry: tuple[Any, ...]) -> tuple[Any, ...]:
     """An entry in the general form."""
     if len(entry) == 4:
         op, i, y, x = entry

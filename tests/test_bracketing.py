@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from admodes import optimal_bracketing
-from admodes.bracketing import Link, cheapest
+from admodes.bracketing import Link, _StructuredTable, cheapest
+from admodes.sparse.colouring import colour_columns, colour_rows
+from admodes.structure import Structure
 
 DATA = Path(__file__).parent / "data" / "jacobian_chains"
 # Naumann, arXiv 2003.05755, reference implementation: tangent, adjoint, preaccumulation, optimal.
@@ -146,6 +149,76 @@ def test_chains_with_diagonals_by_brute_force(seed):
         b = cheapest(links, matrix_free, memory, workers)
         assert b.cost == brute(links, matrix_free, math.inf if memory is None else memory, workers)
         check_schedule(b)
+
+
+def structured_brute(links, arrays, memory, matrix_free, workers):
+    """The definition on boolean arrays: patterns multiplied, what is dense filled, every split and every sweep."""
+
+    def pattern(i, j):
+        whole = arrays[i]
+        for array in arrays[i + 1 : j + 1]:
+            whole = (array.astype(int) @ whole.astype(int)) > 0
+        return whole
+
+    def held(i, j):
+        found, diagonal = pattern(i, j), all(link.diagonal for link in links[i : j + 1])
+        return found if diagonal or 2 * found.sum() <= found.size else np.ones_like(found)
+
+    @cache
+    def directions(i, j):
+        if all(link.diagonal for link in links[i : j + 1]):
+            return 1, 1
+        return colour_columns(held(i, j)).count, colour_rows(held(i, j)).count
+
+    @cache
+    def best(i, j, w):
+        columns, rows = directions(i, j)
+        if i == j:
+            adjoint = rows * links[i].pull if links[i].pull <= memory else math.inf
+            return min(columns * links[i].push, adjoint) if matrix_free else 0
+        options = []
+        for k in range(i, j):
+            product = int((held(k + 1, j).sum(axis=0) * held(i, k).sum(axis=1)).sum())
+            options.append(best(k + 1, j, w) + best(i, k, w) + product)
+            options += [max(best(k + 1, j, v), best(i, k, w - v)) + product for v in range(1, w)]
+            passed = sum(link.pull for link in links[i : k + 1])
+            if matrix_free:
+                options.append(best(i, k, w) + columns * sum(link.push for link in links[k + 1 : j + 1]))
+                options.append(best(k + 1, j, w) + rows * passed if passed <= memory else math.inf)
+        return min(options)
+
+    return best(0, len(links) - 1, workers)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_sparse_chains_by_brute_force(seed):
+    """Patterns of every density, with diagonals and dense factors among them."""
+    rng = np.random.default_rng(seed)
+    links, arrays, n = [], [], int(rng.integers(1, 8))
+    for _ in range(int(rng.integers(1, 7))):
+        diagonal, m = bool(rng.random() < 0.25), int(rng.integers(1, 8))
+        array = np.eye(n, dtype=bool) if diagonal else rng.random((m, n)) < rng.choice([0.15, 0.3, 1])
+        push, pull = (n, n) if diagonal else (int(e) for e in rng.integers(0, 2 * m * n, size=2))
+        form = Structure(*array.shape, diagonal=diagonal, pattern=None if diagonal else sparse.csr_array(array))
+        if form.kind == "dense":
+            form, array = Structure(*array.shape), np.ones_like(array)
+        links.append(Link(*array.shape, push, pull, diagonal, form if form.kind == "sparse" else None))
+        arrays.append(array)
+        n = array.shape[0]
+    for matrix_free, workers, memory in itertools.product((True, False), (1, 2, 3), (None, 5, 20)):
+        b = cheapest(links, matrix_free, memory, workers)
+        assert b.cost == structured_brute(links, arrays, math.inf if memory is None else memory, matrix_free, workers)
+        check_schedule(b)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_structured_search_agrees_with_the_fast_one(seed):
+    rng = np.random.default_rng(seed)
+    links = links_of(random_factors(rng, int(rng.integers(1, 8)), largest=7))
+    for matrix_free, workers, memory in itertools.product((True, False), (1, 3), (None, 5, 40)):
+        slow = _StructuredTable(links, matrix_free, memory, workers)
+        fast = cheapest(links, matrix_free, memory, workers)
+        assert int(slow.best[slow.workers, 0, -1]) == fast.cost
 
 
 def parts_of(node):

@@ -1,4 +1,4 @@
-"""Coloured Jacobians and Hessians from end to end: plans, `mode="sparse"` and "mixed", and what "auto" makes of them."""
+"""Coloured Jacobians and Hessians from end to end: plans, `mode="sparse"` and "mixed", what "auto" makes of them."""
 
 import threading
 
@@ -317,6 +317,15 @@ def test_auto_does_not_look_for_patterns_where_they_cannot_pay(monkeypatch):
         jacobian(tridiagonal).plan(np.ones(1000))
 
 
+def test_auto_is_dense_where_a_pattern_is_too_large_to_hold(monkeypatch):
+    """At the sampled places the sums are sparse; the pattern that assumes no values is not."""
+    monkeypatch.setattr("admodes.sparse.pattern._MOST_ENTRIES", 1000)
+    x = rng.normal(size=1000)
+    J = jacobian(np.sort)
+    assert "1,000,000 entries" in str(J.plan(x))
+    np.testing.assert_array_equal(J(x), jacfwd(np.sort)(x))
+
+
 def test_auto_checks_a_coloured_jacobian_by_a_product(monkeypatch):
     x = np.ones(1000)
     J = jacobian(arrow)
@@ -346,6 +355,24 @@ def test_a_plan_prints_its_candidates():
     for word in ("forward", "reverse", "sparse", "mixed", "2 pushes and 1 pull", "choice: mixed"):
         assert word in told
     assert "3 colours" in str(sparse_jacobian_plan(tridiagonal, np.ones(50)))
+
+
+def test_auto_weighs_the_bracketing_of_a_list_of_layers():
+    """400 → 3 → 400: neither end is narrow, the middle is."""
+    U, V, W = rng.normal(size=(400, 3)), rng.normal(size=(3, 400)), rng.normal(size=(400, 400))
+    layers = [lambda x: np.tanh(W @ x), lambda x: V @ x, np.sin, lambda x: U @ x, lambda x: np.tanh(W @ x)]
+    x = rng.normal(size=400)
+    J = jacobian(layers)
+    plan = J.plan(x)
+    assert plan.choice == "bracketing"
+    assert plan["bracketing"].work.flops < plan["reverse"].work.flops / 5
+    expected = jacfwd(lambda x: layers[4](U @ np.sin(V @ layers[0](x))))(x)
+    for way in (J, jacobian(layers, mode="bracketing"), jacobian(layers, mode="reverse"), jacobian(tuple(layers))):
+        np.testing.assert_allclose(way(x), expected, rtol=1e-9, atol=1e-12)
+    with pytest.raises(TypeError, match="a list must hold layers"):
+        jacobian([])
+    with pytest.raises(ValueError, match="mode='bracketing' is not one of"):
+        jacobian(np.sin, mode="bracketing")
 
 
 def test_scipy_takes_sparse_jacobians_and_hessians():

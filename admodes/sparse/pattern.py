@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from .. import pytree
+from ..errors import PatternTooDense
 from ..program.program import Program, record
 from ..program.recording import MARKS, Instruction, Value, leaves, mapped, trusted
 from ..registry import Contraction, Elementwise, Linear, LinearAll, Passive
@@ -52,8 +53,8 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, lo
 
     Raises
     ------
-    TypeError : an integer or complex array to differentiate by, a traced value.  ValueError : a pattern of more than
-        2²⁸ entries on the way: the Jacobian is dense, or nearly.
+    TypeError : an integer or complex array to differentiate by, a traced value.  PatternTooDense : more than 2²⁸
+        entries on the way.
 
     Source: index domains, Griewank and Walther, "Evaluating Derivatives", 2nd ed., section 7.1.
 
@@ -317,10 +318,7 @@ def _kept(pattern: Any, taken: Any) -> Any:
 
 def _refuse_dense(entries: int) -> None:
     if entries > _MOST_ENTRIES:
-        raise ValueError(
-            f"the pattern of one value has {entries:,} entries: the Jacobian is dense, or an operation on the way "
-            "mixes everything. Use mode='forward' or 'reverse', or give the pattern."
-        )
+        raise PatternTooDense(entries)
 
 
 # ---------------------------------------------------------------------------------------------------
