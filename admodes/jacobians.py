@@ -47,7 +47,7 @@ SECONDS_A_FLOP = 1e-10
 SECONDS_A_BYTE = 1e-10
 # Finding the pattern traces f anew at every call, and walks over what it traced.
 SECONDS_TO_DETECT = 1e-3
-SECONDS_TO_DETECT_AN_OPERATION = 1e-4
+SECONDS_TO_DETECT_AN_OPERATION = 3e-4
 
 # A layer on a tape of its own, and its part of the order.
 PLANNING_SECONDS = 1e-4
@@ -273,6 +273,9 @@ class Jacobian:
         self._learnt[_shapes(args)] = found.choice
         return found
 
+    def __repr__(self) -> str:
+        return f"<Jacobian of {getattr(self.f, '__name__', self.f)}, mode={self.mode!r}>"
+
     def _choice(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         key = _shapes(args)
         if key not in self._learnt:
@@ -432,8 +435,12 @@ def _coloured(counts: Counts, mode: str, scheme: Scheme, beforehand: float) -> C
     """The work of a coloured Jacobian, unfolded into an array."""
     pushes, pulls = scheme.pushes, scheme.pulls
     work = Work(0, math.prod(counts.shape) * 8, 1).plus(counts.push(pushes)).plus(counts.pull(pulls))
-    note = " and ".join(f"{k:,} {word}" for k, word in ((pushes, "pushes"), (pulls, "pulls")) if k)
+    note = " and ".join(_several(k, word) for k, word in ((pushes, "push"), (pulls, "pull")) if k)
     return Candidate(mode, scheme.passes, work.plus(counts.tape, times=bool(pulls)), note, beforehand)
+
+
+def _several(k: int, word: str) -> str:
+    return f"1 {word}" if k == 1 else f"{k:,} {word}{'es' if word == 'push' else 's'}"
 
 
 def _bracketing(chain: JacobianChain, order: Bracketing) -> Candidate:

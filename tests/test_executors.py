@@ -713,3 +713,32 @@ def test_what_an_experiment_counts_can_travel():
         found = function(item)
         assert pickle.loads(pickle.dumps(found)) == found
     assert found[1] == "reverse"
+
+
+# As people call it ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_jacobian_takes_an_executor(pool, mode):
+    np.testing.assert_allclose(admodes.jacobian(layered, mode=mode, executor=pool)(X), jacfwd(layered)(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["forward-over-reverse", "reverse-over-forward"])
+def test_hessian_takes_an_executor(pool, mode):
+    found = admodes.hessian(scalar, mode=mode, executor=pool, chunk=2)(X, power=3)
+    np.testing.assert_allclose(found, admodes.hessian(scalar, mode=mode)(X, power=3), rtol=1e-12)
+
+
+def test_sparse_modes_take_no_executor_and_an_executor_must_be_one(pool):
+    with pytest.raises(ValueError, match="executor= is for the dense modes"):
+        admodes.jacobian(layered, mode="sparse", executor=pool)
+    with pytest.raises(ValueError, match="for the dense modes"):
+        admodes.hessian(scalar, mode="sparse", executor=pool)
+    for transform in (admodes.jacobian, admodes.hessian):
+        with pytest.raises(TypeError, match="not a concurrent.futures.Executor"):
+            transform(layered, executor=2)
+
+
+def test_a_lambda_and_a_process_pool(processes):
+    with pytest.raises(TypeError, match="needs a function defined at the top of a module"):
+        admodes.jacobian(lambda x: x**2, executor=processes)(X)
