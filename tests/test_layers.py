@@ -37,6 +37,7 @@ ORDER = [
     "executors",
     "linearized",
     "operators",
+    "prediction",
     "jacobians",
     "hessians",
     "custom",
