@@ -30,7 +30,7 @@ from admodes import (
 )
 from admodes.program import compile as compile_again
 from admodes.program.emit import emit, is_scalar
-from admodes.program.passes import WORKSPACE_BYTES
+from admodes.program.memory import WORKSPACE_BYTES
 
 rng = np.random.default_rng(5)
 LARGE = WORKSPACE_BYTES // 8 + 7  # arrays of so many doubles get a place in the workspace
@@ -758,3 +758,41 @@ def test_random_elementwise_code(steps, size, seed):
     same(x, before)
     gradient = grad(lambda x: np.sum(f(x)[0]))
     np.testing.assert_allclose(compile(gradient)(x), gradient(x), rtol=1e-10, atol=1e-10)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Names of scalars
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_arguments_named_as_functions_of_math():
+    def f(sin, abs):
+        return np.sin(sin) * np.absolute(abs)
+
+    assert compile(f)(0.3, -2.0) == f(0.3, -2.0)
+
+
+def long_scalar_program(x, a):
+    """More values than Python reaches fast: some read late, some twice in a line, some by branches."""
+    kept = [x]
+    for k in range(120):
+        y = np.sin(a * kept[-1]) + kept[k // 2] * 0.25
+        z = y * y + np.cos(y) / (1.0 + k)
+        kept.append(z - 0.5 * kept[-1] if y > -3.0 else z)
+    return kept[-1] + kept[3] * kept[60], kept[7]
+
+
+@pytest.mark.parametrize(
+    "f", [long_scalar_program, lambda x, a: grad(lambda x, a: long_scalar_program(x, a)[0], (0, 1))(x, a)]
+)
+def test_names_of_scalars_serve_again(f):
+    fast = compile(f)
+    for x, a in ((0.3, 0.7), (-1.2, 0.4), (0.0, 2.0)):
+        for found, expected in zip(fast(x, a), f(x, a), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_long_scalar_programs_have_few_names():
+    program = trace(lambda x: functools.reduce(lambda y, _: np.sin(y) * y, range(400), x), 0.3)
+    source = emit(program, scalars=True).source
+    assert len({line.split(" = ")[0].strip() for line in source.splitlines() if " = " in line}) < 20

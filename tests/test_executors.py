@@ -735,7 +735,7 @@ def test_sparse_modes_take_no_executor_and_an_executor_must_be_one(pool):
     with pytest.raises(ValueError, match="for the dense modes"):
         admodes.hessian(scalar, mode="sparse", executor=pool)
     for transform in (admodes.jacobian, admodes.hessian):
-        with pytest.raises(TypeError, match="not a concurrent.futures.Executor"):
+        with pytest.raises(TypeError, match=r"not a concurrent\.futures\.Executor"):
             transform(layered, executor=2)
 
 

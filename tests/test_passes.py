@@ -7,19 +7,20 @@ from hypothesis import strategies as st
 from random_programs import random_program
 
 from admodes import custom_op, grad, trace, vjp
+from admodes.program.algebra import sums_as_products
+from admodes.program.memory import WORKSPACE_BYTES, results_in_place, scatters_in_place, workspace
 from admodes.program.passes import (
     PASSES,
-    WORKSPACE_BYTES,
     common_subexpressions,
     constant_folding,
     contraction_order,
     dead_code,
     identities,
+    numbers_as_arrays,
     optimise,
     scales,
-    scatters_in_place,
-    workspace,
 )
+from admodes.program.stacking import early_terms_first, operations_together, sums_of_products
 
 rng = np.random.default_rng(8)
 X = rng.normal(size=3)
@@ -171,6 +172,10 @@ GONE = {
     "real of a real": np.real,
     "conjugate of a real": np.conjugate,
     "positive": np.positive,
+    "x[:]": lambda x: x[:],
+    "x[0:9]": lambda x: x[0:9],
+    "x[...]": lambda x: x[...],
+    "x[:100]": lambda x: x[:100],
     "broadcast to its shape": lambda x: np.broadcast_to(x, x.shape),
 }
 
@@ -192,7 +197,10 @@ STAY = {
     "0 * inf": lambda x: (x * 0) * np.inf,
     "x / x": lambda x: x / x,
     "x − x": lambda x: x - x,
-    "x ** 0": lambda x: x**0,
+    "x[::-1]": lambda x: x[::-1],
+    "x[indices]": lambda x: x[np.arange(9)[::-1]],
+    "x[mask]": lambda x: x[np.ones(9, dtype=bool)],
+    "x ** 0 of integers": lambda x: np.astype(np.isfinite(x), int) ** 0,
     "1 ** x": lambda x: 1**x,
     "1 / x": lambda x: 1 / x,
     "x // 1": lambda x: x // 1,
@@ -223,6 +231,28 @@ def test_one_times_a_complex_infinity():
 
 def test_powers_of_two_are_squares():
     assert applied(identities, lambda x: x**2, SPECIAL[:-1])[1] == ["square"]
+
+
+def test_the_power_zero_is_one_of_nan_too():
+    program = dead_code(identities(trace(lambda x: x**0, SPECIAL)))
+    assert names(program) == []
+    assert_same(program(SPECIAL), SPECIAL**0)
+
+
+def test_squares_in_two_spellings_are_one():
+    assert applied(common_subexpressions, lambda x: np.square(x) + x * x, X)[1] == ["square", "add"]
+
+
+def test_a_ufunc_broadcasts_by_itself():
+    A = rng.normal(size=(4, 3))
+    for f in (lambda A, x: A * np.broadcast_to(x, (4, 3)), lambda A, x: np.broadcast_to(x, (4, 3)) - A):
+        program = trace(f, A, X)
+        after = dead_code(identities(program))
+        assert "broadcast_to" not in names(after)
+        assert_same(after(A, X), program(A, X))
+    both = trace(lambda x: np.broadcast_to(x, (4, 3)) * np.broadcast_to(x, (4, 3)), X)
+    assert "broadcast_to" in names(dead_code(identities(both)))
+    np.testing.assert_array_equal(dead_code(identities(both))(X), both(X))
 
 
 @pytest.mark.parametrize(
@@ -367,6 +397,44 @@ def test_a_scatter_into_what_others_read_stays():
     assert_same(scatters_in_place(program)(x), f(x))
 
 
+def test_a_negative_scatter_subtracts_in_place():
+    def f(x):
+        return grad(lambda x: np.sum(np.cos(x[1:]) * np.sin(x[:-1])))(x)
+
+    x = rng.normal(size=9)
+    program = trace(f, x)
+    after = optimise(program)
+    assert "-=" in after.source
+    np.testing.assert_allclose(after(x), f(x), rtol=1e-14)
+
+
+def test_results_are_written_where_they_belong():
+    program = dead_code(trace(grad(lambda x: np.sum(np.sin(x[2:]))), np.ones(9)))
+    after = results_in_place(program)
+    assert names(after) == [*names(program)[:-2], "scattered"]
+    assert "out=grad_x[2:]" in after.source
+    assert after.cost.flops == program.cost.flops
+    x = rng.normal(size=9)
+    np.testing.assert_array_equal(after(x), program(x))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        grad(lambda x: np.sin(x[2])),  # a scalar has no memory to write to
+        grad(lambda x: np.sum(np.sin(x[np.array([1, 1, 2])]))),  # indices that repeat
+        lambda x: (lambda t: (t, vjp(lambda x: x[2:], x)[1](t)[0]))(np.sin(x[2:])),  # the result is read twice
+        lambda x: vjp(lambda x: x[2:], x)[1](np.sin(x[2:]).astype(np.float32).astype(float))[0],
+    ],
+)
+def test_results_that_are_scattered_as_before(f):
+    x = rng.normal(size=9)
+    program = trace(f, x)
+    assert "scattered" not in names(results_in_place(program))
+    for a, b in zip(arrays(optimise(program)(x)), arrays(f(x)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
 def test_elementwise_runs_take_the_memory_of_what_dies():
     program = trace(lambda x: np.exp(np.cos(np.sin(x) * 2)), np.ones(LARGE))
     after = workspace(program)
@@ -431,6 +499,38 @@ def test_small_arrays_get_no_place():
 
 
 # ---------------------------------------------------------------------------------------------------
+# Numbers
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_numbers_beside_doubles_become_arrays():
+    program = trace(lambda x: (1 - x) * 2.0, X)
+    after = numbers_as_arrays(program)
+    assert "np.array(2.0" in after.source
+    assert_same(after(X), program(X))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.astype(np.float32) * 2.0,  # an array of doubles would make it double
+        lambda x: np.sum(x) * 2.0,  # a scalar, computed as a Python float
+        lambda x: x**3,  # NumPy knows some Python exponents
+        lambda x: x * (2**53 + 1),  # rounds
+        lambda x: x * True,
+        lambda x: x * np.float32(0.1),
+        lambda x: (x > 0) * 2,
+    ],
+)
+def test_numbers_that_stay(f):
+    program = trace(f, X)
+    after = numbers_as_arrays(program)
+    assert "np.array(" not in after.source
+    assert_same(after(X), program(X))
+    assert np.asarray(after(X)).dtype == np.asarray(f(X)).dtype
+
+
+# ---------------------------------------------------------------------------------------------------
 # All together
 # ---------------------------------------------------------------------------------------------------
 
@@ -445,6 +545,10 @@ def test_passes_are_pure(one):
     assert str(program) == text
 
 
+# Passes that rebracket, or take other routines of NumPy's.
+ROUNDING = (scales, contraction_order, sums_as_products, sums_of_products, early_terms_first, operations_together)
+
+
 @pytest.mark.parametrize("one", dict.fromkeys(PASSES), ids=lambda p: p.__name__)
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32 - 1), st.integers(5, 30))
@@ -453,7 +557,7 @@ def test_random_programs_before_and_after(one, seed, length):
     f, x = random_program(seed, length)
     program = trace(lambda x: vjp(f, x)[1](np.ones(np.shape(f(x))))[0], x)
     after = one(program)
-    if one in (scales, contraction_order):
+    if one in ROUNDING:
         np.testing.assert_allclose(after(x), program(x), rtol=1e-10, atol=1e-12)
     else:
         np.testing.assert_array_equal(after(x), program(x))

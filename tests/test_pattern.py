@@ -6,9 +6,10 @@ import test_ops
 from hypothesis import given
 from random_programs import random_program
 from scipy import sparse
-from test_random_programs import PROGRAMS, QUICK, settings
+from test_random_programs import LONG, PROGRAMS, QUICK, settings
 
 from admodes import GuardFailed, custom_op, hessian, hessian_pattern, jacfwd, jacobian_pattern, trace
+from admodes.sparse.pattern import pattern_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:`row_stack` alias is deprecated:DeprecationWarning")
 rng = np.random.default_rng(11)
@@ -78,11 +79,35 @@ def test_patterns_of_complex_rows(key):
     test_ops.hold(covered, key, "c", at_most=2 if key not in test_ops.FEW else 1)
 
 
-@settings(QUICK, max_examples=150)
-@given(PROGRAMS)
-def test_patterns_of_random_programs(program):
+def cover_random_program(program):
     f, x = random_program(*program)
     covered(f, (x,), np.random.default_rng(0))
+
+
+@settings(QUICK, max_examples=60)
+@given(PROGRAMS)
+def test_patterns_of_random_programs(program):
+    cover_random_program(program)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(LONG, max_examples=2000)
+@given(PROGRAMS)
+def test_patterns_of_many_random_programs(program):
+    cover_random_program(program)
+
+
+@settings(QUICK, max_examples=15)
+@given(PROGRAMS)
+def test_hessian_patterns_of_random_programs(program):
+    f, x = random_program(*program)
+
+    def scalar(x):
+        return np.sum(np.sin(f(x)))
+
+    covers(hessian_pattern(scalar, x), np.reshape(hessian(scalar)(x), (x.size, x.size)))
+    covers(hessian_pattern(scalar, x, local=True), np.reshape(hessian(scalar)(x), (x.size, x.size)))
 
 
 # Tight for typical codes ----------------------------------------------------------------------------
@@ -276,3 +301,200 @@ def test_bad_arguments():
         jacfwd(lambda x: jacobian_pattern(np.sin, x).sum())(np.ones(3))
     with pytest.raises(TypeError, match="returns one number"):
         hessian_pattern(np.sin, np.ones(3))
+
+
+# Rule by rule ---------------------------------------------------------------------------------------
+
+
+def seen(f, x, count=60):
+    """Where the Jacobian is nonzero at any of many points."""
+    points = np.random.default_rng(2).normal(size=(count, *x.shape))
+    return sum(np.reshape(jacfwd(f)(p) != 0, (-1, x.size)).astype(int) for p in points) > 0
+
+
+def masked(x):
+    y = x**2
+    y[x > 0] = 0
+    return y
+
+
+def masked_by_rows(x):
+    y = np.zeros_like(x)
+    y[x < 0] = x[x < 0] ** 2
+    return y
+
+
+def placed(x):
+    y = x.reshape(2, 4) * 1
+    y[:, np.argmax(x) % 4] = x[:2] ** 2
+    return y
+
+
+def largest_first(x):
+    rows = x.reshape(2, 4)
+    return np.take_along_axis(rows, np.argsort(-rows, axis=1), axis=1)
+
+
+def filled(x):
+    mask = np.zeros_like(x)
+    mask[2:4] = 1
+    return mask * x[::-1]
+
+
+PAIRS = np.kron(np.eye(N // 2), np.ones((2, 2)))
+ROWS = np.kron(np.eye(2), np.ones((4, 4)))
+APART = np.kron(np.ones((4, 4)), np.eye(2))
+SOLVED = np.stack([np.eye(2) + 1] * 2)
+EXACT = {
+    "a mask of values": (masked, np.eye(N)),
+    "a place of values": (placed, np.eye(N) + np.kron(np.eye(2), np.ones((4, 1))) @ np.eye(2, N)),
+    "rows sorted": (lambda x: np.sort(x.reshape(2, 4), axis=1), ROWS),
+    "rows by argsort": (largest_first, ROWS),
+    "medians": (lambda x: np.median(x.reshape(2, 4), axis=1), ROWS[::4]),
+    "a constant made of zeros_like": (filled, np.diag([0, 0, 1, 1, 0, 0, 0, 0])[:, ::-1]),
+    "columns of solve": (lambda x: np.linalg.solve(np.eye(4) + 1, x.reshape(4, 2)), APART),
+    "solve of a stack": (lambda x: np.linalg.solve(SOLVED, x.reshape(2, 2, 2)), np.kron(np.eye(2), APART[:4, :4])),
+    "rows of rfft": (lambda x: np.fft.rfft(x.reshape(4, 2), axis=1).real, PAIRS),
+    "fft2": (lambda x: np.fft.fft2(x.reshape(2, 2, 2), axes=(0, 1)).real, APART),
+    "stacked eigenvalues": (lambda x: np.linalg.eigvalsh(x.reshape(2, 2, 2) + 3 * np.eye(2)), ROWS[::2]),
+    "running sums of rows": (lambda x: np.cumsum(x.reshape(2, 4), axis=1), np.kron(np.eye(2), np.tri(4))),
+    "running sums of columns": (lambda x: np.cumsum(x.reshape(4, 2), axis=0), np.kron(np.tri(4), np.eye(2))),
+    "a sparse kernel": (lambda x: np.convolve(x, [1.0, 0, 2.0])[:N], np.eye(N) + np.eye(N, k=-2)),
+    "matrix of the argument": (lambda x: x.reshape(2, 4) @ np.eye(4, 3), np.eye(N)[[0, 1, 2, 4, 5, 6]]),
+    "a zero power": (lambda x: x ** (np.arange(N) > 2), np.diag(np.arange(N) > 2)),
+    "Legendre": (lambda x: x[:, None] ** np.arange(2), np.kron(np.eye(N), [[0], [1]])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_rules_are_exact(name):
+    f, expected = EXACT[name]
+    found = jacobian_pattern(f, rng.normal(size=N))
+    np.testing.assert_array_equal(found.toarray(), expected != 0)
+    covers(found, seen(f, np.ones(N)))
+
+
+CHOICES = [
+    np.sort, largest_first, masked, placed, lambda x: x[np.argmax(x)] * x, lambda x: np.max(x.reshape(2, 4), axis=0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", CHOICES)
+def test_choices_of_values_are_covered_everywhere(f):
+    for second in (f, lambda x: np.sin(f(x))):
+        covers(jacobian_pattern(second, np.arange(N) / 3.0), seen(second, np.ones(N)))
+    found = hessian_pattern(lambda x: np.sum(f(x) ** 2), np.arange(N) / 3.0)
+    points = np.random.default_rng(3).normal(size=(40, N))
+    for x in points:
+        covers(found, hessian(lambda x: np.sum(f(x) ** 2))(x))
+
+
+def test_a_mask_that_reads_too_is_that_of_the_branch():
+    x = np.array([-1.0, 2.0, -3.0, 4.0])
+    np.testing.assert_array_equal(jacobian_pattern(masked_by_rows, x).toarray(), np.diag(x < 0))
+
+
+def test_a_guard_holds_for_its_own_value_alone():
+    def f(x, k, i, j):
+        y = x * 2 if k[i] > 1 else x
+        return np.where(k[j] > 1, y, x[::-1])
+
+    both = jacobian_pattern(f, np.ones(2), np.array([0, 2]), np.array(1), np.array(0))
+    np.testing.assert_array_equal(both.toarray(), np.ones((2, 2)))
+
+
+def test_a_zero_before_an_infinite_partial_is_kept():
+    """x is (x³)^(1/3), also at 0, where the partials are 0 and ∞."""
+    x = np.array([0.0, 1.0])
+    assert jacobian_pattern(lambda x: x**3, x, local=True).nnz == 1
+    assert jacobian_pattern(lambda x: np.cbrt(x**3), x, local=True).nnz == 2
+    assert jacobian_pattern(lambda x: np.linalg.norm(x**3), x, local=True).nnz == 2
+    # Of branches alone it stays certain.
+    assert jacobian_pattern(lambda x: np.cbrt(np.where(x > 0, x, 0.0)), x, local=True).nnz == 1
+
+
+SUBSCRIPTS = [
+    "ij,j->i", "ij,jk->ik", "ij,jk->ki", "bij,bjk->bik", "bij,jk->bik", "ij,ij->i", "ij,ij->", "ij,kj->ik", "ii,i->i",
+    "ij,jj->i", "i,j->ij", "ij,k->i", "ij,ji->j", "iij,jk->k", "ij,ij->ij", "ab,bc,cd->ad", "ij,j,i->j", "i,->i",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SUBSCRIPTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_contractions_with_sparse_constants(text, seed):
+    """Where nothing is negative nothing cancels: the nonzeros at one point are the pattern."""
+    rng = np.random.default_rng(seed)
+    sets = text.split("->")[0].split(",")
+    extent = {c: int(rng.integers(1, 4)) for c in text if c.isalpha()}
+    constants = [rng.uniform(1, 2, [extent[c] for c in s]) * (rng.random([extent[c] for c in s]) < 0.5) for s in sets]
+    for i in range(len(sets)):
+
+        def f(x):
+            return np.einsum(text, *constants[:i], x, *constants[i + 1 :])
+
+        x = np.ones_like(constants[i])
+        found, J = jacobian_pattern(f, x), np.reshape(jacfwd(f)(x), (-1, x.size))
+        covers(found, J)
+        if len(sets) == 2:
+            np.testing.assert_array_equal(found.toarray(), J != 0)
+    if sets[0] == sets[-1] and len(sets) == 2:
+        found, J = jacobian_pattern(lambda x: np.einsum(text, x, x), x), jacfwd(lambda x: np.einsum(text, x, x))(x)
+        np.testing.assert_array_equal(found.toarray(), np.reshape(J, (-1, x.size)) != 0)
+
+
+LARGE = {
+    "maxima of pairs": (lambda x: x.reshape(-1, 2).max(axis=1), 2),
+    "norms of pairs": (lambda x: np.linalg.norm(x.reshape(-1, 2), axis=1), 2),
+    "sorted pairs": (lambda x: np.sort(x.reshape(-1, 2), axis=1), 2),
+    "inverses": (lambda x: np.linalg.inv(x.reshape(-1, 2, 2) + np.eye(2)), 4),
+    "products": (lambda x: np.eye(2, 2, 1) @ x.reshape(-1, 2, 2), 1),
+    "lines of fft": (lambda x: np.fft.fft(x.reshape(-1, 4)).imag, 4),
+    "a mask": (masked, 1),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_stacks_stay_apart(name):
+    f, width = LARGE[name]
+    x = np.random.default_rng(0).normal(size=20_000)
+    found = jacobian_pattern(f, x)
+    assert np.diff(found.indptr).max() == width
+    assert found.nnz <= width * x.size
+
+
+def test_running_sums_of_few_inputs_are_small():
+    found = jacobian_pattern(lambda p: np.cumsum(p[0] + p[1] * np.arange(50_000)), np.ones(2))
+    assert found.nnz == 2 * 50_000 - 1
+
+
+def test_what_the_result_does_not_need_is_not_carried():
+    """The sum over all pairs would be too large to hold; its value is not used."""
+
+    def f(x):
+        np.sort(x)
+        return x**2
+
+    assert jacobian_pattern(f, np.ones(50_000)).nnz == 50_000
+
+
+def test_argnums_in_any_order_name_each_argument_once():
+    def f(a, b):
+        return b[:2] * a[0]
+
+    a, b = np.ones(2), np.ones(3)
+    np.testing.assert_array_equal(
+        jacobian_pattern(f, a, b, argnums=(1, 0)).toarray(), [[1, 0, 0, 1, 0], [0, 1, 0, 1, 0]]
+    )
+    assert hessian_pattern(lambda a, b: np.sum(f(a, b)), a, b, argnums=(1, 0)).nnz == 4
+    for argnums in ((), (0, 0), (0, -2)):
+        with pytest.raises(ValueError, match="each once"):
+            jacobian_pattern(f, a, b, argnums=argnums)
+
+
+def test_pattern_of_a_program():
+    program = trace(lambda x, w: x * w, np.ones(3), np.zeros(3))
+    for active in (program.inputs[:1], program.inputs[1:]):
+        np.testing.assert_array_equal(pattern_of(program, active, None).toarray(), np.eye(3))
+    assert pattern_of(program, program.inputs[:1], (np.ones(3), np.array([0.0, 1, 0])), local=True).nnz == 1
+    with pytest.raises(TypeError, match="traced as"):
+        pattern_of(program, program.inputs, (np.ones(2), np.ones(3)), local=True)

@@ -6,13 +6,15 @@ import itertools
 import keyword
 import linecache
 import math
+import operator
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..registry import OPS
 from .cost import copied_outputs, owners
 from .recording import GUARD, SEED, Instruction, Value, leaves
 
@@ -34,7 +36,7 @@ class Code:
 INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.remainder: "%",
     np.floor_divide: "//", np.matmul: "@", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=",
-    np.equal: "==", np.not_equal: "!=", np.logical_and: "&", np.logical_or: "|",
+    np.equal: "==", np.not_equal: "!=", np.logical_and: "&", np.logical_or: "|", operator.matmul: "@",
 }  # fmt: skip
 _BOOLEAN_INFIX = {np.logical_and, np.logical_or}
 # Scalars as Python floats: the functions of the math module that agree with NumPy's up to rounding.
@@ -56,11 +58,11 @@ _RESERVED = ("np", "math", "same", "GuardFailed", "float", "slice", *keyword.kwl
 class Namer:
     """Names for values, literals for constants; what has no literal becomes a named constant."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, reserved: Iterable[str] = ()) -> None:
         self.names: dict[Value, str] = {}
         self.constants: dict[str, Any] = {}
         self._ids: dict[int, str] = {}
-        self.taken = set(_RESERVED)
+        self.taken = {*_RESERVED, *reserved}
         self.helpers: dict[Any, str] = {}  # functions that are not NumPy's public ones
         name = program.name if program.name.isidentifier() else "f"
         self.function = self._free(name)
@@ -145,7 +147,7 @@ def emit(program: Program, scalars: bool = False) -> Code:
     """The flat code of a program. scalars: on Python floats with the math module (see `is_scalar`)."""
     from .program import GuardFailed
 
-    namer = Namer(program)
+    namer = Namer(program, (name.removeprefix("math.") for name in MATH.values()) if scalars else ())
     arguments = [namer.names[v] for v in (*program.inputs, *program.workspace)]
     lines = _scalar_body(program, namer) if scalars else _body(program, namer)
     results = [_float(v, namer) for v in program.outputs] if scalars else _results(program, namer)
@@ -242,22 +244,37 @@ def _deaths(program: Program) -> dict[int, list[Value]]:
     return dies
 
 
+_AT = {"add_at": "+=", "subtract_at": "-="}
+
+
 def _statement(instruction: Instruction, namer: Namer) -> list[str]:
     if instruction.op is GUARD:
         return _guard(instruction, namer)
     if instruction.into is not None:
         target = namer.names[instruction.args[instruction.into]]
         namer.names[instruction.outs[0]] = target
-        if instruction.op.name == "add_at":
+        if instruction.op.name in _AT:
             a, u, index = instruction.args
-            return [f"{namer.text(a)}[{_index(index, namer)}] += {namer.text(u)}"]
+            return [f"{namer.text(a)}[{_index(index, namer)}] {_AT[instruction.op.name]} {namer.text(u)}"]
         return [f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={target})"]
+    if instruction.op.name == "scattered":
+        return _scattered(instruction, namer)
     expression = _expression(instruction, namer)
     names = ", ".join(namer.new(v) for v in instruction.outs)
     lines = [f"{names} = {expression}"]
     if instruction.op.name == "scatter" and _zeros_first(instruction):
         lines.append(f"{names}[{_index(_behind(instruction), namer)}] = {namer.text(instruction.args[0])}")
     return lines
+
+
+def _scattered(instruction: Instruction, namer: Namer) -> list[str]:
+    """Zeros, and the result of a ufunc written to a part of them."""
+    fn, index = instruction.params["op"], instruction.params["index"]
+    arguments = _arguments(replace(instruction, params={}), namer)
+    out = instruction.outs[0]
+    name = namer.new(out)
+    zeros = f"{name} = np.zeros({namer.text(out.shape)}{_dtype(out)})"
+    return [zeros, f"{namer.called(OPS[fn])}({arguments}, out={name}[{_index(index, namer)}])"]
 
 
 def _zeros_first(instruction: Instruction) -> bool:
@@ -311,6 +328,8 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
         return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={place})"
     if instruction.op is SEED:
         return namer.text(args[0], instruction.out in namer.plain)
+    if instruction.op.name == "rows":  # a, b, … = stack
+        return namer.text(args[0])
     if fn in (np.matmul, np.dot) and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in args):
         return f"{namer.text(args[0])}.dot({namer.text(args[1])})"
     if fn in INFIX and not instruction.params and (fn not in _BOOLEAN_INFIX or all(_boolean(x) for x in args)):
@@ -328,10 +347,28 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
         return f"{namer.text(args[0])}.reshape({namer.text(shape)})"
     if fn is np.astype and isinstance(args[0], Value):
         return f"{namer.text(args[0])}.astype(np.{np.dtype(instruction.params['dtype']).name})"
+    if fn in _AXES and isinstance(args[0], Value):
+        return f"{namer.text(args[0])}.transpose({namer.text(_axes(instruction))})"
+    if fn in _METHODS and isinstance(args[0], Value):
+        return f"{namer.text(args[0])}.{_METHODS[fn]}({_arguments(replace(instruction, args=args[1:]), namer)})"
     if fn is np.sum and isinstance(args[0], Value):
         given = {k: v for k, v in instruction.params.items() if (k, v) not in (("axis", None), ("keepdims", False))}
         return f"{namer.text(args[0])}.sum({', '.join(f'{k}={namer.text(v)}' for k, v in given.items())})"
     return f"{namer.called(instruction.op)}({_arguments(instruction, namer)})"
+
+
+# Methods do what these functions of NumPy's do, without a layer of Python.
+_METHODS = {np.max: "max", np.min: "min", np.any: "any", np.all: "all", np.prod: "prod"}
+_AXES = {np.transpose, np.swapaxes, np.moveaxis}
+
+
+def _axes(instruction: Instruction) -> tuple[int, ...]:
+    """The order in which a transpose, swapaxes or moveaxis takes the axes."""
+    ndim = instruction.args[0].ndim
+    shown = instruction.op.fn(
+        np.broadcast_to(0, tuple(range(2, ndim + 2))), *instruction.args[1:], **instruction.params
+    )
+    return tuple(extent - 2 for extent in shown.shape)
 
 
 def _boolean(x: Any) -> bool:
@@ -410,6 +447,37 @@ def _float(v: Any, namer: Namer) -> str:
     return f"np.{'float64' if v.dtype.kind == 'f' else 'bool'}({namer.text(v)})"
 
 
+# Python reaches this many local variables without an extra instruction at each access.
+NEAR_LOCALS = 255
+
+
+class Registers:
+    """Names of scalars that serve again once their value is not read any more, in programs with more values than
+    Python reaches fast."""
+
+    def __init__(self, program: Program, namer: Namer, uses: dict[Value, int]) -> None:
+        self.namer = namer
+        self.left = dict(uses)  # how often a value is still read
+        self.within: dict[Value, list[Value]] = {}  # the values with names in an expression that has none
+        self.spare: list[str] = []
+        self.few = len(program.instructions) <= NEAR_LOCALS
+
+    def name(self, out: Value, read: Sequence[Value]) -> str:
+        """The name of a value about to be computed from others, whose names go where this was their last use."""
+        for v in [] if self.few else read:
+            self.left[v] -= 1
+            if not self.left[v]:
+                self.spare.append(self.namer.names[v])
+        if self.few or not self.spare:
+            return self.namer.new(out)
+        self.namer.names[out] = self.spare.pop()
+        return self.namer.names[out]
+
+    def names_in(self, values: Sequence[Value]) -> list[Value]:
+        """The values with names in an expression of these."""
+        return [w for v in values for w in self.within.get(v, [v])]
+
+
 def _scalar_body(program: Program, namer: Namer) -> list[str]:
     """One line a value; a value that is used once stands in the line that uses it."""
     used = [MATH[i.op.fn] for i in program.instructions if i.op.fn in MATH and MATH[i.op.fn] != "abs"]
@@ -417,9 +485,10 @@ def _scalar_body(program: Program, namer: Namer) -> list[str]:
     uses: dict[Value, int] = {}
     for v in (v for i in program.instructions for v in i.uses):
         uses[v] = uses.get(v, 0) + 1
-    for v in program.outputs:
+    for v in (*program.inputs, *program.outputs):  # names that stay
         if isinstance(v, Value):
             uses[v] = uses.get(v, 0) + 2
+    registers = Registers(program, namer, uses)
     backward = False
     for instruction in program.instructions:
         if instruction.backward and not backward:
@@ -429,10 +498,12 @@ def _scalar_body(program: Program, namer: Namer) -> list[str]:
             lines += _guard(instruction, namer)
             continue
         out, expression = instruction.outs[0], _scalar(instruction, namer)
+        read = registers.names_in(instruction.uses)
         if uses.get(out) == 1 and len(expression) < 60:
             namer.names[out] = f"({expression})"
+            registers.within[out] = read
         else:
-            lines.append(f"{namer.new(out)} = {expression}")
+            lines.append(f"{registers.name(out, read)} = {expression}")
     return lines
 
 

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..registry import OPS, Op
-from .cost import last_uses, owners
+from .algebra import signs, sums_as_products, use_counts
+from .memory import results_in_place, scatters_in_place, workspace
 from .program import Program
 from .recording import GUARD, NESTED, Instruction, Value, identical, leaves, mapped
+from .stacking import early_terms_first, operations_together, sums_of_products
 
 Pass = Callable[[Program], Program]
-
-# Arrays of at least this many bytes get a place in the workspace; below, a fresh array is as fast.
-WORKSPACE_BYTES = 1 << 14
 
 
 def substitute(program: Program, known: dict[Value, Any], kept: Sequence[Instruction]) -> Program:
@@ -64,7 +63,8 @@ def common_subexpressions(program: Program) -> Program:
 
     for instruction in program.instructions:
         params = _frozen(instruction.params, key) if instruction.params else None
-        signature = (instruction.op, params, *[key(x) for x in instruction.args])
+        op, args = _squared(instruction)
+        signature = (op, params, *[key(x) for x in args])
         earlier = seen.get(signature)
         if earlier is None:
             seen[signature] = instruction
@@ -72,6 +72,14 @@ def common_subexpressions(program: Program) -> Program:
         else:
             known.update(zip(instruction.outs, earlier.outs, strict=True))
     return substitute(program, known, kept)
+
+
+def _squared(instruction: Instruction) -> tuple[Op, tuple[Any, ...]]:
+    """What is computed: x·x is the square of x."""
+    op, args = instruction.op, instruction.args
+    if op.fn is np.multiply and args[0] is args[1] and instruction.outs[0].dtype.kind == "f":
+        return OPS[np.square], args[:1]
+    return op, args
 
 
 # Constants that are equal where their texts are (0.0 and −0.0 are not); all others only where they are one object.
@@ -119,17 +127,23 @@ def scales(program: Program) -> Program:
     Only where c and d are both at least 1 or both at most 1 in size, and c·d is an ordinary number: then what overflows
     or vanishes does so either way.
     """
-    uses = _use_counts(program)
+    uses = use_counts(program)
     made: dict[Value, Instruction] = {}
-    body = []
+    body: list[Instruction] = []
     for instruction in program.instructions:
         new = instruction
-        scaled = _scale(instruction)
+        inner = made.get(instruction.args[0]) if instruction.op.fn is np.reshape and row_major(instruction) else None
+        scaled = _scale(inner) if inner is not None and uses[inner.outs[0]] == 1 else None
+        if scaled is not None:  # c · x in another shape is c · (x in that shape)
+            v = Value(instruction.outs[0].shape, instruction.outs[0].dtype)
+            body.append(replace(instruction, args=(scaled[1], *instruction.args[1:]), out=v))
+            new = Instruction(OPS[np.multiply], (scaled[0], v), {}, instruction.out, instruction.backward)
+        scaled = _scale(new)
         if scaled is not None:
             c, x = scaled
-            inner = _scale(made[x]) if x in made and uses[x] == 1 else None
-            if inner is not None and _mergeable(c, inner[0]) and inner[1].dtype == instruction.outs[0].dtype:
-                args = (c * inner[0], inner[1])
+            within = _scale(made[x]) if x in made and uses.get(x) == 1 else None
+            if within is not None and _mergeable(c, within[0]) and within[1].dtype == instruction.outs[0].dtype:
+                args = (c * within[0], within[1])
                 new = Instruction(OPS[np.multiply], args, {}, instruction.out, instruction.backward)
         made.update(dict.fromkeys(new.outs, new))
         body.append(new)
@@ -155,8 +169,9 @@ def _mergeable(c: float, d: float) -> bool:
 
 
 def identities(program: Program) -> Program:
-    """x · 1, x / 1, x − 0, x ** 1, −(−x), x ** 2 as a square, transposes and reshapes of each other, changes to the
-    same shape or dtype, and constant arrays of one number throughout as that number."""
+    """x · 1, x / 1, x − 0, x ** 1, x ** 0, −(−x), x ** 2 as a square, transposes and reshapes of each other, changes to
+    the same shape or dtype, slices of all of an array, arrays that are broadcast before a ufunc does it, and constant
+    arrays of one number throughout as that number."""
     known: dict[Value, Any] = {}
     made: dict[Value, Instruction] = {}
     kept = []
@@ -188,10 +203,15 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
         other = _without_neutral(fn, args, out)
         if other is not None:
             return other
-    if fn is np.power and type(args[1]) in (int, float) and args[1] == 2 and out.dtype.kind == "f":
-        return Instruction(OPS[np.square], (x,), {}, out, instruction.backward)
+    if fn is np.power and type(args[1]) in (int, float) and out.dtype.kind == "f":
+        if args[1] == 0:  # of nan too
+            return np.ones(out.shape, out.dtype)[()]
+        if args[1] == 2:
+            return Instruction(OPS[np.square], (x,), {}, out, instruction.backward)
     if instruction.op.arity == 2 and isinstance(fn, np.ufunc) and fn.signature is None:
-        numbers = tuple(_number(a, args[1 - k], out) for k, a in enumerate(args))
+        a = _narrow(args[0], args[1], out, made)
+        b = _narrow(args[1], a, out, made)
+        numbers = _number(a, b, out), _number(b, a, out)
         unchanged = all(a is b for a, b in zip(numbers, args, strict=True))
         return None if unchanged else replace(instruction, args=numbers)
     if not isinstance(x, Value):
@@ -201,6 +221,12 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
         unchanged = x.shape == out.shape and x.dtype == out.dtype
         if unchanged and (fn is not np.conjugate or x.dtype.kind != "c"):
             return x
+    if (
+        instruction.op.name == "getitem"
+        and x.shape == out.shape
+        and all(map(_whole, (args[1] if isinstance(args[1], tuple) else (args[1],))))
+    ):
+        return x
     if inner is None or inner.op.fn is not fn or len(inner.uses) != 1:
         return None
     if fn is np.reshape and row_major(instruction) and row_major(inner):
@@ -214,6 +240,11 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
     if fn is np.swapaxes and {a % x.ndim for a in _swapped(instruction)} == {a % x.ndim for a in _swapped(inner)}:
         return inner.args[0]
     return None
+
+
+def _whole(index: Any) -> bool:
+    """Whether an index that leaves the extent of its axis what it is takes the elements in order."""
+    return index is Ellipsis or (isinstance(index, slice) and index.step in (None, 1) and index.start in (None, 0))
 
 
 def row_major(reshape: Instruction) -> bool:
@@ -244,6 +275,14 @@ def _is(x: Any, number: int) -> bool:
     if isinstance(x, Value) or not isinstance(x, np.ndarray | np.generic | int | float):
         return False
     return bool(np.all(np.equal(x, number))) and not (number == 0 and np.any(np.signbit(np.asarray(x, dtype=float))))
+
+
+def _narrow(x: Any, other: Any, out: Value, made: dict[Value, Instruction]) -> Any:
+    """What was broadcast, where the ufunc broadcasts it too."""
+    inner = made.get(x) if isinstance(x, Value) else None
+    if inner is None or inner.op.fn is not np.broadcast_to or np.shape(other) != out.shape:
+        return x
+    return inner.args[0] if isinstance(inner.args[0], Value) else x
 
 
 def _number(x: Any, other: Any, out: Value) -> Any:
@@ -283,7 +322,7 @@ def contraction_order(program: Program) -> Program:
 
 
 def _rotate_once(program: Program) -> Program | None:
-    uses = _use_counts(program)
+    uses = use_counts(program)
     made: dict[Value, int] = {}
     for k, instruction in enumerate(program.instructions):
         if _is_product(instruction):
@@ -330,164 +369,59 @@ def _madds(a: Any, b: Any) -> int:
     return int(rows * a.shape[-1] * (b.shape[1] if b.ndim == 2 else 1))
 
 
-def _use_counts(program: Program) -> dict[Value, int]:
-    counts: dict[Value, int] = {}
-    for instruction in program.instructions:
-        for v in instruction.uses:
-            counts[v] = counts.get(v, 0) + 1
-    for v in program.outputs:
-        if isinstance(v, Value):
-            counts[v] = counts.get(v, 0) + 2
-    return counts
-
-
 # ---------------------------------------------------------------------------------------------------
-# Memory: scatters add in place, elementwise runs reuse what dies, the rest goes to the workspace
+# Numbers
 # ---------------------------------------------------------------------------------------------------
 
-
-def add_at(a: Any, u: Any, index: Any) -> Any:
-    """a with u added at index, in the memory of a."""
-    a[index] += u
-    return a
+_WITH_NUMBERS = {np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum}
 
 
-ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: u.size)
+def numbers_as_arrays(program: Program) -> Program:
+    """Numbers beside arrays of doubles as arrays without axes, which NumPy takes as they are: converting a Python
+    number costs as much as a short ufunc."""
+    known: dict[str, np.ndarray] = {}
+
+    def array(x: Any) -> Any:
+        exact = type(x) is float or (type(x) is int and abs(x) < 1 << 53)
+        return known.setdefault(repr(float(x)), np.array(float(x))) if exact else x
+
+    body = [
+        replace(i, args=tuple(map(array, i.args)))
+        if i.params.get("op", i.op.fn) in _WITH_NUMBERS and _doubles(i)
+        else i
+        for i in program.instructions
+    ]
+    return program.with_(instructions=tuple(body))
 
 
-def scatters_in_place(program: Program) -> Program:
-    """a + scatter(u, index) as a[index] += u, where a is an array of the program's own that nothing else uses."""
-    uses, made = _use_counts(program), {v: i for i in program.instructions for v in i.outs}
-    free = set(_own_arrays(program))
-    gone: set[int] = set()
-    body: list[Instruction] = []
-    for instruction in program.instructions:
-        new = instruction
-        if instruction.op.fn is np.add:
-            for a, s in (instruction.args, instruction.args[::-1]):
-                scatter = made.get(s) if isinstance(s, Value) else None
-                if (
-                    scatter is not None
-                    and scatter.op.name == "scatter"
-                    and uses[s] == 1
-                    and isinstance(a, Value)
-                    and a in free
-                    and uses[a] == 1
-                    and _basic(scatter.args[1])
-                    and a.shape == instruction.outs[0].shape == s.shape
-                    and a.dtype == instruction.outs[0].dtype
-                ):
-                    u, index, _, ndim = scatter.args
-                    index = (slice(None),) * (u.ndim - ndim) + index
-                    new = Instruction(ADD_AT, (a, u, index), {}, instruction.out, instruction.backward, into=0)
-                    gone.add(id(scatter))
-                    break
-        body.append(new)
-    return program.with_(instructions=tuple(i for i in body if id(i) not in gone))
-
-
-def _own_arrays(program: Program) -> list[Value]:
-    """Arrays with memory of their own, and no view of it taken."""
-    viewed = {i.args[0] for i in program.instructions if i.aliases and isinstance(i.args[0], Value)}
-    return [v for v in _fresh_arrays(program) if v not in viewed]
-
-
-def _fresh_arrays(program: Program) -> list[Value]:
-    return [i.out for i in program.instructions if not isinstance(i.out, tuple) and i.fresh and i.out.ndim]
-
-
-def _basic(index: Any) -> bool:
-    plain = (int, np.integer, type(None), type(Ellipsis))
-    return all(isinstance(x, plain) and not isinstance(x, bool) for x in leaves(index))
-
-
-def workspace(program: Program) -> Program:
-    """Give large results of ufuncs and matrix products a place: the memory of an argument that dies, or an array of the
-    workspace."""
-    owner = owners(program)
-    last = last_uses(program, owner)
-    escaping = {owner[v] for v in program.outputs if isinstance(v, Value)}
-    place: dict[Value, int] = {}  # owner -> workspace array
-    own = set(_fresh_arrays(program))
-    spare: dict[tuple[Any, ...], list[int]] = {}
-    arrays: list[Value] = list(program.workspace)
-    body = []
-    for k, instruction in enumerate(program.instructions):
-        new = instruction
-        if _can_take_out(instruction):
-            out = instruction.outs[0]
-            into = _dying_argument(instruction, k, owner, last, own, place, out in escaping)
-            if into is not None:
-                new = _placed(instruction, into=into)
-                source = owner[instruction.args[into]]
-                if source in place:
-                    place[out] = place.pop(source)
-            elif out not in escaping:
-                kind = (out.shape, out.dtype)
-                if not spare.get(kind):
-                    spare[kind] = [len(arrays)]
-                    arrays.append(Value(out.shape, out.dtype, f"w{len(arrays)}"))
-                place[out] = spare[kind].pop()
-                new = _placed(instruction, buffer=place[out])
-        elif instruction.into is not None:  # a scatter in place: the memory goes on under a new name
-            source, out = owner[instruction.args[instruction.into]], instruction.outs[0]
-            place.update({out: place[source]} if source in place and owner[out] is out else {})
-        body.append(new)
-        for v in [v for v in place if last.get(v, k) <= k]:
-            array = arrays[place.pop(v)]
-            spare.setdefault((array.shape, array.dtype), []).append(int(array.name[1:]))
-    return program.with_(instructions=tuple(body), workspace=tuple(arrays))
-
-
-def _placed(i: Instruction, buffer: int | None = None, into: int | None = None) -> Instruction:
-    return replace(i, buffer=buffer, into=into)
-
-
-def _can_take_out(instruction: Instruction) -> bool:
-    fn = instruction.op.fn
-    if isinstance(instruction.out, tuple) or instruction.view or instruction.params or instruction.into is not None:
-        return False
-    if instruction.out.nbytes < WORKSPACE_BYTES or not instruction.out.ndim:
-        return False
-    if isinstance(fn, np.ufunc) and fn.signature is None:
-        return OPS.get(fn) is instruction.op
-    return fn in _PRODUCTS and all(isinstance(x, Value | np.ndarray) and x.ndim == 2 for x in instruction.args)
-
-
-def _dying_argument(
-    instruction: Instruction,
-    k: int,
-    owner: dict[Value, Value],
-    last: dict[Value, int],
-    own: set[Value],
-    place: dict[Value, int],
-    escapes: bool,
-) -> int | None:
-    """An elementwise argument of the result's shape whose memory nothing needs afterwards."""
-    if instruction.op.fn in _PRODUCTS:
-        return None
-    out = instruction.outs[0]
-    for j, a in enumerate(instruction.args):
-        if not (isinstance(a, Value) and a in own and a.shape == out.shape and a.dtype == out.dtype and last[a] == k):
-            continue
-        others = [b for b in instruction.args if isinstance(b, Value) and b is not a]
-        if any(owner[b] is a for b in others) or (escapes and a in place):
-            continue
-        return j
-    return None
+def _doubles(instruction: Instruction) -> bool:
+    """Whether a number stands beside arrays of doubles."""
+    arrays = [x for x in (*instruction.args, *instruction.outs) if isinstance(x, Value | np.ndarray)]
+    return instruction.outs[0].ndim > 0 and len(arrays) == 2 and all(x.dtype == np.float64 for x in arrays)
 
 
 # In the order in which `admodes.compile` applies them.
 PASSES: tuple[Pass, ...] = (
     constant_folding,
     identities,
+    constant_folding,
+    dead_code,
+    identities,
     scales,
     common_subexpressions,
     contraction_order,
+    signs,
+    sums_as_products,
+    dead_code,
+    sums_of_products,
+    early_terms_first,
+    operations_together,
     dead_code,
     scatters_in_place,
     dead_code,
+    results_in_place,
     workspace,
+    numbers_as_arrays,
 )
 
 

@@ -1,0 +1,598 @@
+"""What each row of the registry does to index sets: one rule a kind of row, and for the rest all depends on all.
+
+A rule takes the walk, an instruction and its (first) result, and gives the index sets of the result's elements, or a
+list of these where there are several results.  `walk.rows(x)` are the index sets of an argument, None where it depends
+on no input; `walk.known(x)` is its value, where `walk.knows(x)`: constants, and at one point everything.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..contract import split_subscripts
+from ..ops.index import as_tuple
+from ..program.recording import GUARD, SEED, Instruction, Value, leaves, mapped, trusted
+from ..registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
+from .indexsets import (
+    below,
+    cells,
+    check_size,
+    everything,
+    grouped,
+    mixed,
+    nothing,
+    numbers,
+    outside,
+    spread,
+    take,
+    union,
+    united,
+)
+
+Rule = Callable[["Walk", Instruction, Value], Any]
+
+# The values of a factor are looked at where its nonzeros take part in at most so many products.
+MOST_PRODUCTS = 1 << 25
+
+
+class Unbounded(Exception):
+    """A partial that is not finite: what was left out before it, as zero, may count after all (0 · ∞)."""
+
+
+# ---------------------------------------------------------------------------------------------------
+# The walk over a program
+# ---------------------------------------------------------------------------------------------------
+
+
+class Walk:
+    """Index sets and known values of a program's values, instruction by instruction.
+
+    values : what is known: constants, and with `point` everything.
+    constant : the values that are known whatever the inputs are.
+    dropping : partials that are zero at the point are left out, not only branches that were not taken.
+    """
+
+    def __init__(self, columns: int, values: dict[Value, Any], dropping: bool) -> None:
+        self.columns = columns
+        self.values = values
+        self.local = bool(values)
+        self.dropping = dropping and self.local
+        self.constant: set[Value] = set()
+        self.sets: dict[Value, Any] = {}
+
+    def rows(self, x: Any) -> Any:
+        """The index sets of an argument; None where it depends on no input."""
+        return self.sets.get(x) if type(x) is Value else None
+
+    def knows(self, x: Any, point: bool = True) -> bool:
+        """Whether all values in an argument are known; without `point`, whatever the inputs are."""
+        return all(v in (self.values if point else self.constant) for v in leaves(x) if type(v) is Value)
+
+    def known(self, x: Any) -> Any:
+        """An argument of which all is known, as it is."""
+        return mapped(x, lambda v: self.values[v] if type(v) is Value else v)
+
+    def factor(self, x: Any) -> Any:
+        """The value of a factor, whose zeros are left out; None where it may be anything."""
+        return self.known(x) if self.knows(x, point=self.dropping) else None
+
+    def guard(self, x: Value, known: Any) -> None:
+        """What the program takes for granted it may rely on."""
+        self.values[x] = known
+        self.constant.add(x)
+
+    def carry(self, instruction: Instruction) -> None:
+        """The index sets and, where they are known, the values of an instruction's results."""
+        self._evaluate(instruction)
+        outs = instruction.outs
+        free = all(self.rows(v) is None for v in instruction.uses) or self.constant.issuperset(outs)
+        if free or isinstance(instruction.op, Passive):
+            return
+        found = rule_of(instruction.op)(self, instruction, outs[0]) if sum(v.size for v in outs) else None
+        for v, rows in zip(outs, found if isinstance(found, list) else [found] * len(outs), strict=True):
+            if rows is not None and v.dtype.kind in "fc":
+                self.sets[v] = rows
+
+    def _evaluate(self, instruction: Instruction) -> None:
+        op, uses = instruction.op, instruction.uses
+        if all(v in self.constant for v in uses):
+            self.constant.update(instruction.outs)
+            args = self.known(instruction.args)
+        elif op in FILLS:  # zeros_like and its kin look at the shape alone
+            self.constant.update(instruction.outs)
+            x = instruction.args[0]
+            args = (np.zeros(x.shape, x.dtype), *instruction.args[1:])
+        elif self.local:
+            args = self.known(instruction.args)
+        else:
+            return
+        with np.errstate(all="ignore"):
+            found = op.evaluate(*args, **self.known(instruction.params))
+        results = found if isinstance(instruction.out, tuple) else [found]
+        self.values.update(zip(instruction.outs, map(_array, results), strict=True))
+
+
+def _array(y: Any) -> Any:
+    return y if isinstance(y, np.ndarray | np.generic) else np.asarray(y)[()]
+
+
+def rule_of(op: Op) -> Rule:
+    """By the row, else by its kind; a row without either mixes everything."""
+    if op in ROWS:
+        return ROWS[op]
+    found = next((KINDS[kind] for kind in type(op).__mro__ if kind in KINDS), opaque)
+    beside = found is opaque and isinstance(op.fn, np.ufunc) and op.fn.signature is None and not isinstance(op, Via)
+    return several if beside else found
+
+
+# ---------------------------------------------------------------------------------------------------
+# Elementwise
+# ---------------------------------------------------------------------------------------------------
+
+# Factors of a partial: where they are zero, so is the partial.  x · y, x / y (by y), xᵃ (by x).
+FACTORS = {(np.multiply, 0): 1, (np.multiply, 1): 0, (np.divide, 1): 0, (np.power, 0): 1, (np.float_power, 0): 1}
+CHOOSING = (np.maximum, np.minimum, np.fmax, np.fmin)
+
+
+def elementwise(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """Each element depends on the elements that broadcasting puts beside it, where the partial may be nonzero."""
+    parts = []
+    partials = getattr(instruction.op, "partials", (1,) * len(instruction.args))
+    for i, (x, p) in enumerate(zip(instruction.args, partials, strict=False)):
+        rows = walk.rows(x)
+        if rows is not None and p is not None:
+            parts.append(spread(rows, x.shape, y.shape, _chosen(walk, instruction, i, p, y)))
+    return union(parts)
+
+
+def _chosen(walk: Walk, instruction: Instruction, i: int, p: Any, y: Value) -> Any:
+    """Where the partial by argument i is not zero; None where that is not known."""
+    op, args = instruction.op, instruction.args
+    if walk.local and (walk.dropping or op.fn in CHOOSING):
+        found = _partial(walk, instruction, p, y)
+        return None if found is None else np.broadcast_to(found != 0, y.shape)
+    place = FACTORS.get((op.fn, i))
+    factor = None if place is None else walk.factor(args[place])
+    return None if factor is None else np.broadcast_to(np.not_equal(factor, 0), y.shape)
+
+
+def _partial(walk: Walk, instruction: Instruction, p: Any, y: Value) -> Any:
+    """The partial at the point; None where none is stated."""
+    if callable(p):
+        with np.errstate(all="ignore"):
+            p = p(walk.values[y], *map(_array, walk.known(instruction.args)))
+    elif not isinstance(p, int | float):
+        return None
+    if walk.dropping and not np.all(np.isfinite(p)):
+        raise Unbounded
+    return p
+
+
+def several(walk: Walk, instruction: Instruction, _: Value) -> Any:
+    """Elementwise, with several results."""
+    if walk.dropping:
+        raise Unbounded  # no partial of it is looked at
+    return [_beside(walk, instruction, y) for y in instruction.outs]
+
+
+def _beside(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    sources = [x for x in instruction.args if walk.rows(x) is not None]
+    return union([spread(walk.rows(x), x.shape, y.shape) for x in sources])
+
+
+def over(walk: Walk, instruction: Instruction, _: Value) -> Any:
+    """x / gap, gap broadcast to x."""
+    return several(walk, instruction, _)[0]
+
+
+def where(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """Both branches, or of a known condition the one taken."""
+    condition, *branches = instruction.args
+    taken = np.broadcast_to(walk.known(condition), y.shape) if walk.knows(condition) else None
+    parts = []
+    for x, mask in zip(branches, (taken, None if taken is None else ~taken.astype(bool)), strict=True):
+        if walk.rows(x) is not None:
+            parts.append(spread(walk.rows(x), x.shape, y.shape, mask))
+    return union(parts)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Linear
+# ---------------------------------------------------------------------------------------------------
+
+
+def moved(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """What a function that only moves elements does to their numbers, it does to their index sets."""
+    x, *rest = instruction.args
+    if not walk.knows((rest, instruction.params)):
+        return opaque(walk, instruction, y)
+    places = instruction.op.evaluate(numbers(x.shape), *walk.known(rest), **walk.known(instruction.params))
+    return take(walk.rows(x), places)
+
+
+def same(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """Element by element the same."""
+    return walk.rows(instruction.args[0])
+
+
+def summed(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """The transpose of a sum tells of each element which result it goes into."""
+    x = instruction.args[0]
+    return _into(walk.rows(x), _heads(instruction, y), numbers(x.shape), y.size)
+
+
+def _heads(instruction: Instruction, y: Value) -> Any:
+    x, *rest = instruction.args
+    pull: Any = SUM.pulls[0]
+    return pull(numbers(y.shape), None, numbers(x.shape), *rest, **instruction.params)
+
+
+def _into(rows: Any, heads: Any, tails: Any, count: int) -> Any:
+    return grouped(rows, heads, tails, count) if rows.shape[0] else nothing(count, rows.shape[1])
+
+
+def extreme(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """The largest may be any; at a point it is known which share the derivative."""
+    x, *rest = instruction.args
+    heads, tails = _heads(instruction, y), numbers(x.shape)
+    if walk.local:
+        pull: Any = instruction.op.pulls[0]
+        ones = np.ones(y.shape, y.dtype)[()]
+        with np.errstate(all="ignore"):
+            chosen = pull(ones, walk.values[y], _array(walk.known(x)), *rest, **instruction.params) != 0
+        heads, tails = heads[chosen], tails[chosen]
+    return _into(walk.rows(x), heads, tails, y.size)
+
+
+def running(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """Running sums by doubling: after step k each element has united its last 2ᵏ."""
+    x, *rest = instruction.args
+    axis = instruction.params.get("axis", rest[0] if rest else None)
+    rows, places = walk.rows(x), numbers(x.shape) if axis is not None else numbers((x.size,))
+    places = np.moveaxis(places, -1 if axis is None else axis, -1)
+    step = 1
+    while step < places.shape[-1]:
+        before = np.full(rows.shape[0], -1)
+        before[places[..., step:]] = places[..., :-step]
+        rows = union([rows, take(rows, before)])
+        step *= 2
+    return rows
+
+
+def transformed(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """Fourier transforms mix the axes that they run along."""
+    x = instruction.args[0]
+    return mixed(walk.rows(x), x.shape, y.shape, _axes(instruction, len(x.shape)))
+
+
+def _axes(instruction: Instruction, ndim: int) -> tuple[int, ...]:
+    """The axes that a function of numpy.fft names, or takes if none is named."""
+    given = dict(zip(instruction.op.names[1:], instruction.args[1:], strict=False)) | instruction.params
+    if "axis" in instruction.op.names:
+        return (given.get("axis", -1),)
+    two = instruction.op.name.endswith("2")
+    axes, s = given.get("axes", (-2, -1) if two else None), given.get("s")
+    if axes is None:
+        axes = range(-ndim if s is None else -len(s), 0)
+    return tuple(axes)
+
+
+def joined(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """The same join of numbers that run on from array to array."""
+    places, parts, start = [], [], 0
+    for x in instruction.args:
+        rows = walk.rows(x)
+        shape = np.shape(x) if type(x) is not Value else x.shape
+        if rows is None:
+            places.append(np.full(shape, -1))
+            continue
+        places.append(numbers(shape) + start)
+        parts.append(rows)
+        start += rows.shape[0]
+    return take(below(parts), instruction.op.evaluate(*places, **instruction.params))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Reading and writing by an index
+# ---------------------------------------------------------------------------------------------------
+
+
+def read(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """x[index]: the index sets at the same places; where the index may change, all that it may take."""
+    x, index = instruction.args
+    if walk.knows(index):
+        return take(walk.rows(x), numbers(x.shape)[walk.known(index)])
+    index, axes = _open(walk, index, len(x.shape))
+    if axes is None or not x.size:
+        return opaque(walk, instruction, y)
+    return take(united(walk.rows(x), x.shape, axes), cells(x.shape, axes)[index])
+
+
+def _open(walk: Walk, index: Any, ndim: int) -> tuple[Any, Any]:
+    """An index with 0 for what may change, and the axes that this stands for; None for a mask that may change."""
+    items = [walk.known(i) if walk.knows(i) else i for i in as_tuple(index)]
+    spans = [_span(i) for i in items]
+    axis, axes, found = 0, [], []
+    for item, span in zip(items, spans, strict=True):
+        if type(item) is Value:
+            if item.dtype.kind == "b":
+                return None, None
+            axes.append(axis)
+            item = np.zeros(item.shape, int)[()]
+        found.append(item)
+        axis += ndim - sum(spans) if item is Ellipsis else span
+    return tuple(found), axes
+
+
+def _span(item: Any) -> int:
+    """How many axes an item of an index stands for, an ellipsis apart."""
+    if item is None or item is Ellipsis:
+        return 0
+    mask = not isinstance(item, slice | Value) and np.asarray(item).dtype.kind == "b"
+    return int(np.ndim(item)) if mask else 1
+
+
+def scattered(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """The transpose of x[index]: each element goes to its place, or to any that it may go to."""
+    u, index, *_ = instruction.args
+    if not walk.knows(index):
+        return _written(walk, u, index, y) if u.size else nothing(y.size, walk.columns)
+    heads = numbers(y.shape)[walk.known(index)].ravel()
+    places = np.full(y.size, -1)
+    places[heads] = np.arange(heads.size)
+    if np.array_equal(places[heads], np.arange(heads.size)):  # no place twice
+        return take(walk.rows(u), places)
+    return grouped(walk.rows(u), heads, numbers((heads.size,)), y.size)
+
+
+def written(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """x with x[index] = v: the same assignment of numbers; where the index may change, x or what it may write."""
+    x, index, v = instruction.args
+    rows, new = walk.rows(x), walk.rows(v)
+    if not walk.knows(index):
+        return union([rows, None if new is None else _written(walk, v, index, y)])
+    base = np.full(y.shape, -1) if rows is None else numbers(y.shape)
+    start = 0 if rows is None else y.size
+    value = -1 if new is None else numbers(v.shape) + start
+    places = instruction.op.evaluate(base, walk.known(index), value)
+    return take(below([r for r in (rows, new) if r is not None]), places)
+
+
+def _written(walk: Walk, v: Value, index: Any, y: Value) -> Any:
+    """What may be written where an index may change: the index sets of v along the axes that do not change."""
+    rows = walk.rows(v)
+    index, axes = _open(walk, index, len(y.shape))
+    if axes is None or not y.size:
+        return everything(rows, y.size)
+    there = cells(y.shape, axes)
+    heads = there[index]
+    tails = np.broadcast_to(numbers(v.shape).reshape(v.shape[max(0, v.ndim - heads.ndim) :]), heads.shape)
+    return take(grouped(rows, heads, tails, math.prod(outside(y.shape, axes))), there)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Sums of products
+# ---------------------------------------------------------------------------------------------------
+
+
+def contracted(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """y[o] depends on x[k] where the letters of o and k agree and the known factors are not zero between them."""
+    stand = [_stand_in(x) for x in instruction.args]
+    sets = split_subscripts(instruction.op.subscripts(*stand, **instruction.params))  # type: ignore[attr-defined]
+    operands = instruction.args[-len(sets.inputs) :]
+    extent = _extents(sets.inputs, operands)
+    if not all(extent.values()):
+        return nothing(y.size, walk.columns)
+    parts = []
+    for i, (x, letters) in enumerate(zip(operands, sets.inputs, strict=True)):
+        if walk.rows(x) is not None:
+            others = [(walk.factor(z), s) for j, (z, s) in enumerate(zip(operands, sets.inputs, strict=True)) if j != i]
+            parts.append(_contracted(walk, x, letters, others, sets.output, extent))
+    return union(parts)
+
+
+def _stand_in(x: Any) -> Any:
+    return np.broadcast_to(0.0, x.shape) if type(x) is Value else x
+
+
+def _extents(inputs: Sequence[str], operands: Sequence[Any]) -> dict[str, int]:
+    extent: dict[str, int] = {}
+    for letters, x in zip(inputs, operands, strict=True):
+        for letter, n in zip(letters, x.shape if type(x) is Value else np.shape(x), strict=True):
+            extent[letter] = n if extent.get(letter, 1) == 1 else extent[letter]
+    return extent
+
+
+def _grid(letters: str, shape: tuple[int, ...], over: str, extent: dict[str, int]) -> Any:
+    """The number of the element of an array that each combination of the letters `over` picks, as an open grid."""
+    strides = [math.prod(shape[k + 1 :]) if n != 1 else 0 for k, n in enumerate(shape)]
+    total = np.zeros((1,) * len(over), int)
+    for letter, stride in zip(letters, strides, strict=True):
+        k = over.index(letter)
+        total = total + stride * np.arange(extent[letter]).reshape([-1 if i == k else 1 for i in range(len(over))])
+    return np.broadcast_to(total, [extent[c] if c in letters else 1 for c in over])
+
+
+def _contracted(
+    walk: Walk, x: Value, letters: str, others: list[tuple[Any, str]], output: str, extent: dict[str, int]
+) -> Any:
+    if walk.dropping and not all(a is not None and np.all(np.isfinite(a)) for a, _ in others):
+        raise Unbounded
+    own = "".join(dict.fromkeys(letters))
+    shared, gone = [c for c in own if c in output], [c for c in own if c not in output]
+    shape = tuple(extent[c] for c in output)
+    for a, s in others:
+        if a is not None and not np.all(a):
+            found = _through(walk, x, letters, a, s, output, extent)
+            if found is not None:
+                return found
+    # Of other factors nothing is known: unite over the letters that are summed, then repeat along those that x lacks.
+    over = "".join(shared + gone)
+    inner = tuple(extent[c] for c in shared)
+    tails = _grid(letters, x.shape, over, extent)
+    rows = walk.rows(x)
+    if gone:
+        heads = numbers(inner).reshape(inner + (1,) * len(gone))
+        rows = grouped(rows, heads, tails, math.prod(inner))
+    else:
+        rows = take(rows, tails)
+    return take(rows, np.broadcast_to(_grid("".join(shared), inner, output, extent), shape))
+
+
+def _through(walk: Walk, x: Value, letters: str, a: Any, s: str, output: str, extent: dict[str, int]) -> Any:
+    """Through the nonzeros of one factor a; None where these are too many to be laid out one by one."""
+    every = "".join(dict.fromkeys(s))
+    kept = "".join(c for c in every if c in letters or c in output)
+    free = "".join(dict.fromkeys(c for c in (*letters, *output) if c not in s))
+    mask = np.not_equal(a, 0)
+    if mask.shape != tuple(extent[c] for c in every):  # a diagonal, or an extent of 1 that broadcasts
+        mask = np.broadcast_to(mask.ravel()[_grid(s, mask.shape, every, extent)], [extent[c] for c in every])
+    mask = mask.any(axis=tuple(k for k, c in enumerate(every) if c not in kept))
+    if np.count_nonzero(mask) * math.prod(extent[c] for c in free) > MOST_PRODUCTS:
+        return None
+    over = kept + free
+    at = [*np.nonzero(mask)] if kept else []
+    if not kept and not mask:
+        return nothing(math.prod(extent[c] for c in output), walk.columns)
+    heads = _picked(output, tuple(extent[c] for c in output), over, at, extent)
+    tails = _picked(letters, x.shape, over, at, extent)
+    return grouped(walk.rows(x), heads, tails, math.prod(extent[c] for c in output))
+
+
+def _picked(letters: str, shape: tuple[int, ...], over: str, at: list[Any], extent: dict[str, int]) -> Any:
+    """The number of the element picked by the first letters of `over` at given places and all of the other letters."""
+    free = over[len(at) :]
+    total = np.zeros((at[0].size if at else 1, *(1 for _ in free)), int)
+    for k, (letter, n) in enumerate(zip(letters, shape, strict=True)):
+        if n == 1:
+            continue
+        i = over.index(letter)
+        i, along = (0, at[i]) if i < len(at) else (1 + i - len(at), np.arange(extent[letter]))
+        total = total + math.prod(shape[k + 1 :]) * along.reshape([-1 if j == i else 1 for j in range(1 + len(free))])
+    return total
+
+
+def convolved(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """y_k = Σ_i a_i v_{k−i}."""
+    parts = []
+    for x, other in (instruction.args, instruction.args[::-1]):
+        rows = walk.rows(x)
+        if rows is not None:
+            a = walk.factor(other)
+            if walk.dropping and not np.all(np.isfinite(a)):
+                raise Unbounded
+            shifts = np.arange(np.shape(other)[0] if type(other) is not Value else other.size)
+            shifts = shifts if a is None else shifts[np.not_equal(a, 0)]
+            check_size(rows.shape[0] * shifts.size)
+            tails = numbers((rows.shape[0], 1))
+            parts.append(grouped(rows, tails + shifts, tails, y.size))
+    return union(parts)
+
+
+# ---------------------------------------------------------------------------------------------------
+# All others
+# ---------------------------------------------------------------------------------------------------
+
+
+def opaque(walk: Walk, instruction: Instruction, _: Value) -> Any:
+    """Every element of every result depends on all that any argument depends on."""
+    _undropped(walk)
+    sources = [rows for v in dict.fromkeys(instruction.uses) if (rows := walk.rows(v)) is not None]
+    return [everything(below(sources), y.size) for y in instruction.outs]
+
+
+def _undropped(walk: Walk) -> None:
+    if walk.dropping:
+        raise Unbounded  # its partials are not looked at
+
+
+def stacked(walk: Walk, instruction: Instruction, _: Value) -> Any:
+    """Functions of matrices, the last two axes; those of a stack stay apart."""
+    _undropped(walk)
+    arrays = [x for x in instruction.args if hasattr(x, "shape")]
+    stack = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
+    parts = []
+    for x in arrays:
+        if walk.rows(x) is not None and x.size:
+            matrices = united(walk.rows(x), x.shape, range(-min(2, len(x.shape)), 0))
+            parts.append(spread(matrices, x.shape[:-2], stack))
+    found = union(parts)
+    return [take(found, np.repeat(numbers(stack), math.prod(y.shape[len(stack) :]))) for y in instruction.outs]
+
+
+def solved(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """A⁻¹ B: as a function of matrices of A, and column by column of B."""
+    _undropped(walk)
+    a, b = instruction.args
+    parts = []
+    if walk.rows(b) is not None and b.size:
+        axis = -1 if len(b.shape) == 1 else -2
+        columns = united(walk.rows(b), b.shape, [axis])
+        parts.append(spread(columns, outside(b.shape, [axis]), y.shape))
+    if walk.rows(a) is not None and a.size:
+        matrices = united(walk.rows(a), a.shape, (-2, -1))
+        inner = (1,) * min(2, len(np.shape(b) if type(b) is not Value else b.shape))
+        parts.append(spread(matrices, a.shape[:-2] + inner, y.shape))
+    return union(parts)
+
+
+def normed(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """Norms of some axes, which stay with extent 1."""
+    _undropped(walk)
+    x = instruction.args[0]
+    if not x.size:
+        return nothing(y.size, walk.columns)
+    return mixed(walk.rows(x), x.shape, y.shape, instruction.params["axes"])
+
+
+# ---------------------------------------------------------------------------------------------------
+# The rules by row and by kind
+# ---------------------------------------------------------------------------------------------------
+
+
+def _rows_of(fns: Iterable[Any], rule: Rule) -> dict[Op, Rule]:
+    return {OPS[fn]: rule for fn in fns}
+
+
+def _rows_named(name: str, kind: type[Op], rule: Rule) -> dict[Op, Rule]:
+    """Rows of functions of the library's own."""
+    return {op: rule for op in OPS.values() if op.name == name and isinstance(op, kind) and trusted(op)}
+
+
+SUM = OPS[np.sum]
+FILLS = {OPS[fn] for fn in (np.zeros_like, np.ones_like, np.empty_like)}
+MOVES = (
+    np.reshape, np.transpose, np.moveaxis, np.swapaxes, np.expand_dims, np.squeeze, np.broadcast_to, np.flip, np.roll,
+    np.fft.fftshift, np.fft.ifftshift,
+)  # fmt: skip
+TRANSFORMS = [
+    getattr(np.fft, kind + size) for kind in ("fft", "ifft", "rfft", "irfft") for size in ("", "2", "n")
+] + [np.fft.hfft, np.fft.ihfft]  # fmt: skip
+OF_MATRICES = [
+    getattr(np.linalg, name)
+    for name in ("inv", "pinv", "det", "slogdet", "cholesky", "qr", "eigh", "eig", "svd", "svdvals")
+]
+ROWS: dict[Op, Rule] = (
+    _rows_of(MOVES, moved)
+    | _rows_of([np.conjugate, np.astype], same)
+    | _rows_of([np.sum, np.mean], summed)
+    | _rows_of([np.max, np.min], extreme)
+    | _rows_of([np.cumsum], running)
+    | _rows_of(TRANSFORMS, transformed)
+    | _rows_of(OF_MATRICES, stacked)
+    | _rows_of([np.linalg.solve], solved)
+    | _rows_of([np.where], where)
+    | _rows_of([operator.getitem], read)
+    | _rows_of([operator.setitem], written)
+    | _rows_named("scatter", Op, scattered)
+    | _rows_named("convolve", Via, convolved)
+    | _rows_named("linalg.norm", Via, normed)
+    | _rows_named("over", Via, over)
+    | {SEED: same, GUARD: same}
+)
+KINDS: dict[type[Op], Rule] = {Elementwise: elementwise, Contraction: contracted, LinearAll: joined, Linear: opaque}
