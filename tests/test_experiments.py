@@ -38,7 +38,9 @@ EXPERIMENTS = [
     "digits",
     "full_jacobian",
     "gradient_cost",
+    "hessian",
     "memory",
+    "sparse",
     "speed",
     "static_vs_dynamic",
 ]

@@ -132,7 +132,8 @@ def scales(program: Program) -> Program:
     body: list[Instruction] = []
     for instruction in program.instructions:
         new = instruction
-        inner = made.get(instruction.args[0]) if instruction.op.fn is np.reshape and row_major(instruction) else None
+        source = instruction.args[0] if instruction.op.fn is np.reshape and row_major(instruction) else None
+        inner = made.get(source) if isinstance(source, Value) else None
         scaled = _scale(inner) if inner is not None and uses[inner.outs[0]] == 1 else None
         if scaled is not None:  # c · x in another shape is c · (x in that shape)
             v = Value(instruction.outs[0].shape, instruction.outs[0].dtype)

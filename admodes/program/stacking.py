@@ -259,7 +259,7 @@ def early_terms_first(program: Program) -> Program:
         depth.update(dict.fromkeys(i.outs, 1 + max((depth.get(v, 0) for v in i.uses), default=0)))
         made.update(dict.fromkeys(i.outs, k))
         for x, other in (i.args, i.args[::-1]) if _is_sum(i) and i.outs[0].nbytes <= STACKED_BYTES else ():
-            inner = made.get(x, -1)
+            inner = made.get(x, -1) if isinstance(x, Value) else -1
             if inner >= 0 and uses[x] == 1 and inner not in found and _is_sum(body[inner]):
                 *early, late = sorted((*body[inner].args, other), key=lambda v: depth.get(v, 0))
                 if late is not other and depth.get(late, 0) > depth.get(early[1], 0) + 1:

@@ -6,8 +6,9 @@ code whose guards tell these branches: where a value sends f another way, that w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -281,18 +282,23 @@ class Scheme:
         return self.passes - self.pushes
 
     @property
-    def batches(self) -> Any:
+    def batches(self) -> Iterator[tuple[Any, ...]]:
         """Tangents (k, n) and cotangents (k, m), those that the mode takes, so many at once as the memory takes.
 
         Of each there is one row at least, and the last batch is filled up with zeros: all have the same shape.
         """
-        if self.mode == "mixed":
-            sides = self.colouring.columns, self.colouring.rows
-            yield tuple(_rows(side.seeds(), max(1, side.count)) for side in sides)
-            return
         step = max(1, chunk_for(self.passes, max(self.pattern.shape)))
-        for start in range(0, max(1, self.passes), step):
+        if self.mode == "mixed" or step >= self.passes:
+            yield self._whole
+            return
+        for start in range(0, self.passes, step):
             yield (_rows(self.colouring.seeds(float, start, min(start + step, self.passes)), step),)
+
+    @cached_property
+    def _whole(self) -> tuple[Any, ...]:
+        """All seeds at once, made once."""
+        sides = (self.colouring.columns, self.colouring.rows) if self.mode == "mixed" else (self.colouring,)
+        return tuple(_rows(side.seeds(), max(1, side.count)) for side in sides)
 
     def gathered(self, batches: Any) -> list[Any]:
         """The products of all batches, one array for the pushes and one for the pulls."""
