@@ -84,20 +84,20 @@ class Jacobian:
         holomorphic: bool,
         executor: Executor | None,
     ) -> None:
-        self.layers = tuple(f) if isinstance(f, Sequence) else ()
+        layers = tuple(f) if isinstance(f, Sequence) else ()
         f = _composed(f) if isinstance(f, Sequence) else f
-        modes = (*MODES, BRACKETING) if self.layers else MODES
+        modes = (*MODES, BRACKETING) if layers else MODES
         if mode not in modes:
             raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, modes))}")
         check_chunk(chunk)
         if executor is not None:
             check_executor(executor)
-        functools.update_wrapper(self, f)
-        self.f, self.argnums, self.mode = f, argnums, mode
-        self.chunk, self.holomorphic, self.executor = chunk, holomorphic, executor
         for name, value in (("chunk", chunk), ("executor", executor), ("holomorphic", holomorphic or None)):
             if value is not None and mode in SPARSE:
                 raise ValueError(f"jacobian: {name}= is for the dense modes; mode={mode!r} makes few passes at once.")
+        functools.update_wrapper(self, f)  # takes over f's attributes, so that ours come after
+        self.f, self.layers, self.argnums, self.mode = f, layers, argnums, mode
+        self.chunk, self.holomorphic, self.executor = chunk, holomorphic, executor
         self._learnt: dict[Any, str] = {}
         self._schemes: dict[Any, Scheme] = {}
         self._bracketings: dict[Any, Bracketing] = {}

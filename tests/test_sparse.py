@@ -369,6 +369,8 @@ def test_auto_weighs_the_bracketing_of_a_list_of_layers():
     expected = jacfwd(lambda x: layers[4](U @ np.sin(V @ layers[0](x))))(x)
     for way in (J, jacobian(layers, mode="bracketing"), jacobian(layers, mode="reverse"), jacobian(tuple(layers))):
         np.testing.assert_allclose(way(x), expected, rtol=1e-9, atol=1e-12)
+    second = jacobian(jacobian([np.sin, np.tanh]), mode="forward")(x[:4])
+    np.testing.assert_allclose(second, jacfwd(jacfwd(lambda x: np.tanh(np.sin(x))))(x[:4]))
     with pytest.raises(TypeError, match="a list must hold layers"):
         jacobian([])
     with pytest.raises(ValueError, match="mode='bracketing' is not one of"):

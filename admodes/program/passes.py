@@ -1,5 +1,6 @@
 """Passes: small pure functions Program -> Program.  None changes a result beyond rounding; nan, inf and signed zeros
-survive (so x + 0 stays: it turns −0.0 into 0.0; x − 0, x · 1, x / 1 go).
+survive (so x + 0 stays: it turns −0.0 into 0.0; x − 0, x · 1, x / 1 go).  Long sums and chains of products are taken in
+another order, which is rounding, but for numbers so large that a partial result overflows in one order alone.
 
 Constants are arrays and numbers that f met while it was traced; values are `Value`s.
 """
