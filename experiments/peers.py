@@ -100,6 +100,17 @@ class Compiled(Eager):
     def made(self, derivative: Callable[..., Any], x: list[Any]) -> Task:
         return _call(admodes.compile(derivative), x)
 
+    def hessian(self, f: Any, x: list[Any], _: Workload) -> Task:
+        """Coloured: the pattern, found at the first call, tells that it is banded."""
+        plans: list[Any] = []
+
+        def dense(*x: Any) -> Any:
+            if not plans:
+                plans.append(admodes.sparse_hessian_plan(f, *x))
+            return plans[0].dense(*x)
+
+        return _call(dense, x)
+
 
 class Autograd(Tool):
     """HIPS autograd."""

@@ -56,6 +56,7 @@ def test_a_plan_is_the_jacobian_wherever_it_is_evaluated(f, mode):
         found = plan(x)
         assert isinstance(found, sparse.csr_array)
         np.testing.assert_allclose(found.toarray(), jacfwd(f)(x), rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(plan.dense(x), found.toarray())
 
 
 @pytest.mark.parametrize("mode", ["sparse", "mixed"])

@@ -67,7 +67,8 @@ def sparse_jacobian_plan(
 
     Returns
     -------
-    plan : plan(*args) is a scipy.sparse.csr_array (m, n); plan.passes, plan.pattern and plan.colouring say how.
+    plan : plan(*args) is a scipy.sparse.csr_array (m, n), plan.dense(*args) an array; plan.passes, plan.pattern and
+        plan.colouring say how.
         It runs flat code (see `compile`): what f reads beside its arguments is taken as it was when it was traced.
 
     Raises
@@ -177,13 +178,21 @@ class SparsePlan:
         return self.scheme.passes
 
     def __call__(self, *args: Any) -> Any:
+        return self._checked(args, lambda scheme, compressed: scheme.recover(compressed))
+
+    def dense(self, *args: Any) -> Any:
+        """The matrix as an array (m, n)."""
+        return self._checked(args, lambda scheme, compressed: scheme.colouring.decompression.dense(*compressed))
+
+    def _checked(self, args: tuple[Any, ...], recover: Callable[[Scheme, list[Any]], Any]) -> Any:
+        """The matrix, made by `recover`, at arguments of the plan's kind; verified where that was asked for."""
         if self._checked_kind(args) != self._kind:
             raise ValueError(
                 f"the plan was made for arguments {_told(self._kind)}, called with {_told(self._checked_kind(args))}; "
                 "make another plan for them."
             )
         branch, compressed = self._run(args)
-        matrix = branch.scheme.recover(compressed)
+        matrix = recover(branch.scheme, compressed)
         if self.verify:
             check_by_probe(branch.scheme.differentiated(self.f, self.argnums), self.argnums, args, matrix)
         return matrix
