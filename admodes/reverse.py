@@ -102,10 +102,14 @@ class Tape(Trace):
         i = j = -1
         if type(a) is Var and a.transform is self:
             i, a = a.index, a.value
+        elif type(a) is ndarray and a.nbytes <= COPIED_BYTES:  # as `keep` does, without a call
+            a = a.copy()
         elif type(a) is not float:
             a = self.keep(a)
         if type(b) is Var and b.transform is self:
             j, b = b.index, b.value
+        elif type(b) is ndarray and b.nbytes <= COPIED_BYTES:
+            b = b.copy()
         elif type(b) is not float:
             b = self.keep(b)
         y = op.evaluate(a, b)

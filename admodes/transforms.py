@@ -20,6 +20,7 @@ from .reverse import Tape, Var
 from .tracing import Tracer, pack
 
 Argnums = int | Sequence[int]
+SEVERAL = (tuple, list)  # the kinds of argnums that name several arguments
 
 # ---------------------------------------------------------------------------------------------------
 # Products: J·t and Jᵀ·u
@@ -194,11 +195,10 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> grad(lambda x: (x**2).sum())(np.array([1.0, 2.0, 3.0]))
     array([2., 4., 6.])
     """
-    both = value_and_grad(f, argnums, has_aux)
 
     @functools.wraps(f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, g = both(*args, **kwargs)
+        value, g = _value_and_gradient(f, argnums, has_aux, args, kwargs)
         return (g, value[1]) if has_aux else g
 
     return gradient
@@ -214,43 +214,49 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
 
     @functools.wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
-        tape = Tape()
-        try:
-            inputs = [tape.input(x) for x in leaves]
-            y = function(*pytree.unflatten(structure, inputs))
-            aux = None
-            if has_aux:
-                if not (isinstance(y, tuple) and len(y) == 2):
-                    raise TypeError("has_aux=True: the function must return a pair (scalar, aux)")
-                y, aux = y
-            y = _scalar(y)
-            traced = type(y) is Var and y.transform is tape
-            found = tape.pull([(y.index, lifted(y.dtype.type(1), y.value))] if traced else [], len(leaves))
-        finally:
-            tape.closed = True
-        gradient = [np.zeros(x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, leaves, strict=True)]
-        g = pytree.unflatten(structure, private(gradient))
-        value = y.value if traced else y
-        if has_aux:
-            value = (
-                value,
-                pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux),
-            )
-        return value, g if isinstance(argnums, tuple | list) else g[0]
+        return _value_and_gradient(f, argnums, has_aux, args, kwargs)
 
     return value_and_gradient
 
 
+def _value_and_gradient(
+    f: Callable[..., Any], argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, Any]:
+    function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+    tape = Tape()
+    try:
+        inputs = [tape.input(x) for x in leaves]
+        y = function(*pytree.unflatten(structure, inputs))
+        aux = None
+        if has_aux:
+            if not (isinstance(y, tuple) and len(y) == 2):
+                raise TypeError("has_aux=True: the function must return a pair (scalar, aux)")
+            y, aux = y
+        y = _scalar(y)
+        traced = type(y) is Var and y.transform is tape
+        found = tape.pull([(y.index, lifted(y.dtype.type(1), y.value))] if traced else [], len(leaves))
+    finally:
+        tape.closed = True
+    gradient = [np.zeros(x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, leaves, strict=True)]
+    g = pytree.unflatten(structure, private(gradient))
+    value = y.value if traced else y
+    if has_aux:
+        value = (
+            value,
+            pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux),
+        )
+    return value, g if isinstance(argnums, SEVERAL) else g[0]
+
+
 def _scalar(y: Any) -> Any:
     """The result of a function to take the gradient of; anything but one real number is an error."""
-    if isinstance(y, tuple | list | dict) or y is None:
+    if y is None or (not isinstance(y, Tracer) and isinstance(y, tuple | list | dict)):
         raise TypeError(
             f"grad needs a function that returns one number; it returned a {type(y).__name__}. "
             "For (scalar, extra) use has_aux=True; for several results use jacrev or vjp."
         )
     y = pytree.result(y, "the result")
-    if y.ndim:
+    if y.shape:
         raise TypeError(
             f"grad needs a function that returns one number; it returned an array of shape {y.shape}. "
             "Reduce it to a scalar (y.sum()), or use jacobian(f) for all derivatives or vjp(f, x) for a weighted sum."
@@ -267,7 +273,7 @@ def partial_at(
     f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """f as a function of the chosen arguments alone, and their values."""
-    places = tuple(argnums) if isinstance(argnums, tuple | list) else (argnums,)
+    places = tuple(argnums) if isinstance(argnums, SEVERAL) else (argnums,)
     for i in places:
         if not -len(args) <= i < len(args):
             raise TypeError(
@@ -301,7 +307,7 @@ def chosen_leaves(
 
 
 def _argument(argnums: Argnums, i: int, count: int) -> str:
-    one = not isinstance(argnums, tuple | list)
+    one = not isinstance(argnums, SEVERAL)
     return f"argument {argnums}" if one and count == 1 else f"leaf {i} of the arguments {argnums}"
 
 
@@ -410,7 +416,7 @@ def check_chunk(chunk: int | None) -> None:
 def assemble(blocks: list[list[Any]], structure: Any, out_structure: Any, argnums: Argnums) -> Any:
     """Blocks[i][j] = ∂(result leaf i)/∂(argument leaf j) as a tree of results of trees of arguments."""
     rows = [pytree.unflatten(structure, row) for row in blocks]
-    return pytree.unflatten(out_structure, [row if isinstance(argnums, tuple | list) else row[0] for row in rows])
+    return pytree.unflatten(out_structure, [row if isinstance(argnums, SEVERAL) else row[0] for row in rows])
 
 
 def jacobian_forward(f: Any, structure: Any, leaves: list[Any], chunk: int | None) -> tuple[list[list[Any]], Any]:

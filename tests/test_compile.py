@@ -185,6 +185,14 @@ def test_a_function_named_like_an_array_of_the_workspace():
     same(compile(w0)(x), w0(x))
 
 
+def test_arguments_and_functions_named_as_functions_of_numpy():
+    def exp(sin, zeros, multiply):
+        return grad(lambda x: np.sum(np.exp(x[1:]) * multiply))(zeros) + np.sin(sin)
+
+    a, b, c = rng.normal(size=4), rng.normal(size=4), rng.normal(size=3)
+    same(compile(exp)(a, b, c), exp(a, b, c))
+
+
 def test_functions_without_a_name():
     same(compile(functools.partial(lambda a, x: a * x, 2.0))(np.ones(2)), np.full(2, 2.0))
     assert compile(np.sum)(np.ones(3)) == 3.0

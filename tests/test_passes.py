@@ -384,6 +384,31 @@ def test_scatters_add_in_place():
     np.testing.assert_array_equal(after(x), program(x))
 
 
+INDICES = [np.s_[1:], np.s_[:-1], np.s_[2:4], np.s_[0], np.s_[-1], np.s_[:], np.s_[..., 1:], np.s_[::2], np.s_[:0]]
+BOXES = [*INDICES, np.s_[:, 1:], np.s_[1:, :2], np.s_[..., 0], np.s_[1:3, 1:2], np.s_[:, ::2]]
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3)])
+def test_scatters_in_place_keep_the_sign_of_zeros(shape):
+    chosen = np.random.default_rng(3)
+    pool = INDICES if len(shape) == 1 else BOXES
+    in_place = 0
+    for _ in range(60):
+        indices = [pool[k] for k in chosen.integers(len(pool), size=3)]
+        weights = [chosen.choice([0.0, -0.0, 1.0], size=np.empty(shape)[i].shape) for i in indices]
+
+        def f(x, *ws, indices=indices):
+            return sum(np.sum(x[i] * w) for i, w in zip(indices, ws, strict=True))
+
+        program = dead_code(identities(trace(grad(f), np.ones(shape), *weights)))
+        after = scatters_in_place(program)
+        in_place += "add_at" in names(after)
+        found, expected = after(np.ones(shape), *weights), program(np.ones(shape), *weights)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected), str(indices))
+    assert in_place > 30
+
+
 def test_a_scatter_into_what_others_read_stays():
     def f(x):
         y = np.sin(x)

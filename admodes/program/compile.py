@@ -28,9 +28,8 @@ class Runner:
     def __init__(self, program: Program) -> None:
         with uncollected():
             program = optimise(program)
-            flat = program.function
+            self.function = emit(program, direct=True).function
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
-        self.function = flat
         self.structure = program.out_structure
         self.scalars = any(not v.ndim for v in program.inputs)
         self.workspace = program.workspace

@@ -58,7 +58,11 @@ _RESERVED = ("np", "math", "same", "GuardFailed", "float", "slice", *keyword.kwl
 class Namer:
     """Names for values, literals for constants; what has no literal becomes a named constant."""
 
-    def __init__(self, program: Program, reserved: Iterable[str] = ()) -> None:
+    def __init__(self, program: Program, reserved: Iterable[str] = (), direct: bool = False) -> None:
+        self.direct = direct  # exp(x) with `from numpy import exp`, which saves a lookup, for np.exp(x)
+        self.imported: dict[str, None] = {}
+        if direct:
+            reserved = ["zeros", *(name[3:] for name in {_public(i.op) for i in program.instructions} if name)]
         self.names: dict[Value, str] = {}
         self.constants: dict[str, Any] = {}
         self._ids: dict[int, str] = {}
@@ -129,7 +133,14 @@ class Namer:
         name = _public(op)
         if name is None and op not in self.helpers:
             self.helpers[op] = self._free("".join(c if c.isalnum() else "_" for c in op.name).strip("_") or "op")
-        return name or self.helpers[op]
+        return self.numpy(name) if name else self.helpers[op]
+
+    def numpy(self, name: str) -> str:
+        """A function np.… of NumPy as flat code calls it."""
+        if not self.direct or name.count(".") > 1:
+            return name
+        self.imported[name[3:]] = None
+        return name[3:]
 
 
 def _plain_seeds(program: Program) -> set[Any]:
@@ -143,16 +154,19 @@ def _plain_seeds(program: Program) -> set[Any]:
     return seeds
 
 
-def emit(program: Program, scalars: bool = False) -> Code:
-    """The flat code of a program. scalars: on Python floats with the math module (see `is_scalar`)."""
+def emit(program: Program, scalars: bool = False, direct: bool = False) -> Code:
+    """The flat code of a program. scalars: on Python floats with the math module (see `is_scalar`); direct: NumPy's
+    functions by their bare names, to run, not to read."""
     from .program import GuardFailed
 
-    namer = Namer(program, (name.removeprefix("math.") for name in MATH.values()) if scalars else ())
+    namer = Namer(program, (name.removeprefix("math.") for name in MATH.values()) if scalars else (), direct)
     arguments = [namer.names[v] for v in (*program.inputs, *program.workspace)]
     lines = _scalar_body(program, namer) if scalars else _body(program, namer)
     results = [_float(v, namer) for v in program.outputs] if scalars else _results(program, namer)
     lines.append(f"return {', '.join(results)}{',' if len(results) == 1 else ''}" if results else "return ()")
     head = ["import math" if scalars else "import numpy as np", *_definitions(namer)]
+    if namer.imported:
+        head.insert(1, f"from numpy import {', '.join(namer.imported)}")
     head[0] += "\nimport numpy as np" if scalars and any("np." in line for line in (*head, *lines)) else ""
     body = (f"    {line}" for line in lines)
     source = "\n".join([*head, "", "", f"def {namer.function}({', '.join(arguments)}):", *body, ""])
@@ -273,7 +287,7 @@ def _scattered(instruction: Instruction, namer: Namer) -> list[str]:
     arguments = _arguments(replace(instruction, params={}), namer)
     out = instruction.outs[0]
     name = namer.new(out)
-    zeros = f"{name} = np.zeros({namer.text(out.shape)}{_dtype(out)})"
+    zeros = f"{name} = {namer.numpy('np.zeros')}({namer.text(out.shape)}{_dtype(out)})"
     return [zeros, f"{namer.called(OPS[fn])}({arguments}, out={name}[{_index(index, namer)}])"]
 
 
@@ -339,7 +353,7 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
         return f"-{_operand(args[0], namer, wide)}"
     if instruction.op.name == "scatter" and _zeros_first(instruction):
         out = instruction.outs[0]
-        return f"np.zeros({namer.text(out.shape)}{_dtype(out)})"
+        return f"{namer.numpy('np.zeros')}({namer.text(out.shape)}{_dtype(out)})"
     if instruction.op.name == "getitem":
         return f"{namer.text(args[0])}[{_index(args[1], namer)}]"
     if fn is np.reshape and instruction.params.get("order", "C") == "C" and isinstance(args[0], Value):

@@ -37,23 +37,37 @@ SUBTRACT_AT = Op(subtract_at, name="subtract_at", arrays=2, flops=lambda y, a, u
 
 def scatters_in_place(program: Program) -> Program:
     """a + scatter(u, index) as a[index] += u, and with −u as a[index] -= u, where a is an array of the program's own
-    that nothing else uses."""
+    that nothing else uses.
+
+    The zeros of the scatter turn a −0.0 of a into 0.0.  Where a may hold one outside of the index (see `Box`), 0.0 is
+    therefore added there too: for overlapping slices, as x[1:] and x[:-1] leave them, at their ends.
+    """
     uses, made = use_counts(program), {v: i for i in program.instructions for v in i.outs}
     free = set(_own_arrays(program))
     gone: set[int] = set()
+    negative: dict[Value, Box] = {}  # where a value may be −0.0, if that is not everywhere
     body: list[Instruction] = []
     for instruction in program.instructions:
         found = _scatter_added(instruction, made, uses, free) if instruction.op.fn is np.add else None
         if found is not None:
             a, scatter = found
             u, index, _, ndim = scatter.args
-            gone.add(id(scatter))
-            minus, op = made.get(u) if isinstance(u, Value) else None, ADD_AT
-            if minus is not None and minus.op.fn is np.negative and uses[u] == 1:
-                gone.add(id(minus))
-                op, u = SUBTRACT_AT, minus.args[0]
             index = (slice(None),) * (u.ndim - ndim) + index
-            instruction = Instruction(op, (a, u, index), {}, instruction.out, instruction.backward, into=0)
+            target, before = box(index, a.shape), _negative_zeros(a, made, negative)
+            rest = None if target is None or before is None else outside(before, target)
+            if rest is not None and target is not None and before is not None:
+                gone.add(id(scatter))
+                minus, op = made.get(u) if isinstance(u, Value) else None, ADD_AT
+                if minus is not None and minus.op.fn is np.negative and uses[u] == 1:
+                    gone.add(id(minus))
+                    op, u = SUBTRACT_AT, minus.args[0]
+                for piece in rest:
+                    v = Value(a.shape, a.dtype)
+                    zero = 0.0 if any(isinstance(i, slice) for i in piece) else a.dtype.type(0)
+                    body.append(Instruction(ADD_AT, (a, zero, piece), {}, v, instruction.backward, into=0))
+                    a = v
+                instruction = Instruction(op, (a, u, index), {}, instruction.out, instruction.backward, into=0)
+                negative[instruction.outs[0]] = common(before, target)
         body.append(instruction)
     return program.with_(instructions=tuple(i for i in body if id(i) not in gone))
 
@@ -71,6 +85,77 @@ def _scatter_added(
         if own and a.shape == out.shape == s.shape and a.dtype == out.dtype:
             return a, scatter
     return None
+
+
+def _negative_zeros(a: Value, made: dict[Value, Instruction], negative: dict[Value, Box]) -> Box | None:
+    """Where a may be −0.0; None where that is not known as a box."""
+    source = made[a]
+    if a not in negative and source.op.name == "scatter" and _basic(source.args[1]):
+        u, index, _, ndim = source.args
+        return box((slice(None),) * (u.ndim - ndim) + tuple(index), a.shape)
+    return negative.get(a, tuple(map(range, a.shape)))
+
+
+Box = tuple[range, ...]  # the elements of an array whose index on each axis is in a range of step 1
+
+
+def box(index: Any, shape: tuple[int, ...]) -> Box | None:
+    """The elements at an index of whole numbers and slices; None where they are not neighbours.
+
+    >>> box((slice(1, None),), (4,)), box((..., 0), (4, 5))
+    ((range(1, 4),), (range(0, 4), range(0, 1)))
+    """
+    entries = [i for i in (index if isinstance(index, tuple) else (index,)) if i is not None]
+    at = next((k for k, i in enumerate(entries) if i is Ellipsis), len(entries))
+    named = sum(i is not Ellipsis for i in entries)
+    entries[at : at + 1] = [slice(None)] * (len(shape) - named)
+    ranges = []
+    for i, n in zip(entries, shape, strict=True):
+        if not isinstance(i, slice):
+            ranges.append(range(int(i) % n, int(i) % n + 1))
+            continue
+        start, stop, step = i.indices(n)
+        if step != 1:
+            return None
+        ranges.append(range(start, max(start, stop)))
+    return tuple(ranges)
+
+
+def common(a: Box, b: Box) -> Box:
+    """The elements of both boxes."""
+    return tuple(_meet(r, s) for r, s in zip(a, b, strict=True))
+
+
+def _meet(r: range, s: range) -> range:
+    start = max(r.start, s.start)
+    return range(start, max(start, min(r.stop, s.stop)))
+
+
+def outside(a: Box, b: Box) -> list[tuple[int | slice, ...]] | None:
+    """Indices of the elements of a that are not in b; None where they are more than the two ends of one axis.
+
+    >>> outside((range(0, 3),), (range(1, 4),)), outside((range(0, 3),), (range(1, 2),))
+    ([(0,)], [(0,), (2,)])
+    """
+    if not all(a):
+        return []
+    both = common(a, b)
+    if not all(both):
+        return [tuple(map(_entry, a))]
+    shorter = [k for k, (r, s) in enumerate(zip(a, both, strict=True)) if r != s]
+    if len(shorter) > 1:
+        return None
+    pieces = []
+    for k in shorter:
+        for r in (range(a[k].start, both[k].start), range(both[k].stop, a[k].stop)):
+            if r:
+                pieces.append(tuple(map(_entry, (*a[:k], r, *a[k + 1 :]))))
+    return pieces
+
+
+def _entry(r: range) -> int | slice:
+    """A range as an entry of an index."""
+    return r.start if len(r) == 1 else slice(r.start, r.stop)
 
 
 def _own_arrays(program: Program) -> list[Value]:

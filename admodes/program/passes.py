@@ -15,7 +15,7 @@ import numpy as np
 
 from ..registry import OPS, Op
 from .algebra import signs, sums_as_products, use_counts
-from .memory import results_in_place, scatters_in_place, workspace
+from .memory import ADD_AT, results_in_place, scatters_in_place, workspace
 from .program import Program
 from .recording import GUARD, NESTED, Instruction, Value, identical, leaves, mapped
 from .stacking import early_terms_first, operations_together, sums_of_products
@@ -375,7 +375,7 @@ def _madds(a: Any, b: Any) -> int:
 # Numbers
 # ---------------------------------------------------------------------------------------------------
 
-_WITH_NUMBERS = {np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum}
+_WITH_NUMBERS = {np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, ADD_AT.fn}
 
 
 def numbers_as_arrays(program: Program) -> Program:

@@ -153,7 +153,8 @@ class SparsePlan:
     ) -> None:
         self.f, self.argnums, self.verify = f, argnums, verify
         self._scheme = scheme
-        self._kind = self._checked_kind(args)
+        refuse_traced(args)
+        self._kind = _kind(*pytree.flatten(args))
         self._branches: tuple[Branch, ...] = ()  # replaced as a whole, so that threads need no lock
         self._add(args)
 
@@ -186,20 +187,22 @@ class SparsePlan:
 
     def _checked(self, args: tuple[Any, ...], recover: Callable[[Scheme, list[Any]], Any]) -> Any:
         """The matrix, made by `recover`, at arguments of the plan's kind; verified where that was asked for."""
-        if self._checked_kind(args) != self._kind:
+        leaves, structure = pytree.flatten(args)
+        kind = _kind(leaves, structure)
+        if kind != self._kind:
+            refuse_traced(args)
             raise ValueError(
-                f"the plan was made for arguments {_told(self._kind)}, called with {_told(self._checked_kind(args))}; "
+                f"the plan was made for arguments {_told(self._kind)}, called with {_told(kind)}; "
                 "make another plan for them."
             )
-        branch, compressed = self._run(args)
+        branch, compressed = self._run(args, [as_input(x) for x in leaves if is_input(x)])
         matrix = recover(branch.scheme, compressed)
         if self.verify:
             check_by_probe(branch.scheme.differentiated(self.f, self.argnums), self.argnums, args, matrix)
         return matrix
 
-    def _run(self, args: tuple[Any, ...]) -> tuple[Branch, list[Any]]:
-        """The compressed products, by the branch whose guards hold."""
-        arrays = [as_input(x) for x in pytree.flatten(args)[0] if is_input(x)]
+    def _run(self, args: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Branch, list[Any]]:
+        """The compressed products, by the branch whose guards hold; arrays: the leaves of args that are inputs."""
         for branch in self._branches:
             try:
                 compressed = branch(arrays)
@@ -219,12 +222,6 @@ class SparsePlan:
         self._branches = (branch, *self._branches[: TRACES - 1])
         return branch
 
-    def _checked_kind(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Structure, shapes and dtypes of arguments; other leaves as they are."""
-        leaves, structure = pytree.flatten(args)
-        refuse_traced(args)
-        return structure, tuple((np.shape(x), np.result_type(x)) if is_input(x) else x for x in leaves)
-
     def __str__(self) -> str:
         return str(self.scheme)
 
@@ -236,10 +233,24 @@ class Branch:
 
     def __init__(self, f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], scheme: Scheme) -> None:
         self.scheme = scheme
-        self.runner = Runner(record(scheme.products(f, argnums), (args, *next(scheme.batches)), {}))
+        products, (first, *more) = scheme.products(f, argnums), scheme.batches
+        self.constant = not more and sum(seeds.size for seeds in first) <= FOLDED
+        run = (lambda args: products(args, *first)) if self.constant else products
+        self.runner = Runner(record(run, (args,) if self.constant else (args, *first), {}))
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
+        if self.constant:
+            return self.scheme.gathered([self.runner(arrays)])
         return self.scheme.gathered(self.runner([*arrays, *seeds]) for seeds in self.scheme.batches)
+
+
+# Seeds of at most this many numbers in all are constants of the flat code, where what depends on them alone is folded.
+FOLDED = 1 << 16
+
+
+def _kind(leaves: Sequence[Any], structure: Any) -> tuple[Any, ...]:
+    """Structure, shapes and dtypes of arguments; other leaves as they are."""
+    return structure, tuple((np.shape(x), np.result_type(x)) if is_input(x) else x for x in leaves)
 
 
 def _told(kind: tuple[Any, ...]) -> str:
