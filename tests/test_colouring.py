@@ -17,8 +17,8 @@ from admodes.sparse.colouring import (
     colour_graph,
     colour_rows,
     colour_symmetric,
+    decompress,
 )
-from admodes.sparse.decompression import decompress
 from admodes.sparse.graph import Adjacency, Intersection, structure
 from admodes.sparse.order import ORDERS, arranged
 

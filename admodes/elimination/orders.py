@@ -5,17 +5,24 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .graph import LinearizedGraph
 
 Vertex = Any  # hashable
 
 MOST_EXHAUSTIVE = 20  # intermediates: the search holds all subsets of so many
 MOST_STATES = 100_000  # graphs that the search over edge eliminations may meet
+
+
+class Graph(Protocol):
+    """What the choice of an order reads of a `LinearizedGraph`."""
+
+    edges: dict[tuple[Vertex, Vertex], Any]
+    inputs: tuple[Vertex, ...]
+    outputs: tuple[Vertex, ...]
+    intermediates: tuple[Vertex, ...]
+    live: set[Vertex]
 
 
 def few(vertices: Sequence[Vertex]) -> str:
@@ -26,7 +33,7 @@ def few(vertices: Sequence[Vertex]) -> str:
 class Remaining:
     """The graph under elimination: preds[j] = {i: c_ji}, and the successors of each vertex."""
 
-    def __init__(self, graph: LinearizedGraph) -> None:
+    def __init__(self, graph: Graph) -> None:
         live = graph.live
         self.preds: dict[Vertex, dict[Vertex, Any]] = {v: {} for v in live}
         self.succs: dict[Vertex, dict[Vertex, None]] = {v: {} for v in live}
@@ -63,7 +70,7 @@ class Remaining:
         return additions
 
 
-def lowest_degree(graph: LinearizedGraph, offset: Mapping[Vertex, int]) -> Iterator[Vertex]:
+def lowest_degree(graph: Graph, offset: Mapping[Vertex, int]) -> Iterator[Vertex]:
     """Always the vertex of the lowest degree less its offset; the earlier in the program of equals."""
     remaining = Remaining(graph)
     waiting = {v: k for k, v in enumerate(graph.intermediates)}
@@ -87,7 +94,7 @@ def lowest_degree(graph: LinearizedGraph, offset: Mapping[Vertex, int]) -> Itera
 # ---------------------------------------------------------------------------------------------------
 
 
-def components(graph: LinearizedGraph) -> list[list[Vertex]]:
+def components(graph: Graph) -> list[list[Vertex]]:
     """The intermediates in parts that no edge connects.
 
     After any eliminations, the neighbours of v are those it reaches through eliminated vertices, all of them in v's own
@@ -104,7 +111,7 @@ def components(graph: LinearizedGraph) -> list[list[Vertex]]:
     return [sorted(vertices, key=place.__getitem__) for vertices in found.values()]
 
 
-def cheapest(graph: LinearizedGraph) -> Iterator[Vertex]:
+def cheapest(graph: Graph) -> Iterator[Vertex]:
     """A sequence of the fewest multiplications.
 
     The graph that is left does not depend on the order in which a set S of vertices was eliminated, so with
@@ -202,7 +209,7 @@ def _carried(words: list[int], reach: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------------------------------------------
 
 
-def fewest_by_edges(graph: LinearizedGraph) -> int:
+def fewest_by_edges(graph: Graph) -> int:
     """The fewest multiplications by edge eliminations: Dijkstra's search over the graphs that they lead to."""
     start = frozenset((i, j) for i, j in graph.edges if i in graph.live and j in graph.live)
     inputs, outputs = frozenset(graph.inputs), frozenset(graph.outputs)

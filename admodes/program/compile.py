@@ -13,8 +13,9 @@ from .. import pytree
 from ..tracing import Tracer, highest
 from .emit import emit, is_scalar
 from .passes import optimise
-from .program import GuardFailed, Program, as_input, is_input, record
+from .program import Program, record
 from .recording import Foreign, uncollected
+from .straightline import GuardFailed, as_input, is_input
 
 # Traces kept for one kind of arguments; where there are more, the code branches on values too often to be worth it.
 TRACES = 64

@@ -8,16 +8,13 @@ once, the inputs and constants among them, without what a NumPy function takes f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .recording import MARKS, Instruction, Value, leaves
-
-if TYPE_CHECKING:
-    from .program import Program
+from .straightline import StraightLine
 
 
 class Work(NamedTuple):
@@ -70,7 +67,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join([name.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))]).rstrip()
 
 
-def cost_of(program: Program) -> Cost:
+def cost_of(program: StraightLine) -> Cost:
     """Add up the instructions of a program."""
     table: dict[str, Work] = {}
     for instruction in program.instructions:
@@ -100,7 +97,7 @@ def work(instruction: Instruction) -> tuple[float, float, int]:
     return op.count(y, args, params), op.multiply_adds(y, args, params), moved
 
 
-def peak_bytes(program: Program) -> int:
+def peak_bytes(program: StraightLine) -> int:
     """Bytes alive at once while the flat code runs: a value lives from its instruction to its last use."""
     owner = owners(program, exactly=True)
     last = last_uses(program, owner)
@@ -121,7 +118,7 @@ def peak_bytes(program: Program) -> int:
     return max(peak, alive + sum(int(v.nbytes) for v in copies))
 
 
-def owners(program: Program, exactly: bool = False) -> dict[Value, Value]:
+def owners(program: StraightLine, exactly: bool = False) -> dict[Value, Value]:
     """For each value the one whose memory it may share, itself or what it is a view of; exactly: as when traced."""
     owner = {v: v for v in program.inputs}
     for instruction in program.instructions:
@@ -135,7 +132,7 @@ def owners(program: Program, exactly: bool = False) -> dict[Value, Value]:
     return owner
 
 
-def copied_outputs(program: Program) -> list[Value]:
+def copied_outputs(program: StraightLine) -> list[Value]:
     """The outputs that flat code copies: those which may be memory of an input, a constant, a user's function or
     another output, and read-only arrays."""
     owner = owners(program)
@@ -164,7 +161,7 @@ def _read_only(v: Value, made: dict[Value, Instruction]) -> bool:
     return False
 
 
-def last_uses(program: Program, owner: dict[Value, Value]) -> dict[Value, int]:
+def last_uses(program: StraightLine, owner: dict[Value, Value]) -> dict[Value, int]:
     """The last instruction that reads the memory of each owner; the end for what the program returns."""
     last: dict[Value, int] = {}
     for k, instruction in enumerate(program.instructions):
@@ -174,18 +171,3 @@ def last_uses(program: Program, owner: dict[Value, Value]) -> dict[Value, int]:
         if isinstance(v, Value):
             last[owner[v]] = len(program.instructions)
     return last
-
-
-def cost(f: Callable[..., Any], *args: Any) -> Cost:
-    """The exact cost of f(*args): flops, multiply-adds, bytes, peak bytes, operations, by operation and in total.
-
-    f may be a derivative: cost(grad(f), x).  It is traced, so what is counted is what it does, not what an optimised
-    program would (`trace`, `optimise`, `.cost`).  See the module for the conventions.
-
-    >>> import numpy as np
-    >>> cost(lambda A, x: A @ x, np.ones((3, 4)), np.ones(4)).flops
-    24.0
-    """
-    from .program import record
-
-    return record(f, args, {}, strict=False).cost

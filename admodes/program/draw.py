@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .recording import GUARD, MARKS, SEED, Instruction, Value, leaves, mapped
-
-if TYPE_CHECKING:
-    from .program import Program
+from .straightline import StraightLine
 
 SYMBOLS = {
     "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@", "dot": "·", "negative": "×−1",
@@ -52,7 +50,7 @@ class Node:
 # ---------------------------------------------------------------------------------------------------
 
 
-def graph(program: Program, instructions: Sequence[Instruction], outputs: Sequence[Any]) -> list[Node]:
+def graph(program: StraightLine, instructions: Sequence[Instruction], outputs: Sequence[Any]) -> list[Node]:
     """The nodes of some instructions of a program, sources before targets; inputs that nothing uses stand there too."""
     of = {v: Node("input", v.name or "x", [], v) for v in program.inputs}
     nodes = list(of.values())
@@ -81,7 +79,7 @@ def graph(program: Program, instructions: Sequence[Instruction], outputs: Sequen
     return nodes
 
 
-def _output_name(program: Program, v: Value, k: int, count: int) -> str:
+def _output_name(program: StraightLine, v: Value, k: int, count: int) -> str:
     of = [x.name for x in program.inputs if x.adjoint is v]
     return f"∂{', ∂'.join(of)}" if of else "out" if count == 1 else f"out {k}"
 
@@ -143,7 +141,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) if len(shape) > 1 else f"({shape[0]})"
 
 
-def lecture_part(program: Program) -> tuple[list[Instruction], list[Any]]:
+def lecture_part(program: StraightLine) -> tuple[list[Instruction], list[Any]]:
     """What the lecture draws of a gradient: the forward part, whose wires carry value and gradient; else everything."""
     forward = [i for i in program.instructions if not i.backward and i.op not in MARKS]
     reached = [v for i in forward for v in i.outs if v.adjoint is not None]
@@ -160,7 +158,7 @@ def lecture_part(program: Program) -> tuple[list[Instruction], list[Any]]:
     return kept[::-1], results
 
 
-def values(program: Program, *args: Any) -> dict[Value, Any]:
+def values(program: StraightLine, *args: Any) -> dict[Value, Any]:
     """Every value of one run of the program, by evaluating its instructions one by one."""
     known: dict[Value, Any] = dict(zip(program.inputs, program.checked(args), strict=True))
 
@@ -179,7 +177,7 @@ def values(program: Program, *args: Any) -> dict[Value, Any]:
 # ---------------------------------------------------------------------------------------------------
 
 
-def to_dot(program: Program) -> str:
+def to_dot(program: StraightLine) -> str:
     """The graph in the DOT language of Graphviz: operations are nodes, values the edges with their dtypes and shapes.
 
     >>> from admodes.program import trace
@@ -319,7 +317,7 @@ def _apart(wanted: list[float]) -> list[float]:
 GREEN, RED, INK, WIRE = "#1f7a3a", "#c0281c", "#1b2733", "#6b7785"
 
 
-def draw(program: Program, *args: Any, path: Any = None) -> Any:
+def draw(program: StraightLine, *args: Any, path: Any = None) -> Any:
     """Draw the graph of a program with matplotlib.
 
     Parameters

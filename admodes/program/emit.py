@@ -10,16 +10,14 @@ import operator
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..registry import OPS
 from .cost import copied_outputs, owners
 from .recording import GUARD, SEED, Instruction, Value, leaves
-
-if TYPE_CHECKING:
-    from .program import Program
+from .straightline import GuardFailed, StraightLine
 
 _numbers = itertools.count(1)
 
@@ -58,7 +56,7 @@ _RESERVED = ("np", "math", "same", "GuardFailed", "float", "slice", *keyword.kwl
 class Namer:
     """Names for values, literals for constants; what has no literal becomes a named constant."""
 
-    def __init__(self, program: Program, reserved: Iterable[str] = (), direct: bool = False) -> None:
+    def __init__(self, program: StraightLine, reserved: Iterable[str] = (), direct: bool = False) -> None:
         self.direct = direct  # exp(x) with `from numpy import exp`, which saves a lookup, for np.exp(x)
         self.imported: dict[str, None] = {}
         if direct:
@@ -143,7 +141,7 @@ class Namer:
         return name[3:]
 
 
-def _plain_seeds(program: Program) -> set[Any]:
+def _plain_seeds(program: StraightLine) -> set[Any]:
     """Seeds that may stand as Python numbers, grad_L = 1.0: all that uses them promotes them as it does np.float64."""
     seeds = {i.out for i in program.instructions if i.op is SEED and isinstance(i.args[0], np.float64)}
     seeds -= {v for v in program.outputs if isinstance(v, Value)}
@@ -154,11 +152,9 @@ def _plain_seeds(program: Program) -> set[Any]:
     return seeds
 
 
-def emit(program: Program, scalars: bool = False, direct: bool = False) -> Code:
+def emit(program: StraightLine, scalars: bool = False, direct: bool = False) -> Code:
     """The flat code of a program. scalars: on Python floats with the math module (see `is_scalar`); direct: NumPy's
     functions by their bare names, to run, not to read."""
-    from .program import GuardFailed
-
     namer = Namer(program, (name.removeprefix("math.") for name in MATH.values()) if scalars else (), direct)
     arguments = [namer.names[v] for v in (*program.inputs, *program.workspace)]
     lines = _scalar_body(program, namer) if scalars else _body(program, namer)
@@ -218,7 +214,7 @@ def _public(op: Any) -> str | None:
     return None
 
 
-def _body(program: Program, namer: Namer) -> list[str]:
+def _body(program: StraightLine, namer: Namer) -> list[str]:
     dies = _deaths(program)
     lines = []
     backward = False
@@ -234,7 +230,7 @@ def _body(program: Program, namer: Namer) -> list[str]:
     return lines
 
 
-def _deaths(program: Program) -> dict[int, list[Value]]:
+def _deaths(program: StraightLine) -> dict[int, list[Value]]:
     """For an instruction the arrays it is the last to read, so that their names, and with them the memory, may go.
 
     Not the inputs and the workspace, which others hold.
@@ -410,7 +406,7 @@ def _index(index: Any, namer: Namer) -> str:
     return ", ".join(map(one, index)) + ("," if len(index) == 1 else "") if index else "()"
 
 
-def _results(program: Program, namer: Namer) -> list[str]:
+def _results(program: StraightLine, namer: Namer) -> list[str]:
     """The outputs: arrays of the caller's own, never an input, a constant or a workspace array."""
     copied = set(copied_outputs(program))
     return [_result(v, v in copied if isinstance(v, Value) else True, namer) for v in program.outputs]
@@ -427,7 +423,7 @@ def _result(v: Any, copied: bool, namer: Namer) -> str:
 # ---------------------------------------------------------------------------------------------------
 
 
-def is_scalar(program: Program) -> bool:
+def is_scalar(program: StraightLine) -> bool:
     """Whether every value is a 0-d double or boolean, and every operation one of Python's or the math module's."""
     values = [*program.inputs, *(v for i in program.instructions for v in i.outs)]
     if not program.instructions or not all(v.ndim == 0 and v.dtype.char in "d?" for v in values):
@@ -469,7 +465,7 @@ class Registers:
     """Names of scalars that serve again once their value is not read any more, in programs with more values than
     Python reaches fast."""
 
-    def __init__(self, program: Program, namer: Namer, uses: dict[Value, int]) -> None:
+    def __init__(self, program: StraightLine, namer: Namer, uses: dict[Value, int]) -> None:
         self.namer = namer
         self.left = dict(uses)  # how often a value is still read
         self.within: dict[Value, list[Value]] = {}  # the values with names in an expression that has none
@@ -492,7 +488,7 @@ class Registers:
         return [w for v in values for w in self.within.get(v, [v])]
 
 
-def _scalar_body(program: Program, namer: Namer) -> list[str]:
+def _scalar_body(program: StraightLine, namer: Namer) -> list[str]:
     """One line a value; a value that is used once stands in the line that uses it."""
     used = [MATH[i.op.fn] for i in program.instructions if i.op.fn in MATH and MATH[i.op.fn] != "abs"]
     lines = [f"{name[5:]} = {name}" for name in dict.fromkeys(used)]
@@ -547,7 +543,7 @@ def _scalar(instruction: Instruction, namer: Namer) -> str:
 # ---------------------------------------------------------------------------------------------------
 
 
-def listing(program: Program) -> str:
+def listing(program: StraightLine) -> str:
     """One line an instruction: name, dtype and shape, operation."""
     namer = Namer(program)
     head = ", ".join(f"{namer.names[v]}: {v.dtype}{list(v.shape)}" for v in program.inputs)

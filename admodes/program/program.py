@@ -1,45 +1,30 @@
-"""`trace`: a function, or any derivative of one, as straight-line code."""
+"""`trace`: a function, or any derivative of one, as straight-line code; `cost`: what it takes."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .. import pytree
-from ..tracing import Tracer
 from .cost import Cost, cost_of
-from .recording import Instruction, Recorder, Symbol, Value, ground, uncollected
-
-
-class GuardFailed(RuntimeError):
-    """A branch that the program took for granted goes the other way for these inputs."""
+from .draw import draw, to_dot
+from .emit import Code, emit, listing
+from .recording import Recorder, Symbol, ground, uncollected
+from .straightline import StraightLine, as_input, is_input
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(StraightLine):
     """Straight-line code: what one run of a function did, instruction by instruction.
 
     `print(program)` lists the instructions with shapes, `program.source` is flat Python that runs, `program(*args)`
     runs it, `program.cost` counts it, `program.to_dot()` and `program.draw()` show the graph. Made by `trace`.
     """
-
-    name: str
-    inputs: tuple[Value, ...]
-    instructions: tuple[Instruction, ...]
-    outputs: tuple[Any, ...]  # values, or constants
-    in_structure: Any
-    static: tuple[Any, ...]  # the leaves of the arguments that are no arrays, None where there is an input
-    out_structure: Any
-    workspace: tuple[Value, ...] = field(default=())
-
-    def with_(self, **changes: Any) -> Program:
-        """The program with some fields changed."""
-        return replace(self, **changes)
 
     def __call__(self, *args: Any) -> Any:
         """Run on arguments of the shapes, dtypes and structure it was traced for.
@@ -52,35 +37,8 @@ class Program:
         space = [np.empty(v.shape, v.dtype) for v in self.workspace]
         return pytree.unflatten(self.out_structure, list(self.function(*self.checked(args), *space)))
 
-    def checked(self, args: tuple[Any, ...]) -> list[Any]:
-        """The arrays and scalars of the arguments, in the order of the inputs; raises as a call does."""
-        leaves, structure = pytree.flatten(args)
-        if structure != self.in_structure or len(leaves) != len(self.static):
-            raise TypeError(f"{self.name}: traced for arguments {self.in_structure}, called with {structure}")
-        given = iter(self.inputs)
-        chosen = []
-        for x, constant in zip(leaves, self.static, strict=True):
-            if constant is None:
-                chosen.append(self._checked(x, next(given)))
-            elif type(x) is not type(constant) or x != constant:
-                raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
-        return chosen
-
-    def _checked(self, x: Any, v: Value) -> Any:
-        """The argument for an input as an array or scalar; else an error."""
-        x = as_input(x) if is_input(x) else x
-        if not isinstance(x, np.ndarray | np.generic | Tracer) or (x.shape, x.dtype) != (v.shape, v.dtype):
-            kind = f"{x.dtype}{list(x.shape)}" if hasattr(x, "dtype") else f"a {type(x).__name__}"
-            raise TypeError(
-                f"{self.name}: the argument {v.name} was traced as {v.dtype}{list(v.shape)}, called with {kind}; "
-                "trace again, or use admodes.compile."
-            )
-        return x
-
     @cached_property
-    def _code(self) -> Any:
-        from .emit import emit
-
+    def _code(self) -> Code:
         return emit(self)
 
     @property
@@ -104,8 +62,6 @@ class Program:
         return cost_of(self)
 
     def __str__(self) -> str:
-        from .emit import listing
-
         return listing(self)
 
     __repr__ = __str__
@@ -115,14 +71,10 @@ class Program:
 
     def to_dot(self) -> str:
         """The graph in the DOT language."""
-        from .draw import to_dot
-
         return to_dot(self)
 
     def draw(self, *args: Any, path: Any = None) -> Any:
         """Draw the graph with matplotlib; see `admodes.program.draw.draw`."""
-        from .draw import draw
-
         return draw(self, *args, path=path)
 
 
@@ -181,16 +133,17 @@ def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
     )
 
 
-def is_input(x: Any) -> bool:
-    """Whether a leaf of the arguments becomes an input: arrays and scalars of numbers, Python floats and complexes."""
-    if isinstance(x, np.ndarray | np.generic):
-        return x.dtype.kind in "fciub"
-    return type(x) in (float, complex)
+def cost(f: Callable[..., Any], *args: Any) -> Cost:
+    """The exact cost of f(*args): flops, multiply-adds, bytes, peak bytes, operations, by operation and in total.
 
+    f may be a derivative: cost(grad(f), x).  It is traced, so what is counted is what it does, not what an optimised
+    program would (`trace`, `optimise`, `.cost`).  See the module for the conventions.
 
-def as_input(x: Any) -> Any:
-    """An input as a plain array or a scalar of NumPy."""
-    return x if type(x) is np.ndarray else np.asarray(x) if isinstance(x, np.ndarray) else np.asarray(x)[()]
+    >>> import numpy as np
+    >>> cost(lambda A, x: A @ x, np.ones((3, 4)), np.ones(4)).flops
+    24.0
+    """
+    return record(f, args, {}, strict=False).cost
 
 
 def _names(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -17,47 +17,8 @@ from scipy.sparse import csgraph
 
 from .graph import coordinates
 
-if TYPE_CHECKING:
-    from .colouring import BidirectionalColouring, Colouring
-
 # Unknowns a level, on average, from which one array operation a level is faster than one loop over all unknowns.
 _BROAD = 50
-
-
-def decompress(colouring: Colouring | BidirectionalColouring, *compressed: Any) -> Any:
-    """The matrix with the colouring's pattern whose products with the seeds are given.
-
-    Parameters
-    ----------
-    colouring : any of the colourings that determine a matrix.
-    compressed : one array, (colours, m) from the pushes of column seeds, (colours, n) from the pulls of row seeds; for
-        a bidirectional colouring both, the pushes first. Directions lead.
-
-    Returns
-    -------
-    scipy.sparse.csr_array, with the dtype of `compressed`, its entries in the order of `colouring.pattern`.
-
-    Raises
-    ------
-    ValueError : another number of arrays or another shape; a distance-1 colouring, which determines no matrix.
-
-    The places are found at the first call and kept in `colouring.decompression`, whose `dense` makes a dense matrix.
-
-    >>> from admodes.sparse.colouring import colour_columns
-    >>> A = np.array([[1, 2, 0, 0], [3, 4, 5, 0], [0, 6, 7, 8], [0, 0, 9, 10]])
-    >>> colouring = colour_columns(A)
-    >>> compressed = colouring.seeds(int) @ A.T
-    >>> compressed
-    array([[ 1,  3,  8, 10],
-           [ 2,  4,  6,  0],
-           [ 0,  5,  7,  9]])
-    >>> decompress(colouring, compressed).toarray()
-    array([[ 1,  2,  0,  0],
-           [ 3,  4,  5,  0],
-           [ 0,  6,  7,  8],
-           [ 0,  0,  9, 10]])
-    """
-    return colouring.decompression.sparse(*compressed)
 
 
 @dataclass(frozen=True, eq=False)

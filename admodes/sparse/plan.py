@@ -17,7 +17,8 @@ from .. import pytree
 from ..errors import PatternMiss
 from ..program import GuardFailed
 from ..program.compile import TRACES, Runner
-from ..program.program import as_input, is_input, record
+from ..program.program import record
+from ..program.straightline import as_input, is_input
 from ..transforms import (
     Argnums,
     Recording,

@@ -1,0 +1,71 @@
+"""Straight-line code as data: what one run of a function did, instruction by instruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from .. import pytree
+from ..tracing import Tracer
+from .recording import Instruction, Value
+
+
+class GuardFailed(RuntimeError):
+    """A branch that the program took for granted goes the other way for these inputs."""
+
+
+@dataclass(frozen=True)
+class StraightLine:
+    """Inputs, instructions and outputs; `Program` adds what is made of them: its listing, source, cost and picture."""
+
+    name: str
+    inputs: tuple[Value, ...]
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[Any, ...]  # values, or constants
+    in_structure: Any
+    static: tuple[Any, ...]  # the leaves of the arguments that are no arrays, None where there is an input
+    out_structure: Any
+    workspace: tuple[Value, ...] = field(default=())
+
+    def with_(self, **changes: Any) -> Self:
+        """The program with some fields changed."""
+        return replace(self, **changes)
+
+    def checked(self, args: tuple[Any, ...]) -> list[Any]:
+        """The arrays and scalars of the arguments, in the order of the inputs; raises as a call does."""
+        leaves, structure = pytree.flatten(args)
+        if structure != self.in_structure or len(leaves) != len(self.static):
+            raise TypeError(f"{self.name}: traced for arguments {self.in_structure}, called with {structure}")
+        given = iter(self.inputs)
+        chosen = []
+        for x, constant in zip(leaves, self.static, strict=True):
+            if constant is None:
+                chosen.append(self._checked(x, next(given)))
+            elif type(x) is not type(constant) or x != constant:
+                raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
+        return chosen
+
+    def _checked(self, x: Any, v: Value) -> Any:
+        """The argument for an input as an array or scalar; else an error."""
+        x = as_input(x) if is_input(x) else x
+        if not isinstance(x, np.ndarray | np.generic | Tracer) or (x.shape, x.dtype) != (v.shape, v.dtype):
+            kind = f"{x.dtype}{list(x.shape)}" if hasattr(x, "dtype") else f"a {type(x).__name__}"
+            raise TypeError(
+                f"{self.name}: the argument {v.name} was traced as {v.dtype}{list(v.shape)}, called with {kind}; "
+                "trace again, or use admodes.compile."
+            )
+        return x
+
+
+def is_input(x: Any) -> bool:
+    """Whether a leaf of the arguments becomes an input: arrays and scalars of numbers, Python floats and complexes."""
+    if isinstance(x, np.ndarray | np.generic):
+        return x.dtype.kind in "fciub"
+    return type(x) in (float, complex)
+
+
+def as_input(x: Any) -> Any:
+    """An input as a plain array or a scalar of NumPy."""
+    return x if type(x) is np.ndarray else np.asarray(x) if isinstance(x, np.ndarray) else np.asarray(x)[()]
