@@ -193,6 +193,20 @@ def test_arguments_and_functions_named_as_functions_of_numpy():
     same(compile(exp)(a, b, c), exp(a, b, c))
 
 
+def test_chains_of_products_keep_their_order_unless_told():
+    A, B, x = np.array([[np.inf]]), np.array([[0.0, 1.0]]), np.ones(2)
+
+    def f(A, B, x):
+        return (A @ B) @ x
+
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(f(A, B, x))
+        assert np.isnan(compile(f)(A, B, x))
+        assert compile(f, reassociate=True)(A, B, x) == np.inf
+    W = rng.normal(size=(30, 30))
+    np.testing.assert_allclose(compile(f, reassociate=True)(W, W, W[0]), f(W, W, W[0]), rtol=1e-12)
+
+
 def test_functions_without_a_name():
     same(compile(functools.partial(lambda a, x: a * x, 2.0))(np.ones(2)), np.full(2, 2.0))
     assert compile(np.sum)(np.ones(3)) == 3.0

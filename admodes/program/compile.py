@@ -12,7 +12,7 @@ import numpy as np
 from .. import pytree
 from ..tracing import Tracer, highest
 from .emit import emit, is_scalar
-from .passes import optimise
+from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
 from .recording import Foreign, uncollected
 from .straightline import GuardFailed, as_input, is_input
@@ -26,9 +26,9 @@ class Runner:
 
     __slots__ = ("float_function", "function", "pool", "scalars", "structure", "workspace")
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, passes: Sequence[Pass] = PASSES) -> None:
         with uncollected():
-            program = optimise(program)
+            program = optimise(program, passes)
             self.function = emit(program, direct=True).function
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
         self.structure = program.out_structure
@@ -63,14 +63,15 @@ class Runner:
 class Kind:
     """The traces for one kind of arguments, the one that ran last first."""
 
-    __slots__ = ("runners", "warned")
+    __slots__ = ("passes", "runners", "warned")
 
-    def __init__(self) -> None:
+    def __init__(self, passes: Sequence[Pass]) -> None:
+        self.passes = passes
         self.runners: tuple[Runner, ...] = ()  # replaced as a whole, so that threads need no lock
         self.warned = False
 
 
-def compile(f: Callable[..., Any]) -> Callable[..., Any]:
+def compile(f: Callable[..., Any], reassociate: bool = False) -> Callable[..., Any]:
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
     One trace serves all arguments of the same shapes, dtypes and tree structure that take the same branches; ints,
@@ -78,6 +79,12 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
     and where it goes another way f is traced again; after 64 traces a warning says so, and f runs untraced.
     What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
     returning a result (printing, changing its arguments in place) happens only then.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy, or any derivative of one.
+    reassociate : whether chains of matrix products may be bracketed anew, (A B) x as A (B x), where that takes fewer
+        multiply-adds. Beyond rounding that shows where a product is infinite or nan in one bracketing alone.
 
     Returns
     -------
@@ -95,6 +102,7 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
     array([0.        , 0.63970001])
     """
     kinds: dict[Any, Kind] = {}
+    passes = REASSOCIATING if reassociate else PASSES
 
     @functools.wraps(f)
     def compiled(*args: Any, **kwargs: Any) -> Any:
@@ -107,10 +115,10 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
             elif kind is float or kind is np.float64:
                 key.append("d")
             else:
-                return _general(f, kinds, args, kwargs)
+                return _general(f, kinds, passes, args, kwargs)
         known = kinds.get(tuple(key))
         if known is None or kwargs:
-            return _general(f, kinds, args, kwargs, None if kwargs else tuple(key))
+            return _general(f, kinds, passes, args, kwargs, None if kwargs else tuple(key))
         try:
             return known.runners[0](args)
         except GuardFailed:
@@ -119,7 +127,14 @@ def compile(f: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def _general(f: Callable[..., Any], kinds: dict[Any, Kind], args: Any, kwargs: dict[str, Any], key: Any = None) -> Any:
+def _general(
+    f: Callable[..., Any],
+    kinds: dict[Any, Kind],
+    passes: Sequence[Pass],
+    args: Any,
+    kwargs: dict[str, Any],
+    key: Any = None,
+) -> Any:
     """Trees, keywords, static leaves, and what was not met before: the kind of the arguments by their leaves."""
     leaves, structure = pytree.flatten((args, kwargs))
     if any(isinstance(x, Tracer) or highest(x) is not None for x in leaves):
@@ -133,7 +148,7 @@ def _general(f: Callable[..., Any], kinds: dict[Any, Kind], args: Any, kwargs: d
         raise TypeError(f"compile: an argument of {_name(f)} that holds no numbers must be hashable: {error}") from None
     if known is not None:
         return _other_branch(f, known, arrays, args, kwargs)
-    known = Kind()
+    known = Kind(passes)
     out = _other_branch(f, known, arrays, args, kwargs)
     if known.runners:
         kinds[key] = known
@@ -158,7 +173,7 @@ def _other_branch(f: Callable[..., Any], known: Kind, arrays: Any, args: Any, kw
         _warn_once(f, known)
         return f(*args, **kwargs)
     try:
-        runner = Runner(record(f, args, kwargs))
+        runner = Runner(record(f, args, kwargs), known.passes)
     except Foreign:  # f reads a traced value of a transform around it
         return f(*args, **kwargs)
     known.runners = (runner, *known.runners)

@@ -1,6 +1,7 @@
 """Passes: small pure functions Program -> Program.  None changes a result beyond rounding; nan, inf and signed zeros
-survive (so x + 0 stays: it turns −0.0 into 0.0; x − 0, x · 1, x / 1 go).  Long sums and chains of products are taken in
-another order, which is rounding, but for numbers so large that a partial result overflows in one order alone.
+survive (so x + 0 stays: it turns −0.0 into 0.0; x − 0, x · 1, x / 1 go).  Long sums are taken in another order, as BLAS
+does: rounding, but for numbers so large that a partial sum overflows in one order alone.  One pass goes further and is
+off unless it is asked for: `contraction_order`, since (A B) x may be nan, by ∞·0, where A (B x) is not.
 
 Constants are arrays and numbers that f met while it was traced; values are `Value`s.
 """
@@ -314,7 +315,10 @@ _PRODUCTS = {np.matmul, np.dot}
 
 
 def contraction_order(program: Program) -> Program:
-    """Rebracket chains of matrix products, (A B) x as A (B x), where that takes fewer multiply-adds."""
+    """Rebracket chains of matrix products, (A B) x as A (B x), where that takes fewer multiply-adds.
+
+    In `REASSOCIATING` alone: where entries are infinite or nan, the order shows in the result.
+    """
     for _ in range(len(program.instructions)):
         changed = _rotate_once(program)
         if changed is None:
@@ -411,7 +415,6 @@ PASSES: tuple[Pass, ...] = (
     identities,
     scales,
     common_subexpressions,
-    contraction_order,
     signs,
     sums_as_products,
     dead_code,
@@ -425,6 +428,11 @@ PASSES: tuple[Pass, ...] = (
     workspace,
     numbers_as_arrays,
 )
+
+
+# With contraction_order, before products are told apart from sums.
+_BEFORE = PASSES.index(signs)
+REASSOCIATING: tuple[Pass, ...] = (*PASSES[:_BEFORE], contraction_order, *PASSES[_BEFORE:])
 
 
 def optimise(program: Program, passes: Sequence[Pass] = PASSES) -> Program:
