@@ -10,7 +10,6 @@ from admodes import custom_op, grad, trace, vjp
 from admodes.program.algebra import sums_as_products
 from admodes.program.memory import WORKSPACE_BYTES, results_in_place, scatters_in_place, workspace
 from admodes.program.passes import (
-    PASSES,
     REASSOCIATING,
     common_subexpressions,
     constant_folding,
