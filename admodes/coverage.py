@@ -103,9 +103,9 @@ def _from_row(area: str, name: str, op: Op) -> Entry:
 
 
 def _kind(op: Op) -> str:
-    """The public kind of rule, of which the row's class may be a private refinement."""
-    kinds = [c.__name__ for c in type(op).__mro__ if not c.__name__.startswith("_") and c.__name__ != "Options"]
-    return kinds[0]
+    """The kind of rule: the class of the row, or the one that it refines."""
+    kinds = [c for c in type(op).__mro__ if c.__module__ == Op.__module__ or Op in c.__bases__]
+    return next(c.__name__ for c in kinds if not c.__name__.startswith("_"))
 
 
 def coverage(areas: Any = AREAS) -> list[Entry]:

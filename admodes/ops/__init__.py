@@ -8,7 +8,7 @@ import importlib
 from ..registry import LATE
 from ..tracing import define_operators
 
-from . import contraction, elementwise, fft, index, linalg, reduction, shape  # isort: skip
+from . import contraction, elementwise, fft, index, joining, linalg, reduction, resizing, shape  # isort: skip
 from . import assignment, functional, overwriting, polynomial, refused, statistics
 
 define_operators()
@@ -21,11 +21,13 @@ __all__ = [
     "fft",
     "functional",
     "index",
+    "joining",
     "linalg",
     "overwriting",
     "polynomial",
     "reduction",
     "refused",
+    "resizing",
     "shape",
     "statistics",
 ]

@@ -1,7 +1,7 @@
 """Sums, products, means, extremes and their running versions.
 
 Every reduction takes dtype=, where= and initial= as NumPy means them: the first two change its argument, the last
-its result (`Options`), so that a rule knows only axis= and keepdims=.
+its result (`_Options`), so that a rule knows only axis= and keepdims=.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def counted(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     return np.sum(np.broadcast_to(where, a.shape), axis=axis, keepdims=keepdims)
 
 
-class Options(Op):
+class _Options(Op):
     """A reduction with dtype=, where= and initial=, in terms of the same reduction without them."""
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -73,7 +73,7 @@ class Options(Op):
         raise NotImplementedError
 
 
-class _Sum(Options, Linear):
+class _Sum(_Options, Linear):
     def with_options(
         self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
     ) -> Any:
@@ -81,7 +81,7 @@ class _Sum(Options, Linear):
         return y if initial is None else y + initial
 
 
-class _Mean(Options, Linear):
+class _Mean(_Options, Linear):
     def with_options(
         self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
     ) -> Any:
@@ -92,7 +92,7 @@ class _Mean(Options, Linear):
         return y / known.astype(y.dtype)
 
 
-class _Running(Options, Linear):
+class _Running(_Options, Linear):
     def with_options(
         self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
     ) -> Any:
@@ -161,7 +161,7 @@ def _extreme_pull(u: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = Fal
     return _share(y, x, axis, keepdims) * expand(u, x, axis, keepdims, u.ndim - y.ndim)
 
 
-class _Extreme(Options, Via):
+class _Extreme(_Options, Via):
     def with_options(
         self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
     ) -> Any:
