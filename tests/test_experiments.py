@@ -1,6 +1,5 @@
 """The experiments: their counts, hand-written derivatives, data files and command line.  No clock is asserted on."""
 
-import csv
 import itertools
 import os
 import subprocess
@@ -10,8 +9,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from rich.console import Console
-from rich.progress import Progress
 
 import admodes
 from admodes.program import cost
@@ -44,17 +41,6 @@ EXPERIMENTS = [
     "speed",
     "static_vs_dynamic",
 ]
-
-
-@pytest.fixture
-def study(tmp_path):
-    console = Console(quiet=True)
-    return frame.Study("trial", tmp_path / "out", False, Progress(console=console, auto_refresh=False), console)
-
-
-def read(path):
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -125,7 +111,7 @@ def test_a_late_dip_keeps_earlier_points_out_of_the_fit():
     assert [row["fitted"] for row in rows if row["method"] == "reverse"] == [0, 0, 0, 1]
 
 
-def test_the_experiment_writes_its_data_and_pictures(study, monkeypatch):
+def test_the_experiment_writes_its_data_and_pictures(study, monkeypatch, read):
     monkeypatch.setattr(gradient_cost, "SIZES", (2, 3, 4, 6))
     said = gradient_cost.run(study)
     assert "n^2." in said
@@ -192,7 +178,7 @@ def test_the_finding_counts_wrong_choices_and_what_they_cost():
     assert "no choice was wrong" in full_jacobian.finding(rows[1:2])
 
 
-def test_full_jacobian_writes_a_row_a_cell(study, monkeypatch):
+def test_full_jacobian_writes_a_row_a_cell(study, monkeypatch, read):
     monkeypatch.setattr(full_jacobian, "SIZES", (1, 3, 8))
     full_jacobian.run(study)
     rows = read(study.out / "trial.csv")
@@ -400,7 +386,7 @@ def test_preparing_is_timed_for_tools_that_prepare():
     assert all(row["seconds"] > 0 for row in rows)
 
 
-def test_speed_measures_with_the_tools_there_are(study, monkeypatch):
+def test_speed_measures_with_the_tools_there_are(study, monkeypatch, read):
     """The whole run with this library alone, as on a machine without peers."""
     rng = np.random.default_rng(0)
     monkeypatch.setattr(speed, "installed", lambda: ([peers.ByHand(), peers.Eager(), peers.Compiled()], ["autograd"]))
@@ -462,7 +448,7 @@ def test_the_ratio_of_a_product_of_matrices_is_three():
     assert row["inputs"] == 2 * n**2
 
 
-def test_cheap_gradient_writes_a_row_a_function(study, monkeypatch):
+def test_cheap_gradient_writes_a_row_a_function(study, monkeypatch, read):
     monkeypatch.setattr(cheap_gradient, "cases", lambda _: SMALL_CASES[:2])
     said = cheap_gradient.run(study)
     rows = read(study.out / "trial.csv")
@@ -495,7 +481,7 @@ def test_what_never_pays_is_said_and_drawn():
     assert "has paid never" in static_vs_dynamic.finding(rows[1:2])
 
 
-def test_static_vs_dynamic_writes_a_row_a_size(study, monkeypatch):
+def test_static_vs_dynamic_writes_a_row_a_size(study, monkeypatch, read):
     monkeypatch.setattr(static_vs_dynamic, "WIDTHS", (2, 3))
     monkeypatch.setattr(static_vs_dynamic, "LENGTHS", (1, 4))
     static_vs_dynamic.run(study)
@@ -535,7 +521,7 @@ def test_counted_memory_grows_with_depth_in_reverse_mode_alone():
     assert rows[256, "by hand"]["over_by_hand"] == 1
 
 
-def test_memory_writes_a_row_a_depth_and_method(study, monkeypatch):
+def test_memory_writes_a_row_a_depth_and_method(study, monkeypatch, read):
     monkeypatch.setattr(memory, "DEPTHS", (2, 5))
     said = memory.run(study)
     assert [row["method"] for row in read(study.out / "trial.csv")] == list(memory.METHODS) * 2

@@ -1,16 +1,13 @@
 """The experiment on bracketing: its numbers against the literature's and the definitions.  No clock is asserted on."""
 
-import csv
 import itertools
 import pickle
 
 import numpy as np
 import pytest
-from rich.console import Console
-from rich.progress import Progress
 
 from admodes import optimal_bracketing
-from experiments import bracketing, frame, style
+from experiments import bracketing, style
 
 # Naumann, arXiv 2003.05755, reference implementation: tangent, adjoint, preaccumulation, optimal.
 SMALL = {
@@ -20,17 +17,6 @@ SMALL = {
     "p_50_50.1": (1_283_868, 1_355_194, 1_687_575, 71_668),
 }
 COLUMNS = ("tangent", "adjoint", "preaccumulation", "optimal")
-
-
-@pytest.fixture
-def study(tmp_path):
-    console = Console(quiet=True)
-    return frame.Study("trial", tmp_path / "out", False, Progress(console=console, auto_refresh=False), console)
-
-
-def read(path):
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -201,7 +187,7 @@ def test_the_finding_of_random_chains_is_of_their_medians():
     assert "optimal in 33% of the chains of 5" in said
 
 
-def test_the_experiment_writes_its_data_and_pictures(study, monkeypatch):
+def test_the_experiment_writes_its_data_and_pictures(study, monkeypatch, read):
     monkeypatch.setattr(bracketing, "LENGTHS", (2, 5))
     monkeypatch.setattr(bracketing, "WORKERS", (1, 2))
     some = {name: bracketing.instances()[name] for name in SMALL}

@@ -1,25 +1,10 @@
 """The experiments on sparse Jacobians and on Hessians: their counts against definitions.  No clock is asserted on."""
 
-import csv
-
 import numpy as np
 import pytest
-from rich.console import Console
-from rich.progress import Progress
 
 import admodes
-from experiments import frame, hessian, sparse
-
-
-@pytest.fixture
-def study(tmp_path):
-    console = Console(quiet=True)
-    return frame.Study("trial", tmp_path, False, Progress(console=console, auto_refresh=False), console)
-
-
-def read(path):
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+from experiments import hessian, sparse
 
 
 @pytest.mark.parametrize("kind", sparse.KINDS)
@@ -38,7 +23,7 @@ def test_the_references_by_hand_are_the_derivatives():
     np.testing.assert_allclose(hessian.rosenbrock_by_hand(x).toarray(), admodes.hessian(f)(x), rtol=1e-12, atol=1e-9)
 
 
-def test_passes_are_as_theory_says(monkeypatch, study):
+def test_passes_are_as_theory_says(monkeypatch, study, read):
     monkeypatch.setattr(sparse, "SIZES", (16, 49))
     finding = sparse.run(study)
     rows = read(study.out / "trial.csv")
@@ -58,7 +43,7 @@ def test_ways_that_disagree_are_an_error():
         sparse._agree({"mixed": np.eye(2), "coloured": np.diag([1.0, 2.0])}, "banded")
 
 
-def test_hessians_are_counted(monkeypatch, study):
+def test_hessians_are_counted(monkeypatch, study, read):
     monkeypatch.setattr(hessian, "SIZES", (8, 16))
     finding = hessian.run(study)
     rows = read(study.out / "trial.csv")

@@ -60,14 +60,39 @@ class Runner:
             self.pool.append(space)
 
 
-class Kind:
-    """The traces for one kind of arguments, the one that ran last first."""
+class Branches:
+    """What was made for the branches that a function took, for one kind of arguments, the one that ran last first."""
 
-    __slots__ = ("passes", "runners", "warned")
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken: tuple[Any, ...] = ()  # replaced as a whole, so that threads need no lock
+
+    def add(self, one: Any) -> None:
+        """A new branch, which is about to run; of more than `TRACES` the one that ran longest ago goes."""
+        self.taken = (one, *self.taken[: TRACES - 1])
+
+    def run(self, arrays: Sequence[Any]) -> tuple[Any, Any] | None:
+        """The first whose guards hold for these arrays, and its result; None where those of all fail."""
+        for one in self.taken:
+            try:
+                out = one(arrays)
+            except GuardFailed:
+                continue
+            if one is not self.taken[0]:
+                self.taken = (one, *(other for other in self.taken if other is not one))
+            return one, out
+        return None
+
+
+class Kind(Branches):
+    """The traces for one kind of arguments."""
+
+    __slots__ = ("passes", "warned")
 
     def __init__(self, passes: Sequence[Pass]) -> None:
+        super().__init__()
         self.passes = passes
-        self.runners: tuple[Runner, ...] = ()  # replaced as a whole, so that threads need no lock
         self.warned = False
 
 
@@ -120,7 +145,7 @@ def compile(f: Callable[..., Any], reassociate: bool = False) -> Callable[..., A
         if known is None or kwargs:
             return _general(f, kinds, passes, args, kwargs, None if kwargs else tuple(key))
         try:
-            return known.runners[0](args)
+            return known.taken[0](args)
         except GuardFailed:
             return _other_branch(f, known, args, args, kwargs)
 
@@ -150,7 +175,7 @@ def _general(
         return _other_branch(f, known, arrays, args, kwargs)
     known = Kind(passes)
     out = _other_branch(f, known, arrays, args, kwargs)
-    if known.runners:
+    if known.taken:
         kinds[key] = known
     return out
 
@@ -159,33 +184,28 @@ def _kind(x: Any) -> Any:
     return (np.shape(x), np.result_type(x).char) if is_input(x) else ("static", type(x), x)
 
 
-def _other_branch(f: Callable[..., Any], known: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:
+def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:
     """Try the traces there are; else trace once more."""
-    for runner in known.runners:
-        try:
-            out = runner(arrays)
-        except GuardFailed:
-            continue
-        if runner is not known.runners[0]:
-            known.runners = (runner, *(r for r in known.runners if r is not runner))
-        return out
-    if len(known.runners) >= TRACES:
-        _warn_once(f, known)
+    found = kind.run(arrays)
+    if found is not None:
+        return found[1]
+    if len(kind.taken) >= TRACES:
+        _warn_once(f, kind)
         return f(*args, **kwargs)
     try:
-        runner = Runner(record(f, args, kwargs), known.passes)
+        runner = Runner(record(f, args, kwargs), kind.passes)
     except Foreign:  # f reads a traced value of a transform around it
         return f(*args, **kwargs)
-    known.runners = (runner, *known.runners)
+    kind.add(runner)
     try:
         return runner(arrays)
     except GuardFailed:  # rounding in the optimised code went across the edge of a branch
         return f(*args, **kwargs)
 
 
-def _warn_once(f: Callable[..., Any], known: Kind) -> None:
-    if not known.warned:
-        known.warned = True
+def _warn_once(f: Callable[..., Any], kind: Kind) -> None:
+    if not kind.warned:
+        kind.warned = True
         warnings.warn(
             f"{_name(f)} was traced {TRACES} times for arguments of one kind, each time along other branches; a call "
             "that takes new ones runs untraced from now on. Write the branch with np.where, or do not compile it.",

@@ -16,7 +16,7 @@ import numpy as np
 from .. import pytree
 from ..errors import PatternMiss
 from ..program import GuardFailed
-from ..program.compile import TRACES, Runner
+from ..program.compile import Branches, Runner
 from ..program.program import record
 from ..program.straightline import as_input, is_input
 from ..transforms import (
@@ -156,13 +156,13 @@ class SparsePlan:
         self._scheme = scheme
         refuse_traced(args)
         self._kind = _kind(*pytree.flatten(args))
-        self._branches: tuple[Branch, ...] = ()  # replaced as a whole, so that threads need no lock
+        self._branches = Branches()
         self._add(args)
 
     @property
     def scheme(self) -> Scheme:
         """The scheme of the branch that ran last."""
-        return self._branches[0].scheme
+        return self._branches.taken[0].scheme
 
     @property
     def pattern(self) -> Any:
@@ -204,14 +204,9 @@ class SparsePlan:
 
     def _run(self, args: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Branch, list[Any]]:
         """The compressed products, by the branch whose guards hold; arrays: the leaves of args that are inputs."""
-        for branch in self._branches:
-            try:
-                compressed = branch(arrays)
-            except GuardFailed:
-                continue
-            if branch is not self._branches[0]:
-                self._branches = (branch, *(b for b in self._branches if b is not branch))
-            return branch, compressed
+        found = self._branches.run(arrays)
+        if found is not None:
+            return found
         branch = self._add(args)
         try:
             return branch, branch(arrays)
@@ -220,7 +215,7 @@ class SparsePlan:
 
     def _add(self, args: tuple[Any, ...]) -> Branch:
         branch = Branch(self.f, self.argnums, args, self._scheme(args))
-        self._branches = (branch, *self._branches[: TRACES - 1])
+        self._branches.add(branch)
         return branch
 
     def __str__(self) -> str:
