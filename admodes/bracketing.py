@@ -7,7 +7,7 @@ one product of it with a vector, from either side, costs edges_i multiply-adds.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -267,6 +267,8 @@ def _name(first: int, last: int) -> str:
 
 
 def _checked(factors: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    if not isinstance(factors, Sized):
+        raise TypeError(f"factors is a {type(factors).__name__}; it must be a sequence of (m, n, edges)")
     if not len(factors):
         raise ValueError("optimal_bracketing: the chain has no factor; give at least one (m, n, edges)")
     out: list[tuple[int, int, int]] = []

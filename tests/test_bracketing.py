@@ -431,3 +431,8 @@ def test_drawing(tmp_path):
 def test_bad_input(factors, options, message):
     with pytest.raises(ValueError, match=message):
         optimal_bracketing(factors, **options)
+
+
+def test_factors_that_are_no_sequence():
+    with pytest.raises(TypeError, match="factors is a NoneType"):
+        optimal_bracketing(None)

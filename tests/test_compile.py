@@ -207,6 +207,11 @@ def test_chains_of_products_keep_their_order_unless_told():
     np.testing.assert_allclose(compile(f, reassociate=True)(W, W, W[0]), f(W, W, W[0]), rtol=1e-12)
 
 
+def test_what_is_no_function():
+    with pytest.raises(TypeError, match="f is a float, not a function"):
+        compile(3.0)
+
+
 def test_functions_without_a_name():
     same(compile(functools.partial(lambda a, x: a * x, 2.0))(np.ones(2)), np.full(2, 2.0))
     assert compile(np.sum)(np.ones(3)) == 3.0

@@ -244,6 +244,8 @@ def test_a_plan_says_what_it_was_made_for():
         plan(np.ones(6))
     with pytest.raises(ValueError, match="float32"):
         plan(np.ones(5, np.float32))
+    with pytest.raises(TypeError, match="traced values"):
+        grad(lambda x: plan(x).sum())(np.ones(5))
 
 
 @pytest.mark.parametrize("make", [sparse_jacobian_plan, sparse_hessian_plan])

@@ -118,7 +118,7 @@ def compile(f: Callable[..., Any], reassociate: bool = False) -> Callable[..., A
 
     Raises
     ------
-    TypeError : an argument that is no array and not hashable.
+    TypeError : f is no function; in a call, an argument that is no array and not hashable.
 
     >>> import numpy as np
     >>> from admodes import grad
@@ -126,6 +126,10 @@ def compile(f: Callable[..., Any], reassociate: bool = False) -> Callable[..., A
     >>> fast(np.array([0.0, 1.0]))
     array([0.        , 0.63970001])
     """
+    if not callable(f):
+        raise TypeError(
+            f"compile: f is a {type(f).__name__}, not a function; write compile(grad(f)), or @compile above one."
+        )
     kinds: dict[Any, Kind] = {}
     passes = REASSOCIATING if reassociate else PASSES
 

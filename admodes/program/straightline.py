@@ -37,12 +37,13 @@ class StraightLine:
         """The arrays and scalars of the arguments, in the order of the inputs; raises as a call does."""
         leaves, structure = pytree.flatten(args)
         if structure != self.in_structure or len(leaves) != len(self.static):
-            raise TypeError(f"{self.name}: traced for arguments {self.in_structure}, called with {structure}")
-        given = iter(self.inputs)
+            traced, called = _tree(self.in_structure), _tree(structure)
+            raise TypeError(f"{self.name}: traced for arguments {traced}, called with {called}; trace again.")
+        inputs = iter(self.inputs)
         chosen = []
         for x, constant in zip(leaves, self.static, strict=True):
             if constant is None:
-                chosen.append(self._checked(x, next(given)))
+                chosen.append(self._checked(x, next(inputs)))
             elif type(x) is not type(constant) or x != constant:
                 raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
         return chosen
@@ -69,3 +70,8 @@ def is_input(x: Any) -> bool:
 def as_input(x: Any) -> Any:
     """An input as a plain array or a scalar of NumPy."""
     return x if type(x) is np.ndarray else np.asarray(x) if isinstance(x, np.ndarray) else np.asarray(x)[()]
+
+
+def _tree(structure: Any) -> str:
+    """The structure of arguments, an asterisk a leaf: (*, {'a': *})."""
+    return str(structure).removeprefix("PyTreeSpec(").partition(", namespace=")[0].removesuffix(")")

@@ -19,6 +19,7 @@ from ..program import GuardFailed
 from ..program.compile import Branches, Runner
 from ..program.program import record
 from ..program.straightline import as_input, is_input
+from ..tracing import Tracer
 from ..transforms import (
     Argnums,
     Recording,
@@ -245,8 +246,10 @@ FOLDED = 1 << 16
 
 
 def _kind(leaves: Sequence[Any], structure: Any) -> tuple[Any, ...]:
-    """Structure, shapes and dtypes of arguments; other leaves as they are."""
-    return structure, tuple((np.shape(x), np.result_type(x)) if is_input(x) else x for x in leaves)
+    """Structure, shapes and dtypes of arguments; other leaves as they are, but for traced values, which fit no plan."""
+    return structure, tuple(
+        (np.shape(x), np.result_type(x)) if is_input(x) else Tracer if isinstance(x, Tracer) else x for x in leaves
+    )
 
 
 def _told(kind: tuple[Any, ...]) -> str:
