@@ -29,6 +29,8 @@ BRACKETING = "bracketing"  # of layers
 SECONDS_AN_OPERATION = 2e-6
 SECONDS_A_FLOP = 1e-10
 SECONDS_A_BYTE = 1e-10
+# Making a tape, and reading back from it, beyond the operations on it.
+SECONDS_A_TAPE = 6e-6
 # Finding the pattern traces f anew at every call, and walks over what it traced.
 SECONDS_TO_DETECT = 1e-3
 SECONDS_TO_DETECT_AN_OPERATION = 3e-4
@@ -91,7 +93,7 @@ class Candidate:
     directions: int
     work: Work
     note: str = ""
-    beforehand: float = 0.0  # seconds for finding the pattern
+    beforehand: float = 0.0  # seconds for the tape, or for finding the pattern
 
     @property
     def seconds(self) -> float:
@@ -166,7 +168,7 @@ def predict(
     counts = Counts(function, structure, leaves)
     (m, n), complex_in = counts.shape, any(x.dtype.kind == "c" for x in leaves)
     forward = Candidate("forward", n, counts.push(n, chunk))
-    reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)))
+    reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)), beforehand=SECONDS_A_TAPE)
     if complex_in and not holomorphic:
         return JacobianPlan(counts.shape, (reverse,), ("real results of complex arguments: reverse mode alone",))
     if counts.complex_result and not complex_in:

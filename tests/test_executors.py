@@ -707,7 +707,7 @@ def test_what_an_experiment_counts_can_travel():
     """The counted parts of the experiments and what they find, by pickle."""
     from experiments import full_jacobian, gradient_cost
 
-    for function, item in ((gradient_cost.counted_at, 8), (full_jacobian.counted, (4, 1))):
+    for function, item in ((gradient_cost.counted_at, 8), (full_jacobian.counted, (64, 1))):
         sent = pickle.loads(pickle.dumps((function, item)))
         assert sent == (function, item)
         found = function(item)

@@ -416,7 +416,7 @@ def test_auto_takes_forward_for_tall_and_reverse_for_wide():
         mode, value = chosen(lambda x, A=A: np.tanh(A @ x), np.zeros(A.shape[1]))
         assert mode == expected
         np.testing.assert_allclose(value, A, rtol=1e-13)
-    assert chosen(lambda x: np.sum(x**2), np.ones(50))[0] == "reverse"
+    assert chosen(lambda x: np.sum(x**2), np.ones(500))[0] == "reverse"
     assert chosen(lambda x: x * np.ones(50), np.float64(2.0))[0] == "forward"
 
 
