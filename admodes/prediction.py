@@ -30,7 +30,7 @@ SECONDS_AN_OPERATION = 2e-6
 SECONDS_A_FLOP = 1e-10
 SECONDS_A_BYTE = 1e-10
 # Making a tape, and reading back from it, beyond the operations on it.
-SECONDS_A_TAPE = 6e-6
+SECONDS_A_TAPE = 1.6e-5
 # Finding the pattern traces f anew at every call, and walks over what it traced.
 SECONDS_TO_DETECT = 1e-3
 SECONDS_TO_DETECT_AN_OPERATION = 3e-4

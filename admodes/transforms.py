@@ -497,8 +497,9 @@ def unit_directions(leaves: Sequence[Any], start: int, k: int) -> list[Any]:
         size = int(x.size)
         unit = np.zeros((k, size), dtype=x.dtype if x.dtype.kind in "fc" else np.float64)
         first, last = max(start, offset), min(start + k, offset + size)
-        if first < last:
-            unit[np.arange(first - start, last - start), np.arange(first - offset, last - offset)] = 1
+        if first < last:  # a diagonal: every (size + 1)th number of the rows one behind the other
+            at = (first - start) * size + first - offset
+            unit.reshape(-1)[at : at + (last - first - 1) * (size + 1) + 1 : size + 1] = 1
         out.append(lifted(np.reshape(unit, (k, *x.shape)), x))
         offset += size
     return out
@@ -532,10 +533,11 @@ def raveled(parts: Sequence[Any], k: int) -> Any:
 def split_columns(tangents: Any, shape: tuple[int, ...], leaves: Sequence[Any]) -> list[Any]:
     """Tangents (n, *shape) of all unit directions as one block (*shape, *x.shape) an argument leaf."""
     blocks, start = [], 0
+    last = (*range(1, tangents.ndim), 0)
     for x in leaves:
         size = int(x.size)
-        part = np.moveaxis(tangents[start : start + size], 0, -1)
-        blocks.append(np.reshape(part, shape + x.shape))
+        part = tangents if len(leaves) == 1 else tangents[start : start + size]
+        blocks.append(np.reshape(np.transpose(part, last), shape + x.shape))
         start += size
     return blocks
 
