@@ -746,7 +746,10 @@ def as_compiled(f, xs, rng):
     """Compiled, f and both its derivatives are what they are otherwise."""
     function = test_ops.checks.leaves(f)
     plain = function(*xs)
+    ts, us = ([np.stack([x, 0 * x]) for x in values] for values in (xs, plain))  # constants of the flat code
     for found, expected in (
+        (compile(lambda *a: jvp(function, a, ts))(*xs), jvp(function, xs, ts)),
+        (compile(lambda *a: vjp(function, *a)[1](tuple(us)))(*xs), vjp(function, *xs)[1](tuple(us))),
         (compile(function)(*xs), plain),
         (compile(lambda *a: jvp(function, a, a))(*xs), jvp(function, xs, xs)),
         (compile(lambda *a: vjp(function, *a)[1](plain))(*xs), vjp(function, *xs)[1](plain)),

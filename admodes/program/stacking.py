@@ -363,8 +363,10 @@ def _grouped(program: Program, kinds: dict[int, Any]) -> list[Group]:
 def _input_views(program: Program) -> dict[Value, int]:
     """Views of inputs, which can be taken at any time."""
     views: dict[Value, int] = {}
+    known = set(program.inputs)
     for i in program.instructions:
-        if i.view and i.op.name == "getitem" and i.uses == [i.args[0]] and i.args[0] in {*program.inputs, *views}:
+        if i.view and i.op.name == "getitem" and i.uses and i.uses[0] is i.args[0] and known.issuperset(i.uses):
+            known.update(i.outs)
             views[i.outs[0]] = -1
     return views
 
