@@ -409,6 +409,17 @@ def test_scatters_in_place_keep_the_sign_of_zeros(shape):
     assert in_place > 30
 
 
+@pytest.mark.parametrize("index", BOXES, ids=str)
+def test_large_arrays_are_zero_where_nothing_is_scattered(index):
+    x = rng.normal(size=(70, 40))
+    w = rng.normal(size=x[index].shape)
+    f = grad(lambda x, w: np.sum(np.sin(x[index]) * w))
+    for program in (trace(f, x, w), optimise(trace(f, x, w))):
+        np.testing.assert_array_equal(program(x, w), f(x, w))
+        np.testing.assert_array_equal(program(x, w) != 0, grad(lambda x: np.sum(x[index]))(x) != 0)
+    assert ("np.zeros" in program.source) == (index in (np.s_[1:, :2], np.s_[1:3, 1:2], np.s_[::2], np.s_[:, ::2]))
+
+
 def test_a_scatter_into_what_others_read_stays():
     def f(x):
         y = np.sin(x)

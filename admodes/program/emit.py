@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..registry import OPS
+from .boxes import box, outside
 from .cost import copied_outputs, owners
 from .recording import GUARD, SEED, Instruction, Value, leaves
 from .straightline import GuardFailed, StraightLine
@@ -60,7 +61,7 @@ class Namer:
         self.direct = direct  # exp(x) with `from numpy import exp`, which saves a lookup, for np.exp(x)
         self.imported: dict[str, None] = {}
         if direct:
-            reserved = ["zeros", *(name[3:] for name in {_public(i.op) for i in program.instructions} if name)]
+            reserved = ["zeros", "empty", *(name[3:] for name in {_public(i.op) for i in program.instructions} if name)]
         self.names: dict[Value, str] = {}
         self.constants: dict[str, Any] = {}
         self._ids: dict[int, str] = {}
@@ -274,6 +275,7 @@ def _statement(instruction: Instruction, namer: Namer) -> list[str]:
     lines = [f"{names} = {expression}"]
     if instruction.op.name == "scatter" and _zeros_first(instruction):
         lines.append(f"{names}[{_index(_behind(instruction), namer)}] = {namer.text(instruction.args[0])}")
+        lines += _rest(instruction.outs[0], _behind(instruction), namer)
     return lines
 
 
@@ -283,8 +285,29 @@ def _scattered(instruction: Instruction, namer: Namer) -> list[str]:
     arguments = _arguments(replace(instruction, params={}), namer)
     out = instruction.outs[0]
     name = namer.new(out)
-    zeros = f"{name} = {namer.numpy('np.zeros')}({namer.text(out.shape)}{_dtype(out)})"
-    return [zeros, f"{namer.called(OPS[fn])}({arguments}, out={name}[{_index(index, namer)}])"]
+    computed = f"{namer.called(OPS[fn])}({arguments}, out={name}[{_index(index, namer)}])"
+    return [f"{name} = {_zeros(out, index, namer)}", computed, *_rest(out, index, namer)]
+
+
+# From this size on it pays to make an array empty and set the few elements to zero that are not written anyway.
+EMPTY_BYTES = 1 << 14
+
+
+def _few_zeros(v: Value, index: Any) -> list[tuple[int | slice, ...]] | None:
+    """Where a large array is zero that is written to at an index; None where np.zeros does as well."""
+    written = box(index, v.shape) if v.nbytes >= EMPTY_BYTES else None
+    return None if written is None else outside(tuple(map(range, v.shape)), written)
+
+
+def _zeros(v: Value, index: Any, namer: Namer) -> str:
+    """An array of zeros, or, where `_rest` sets these, an empty one."""
+    made = "np.zeros" if _few_zeros(v, index) is None else "np.empty"
+    return f"{namer.numpy(made)}({namer.text(v.shape)}{_dtype(v)})"
+
+
+def _rest(v: Value, index: Any, namer: Namer) -> list[str]:
+    """The statements that set what is left of an empty array to zero."""
+    return [f"{namer.names[v]}[{_index(piece, namer)}] = 0" for piece in _few_zeros(v, index) or ()]
 
 
 def _zeros_first(instruction: Instruction) -> bool:
@@ -348,8 +371,7 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
     if fn is np.negative and not instruction.params:
         return f"-{_operand(args[0], namer, wide)}"
     if instruction.op.name == "scatter" and _zeros_first(instruction):
-        out = instruction.outs[0]
-        return f"{namer.numpy('np.zeros')}({namer.text(out.shape)}{_dtype(out)})"
+        return _zeros(instruction.outs[0], _behind(instruction), namer)
     if instruction.op.name == "getitem":
         return f"{namer.text(args[0])}[{_index(args[1], namer)}]"
     if fn is np.reshape and instruction.params.get("order", "C") == "C" and isinstance(args[0], Value):
