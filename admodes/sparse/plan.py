@@ -242,7 +242,7 @@ class Branch:
 
 
 # Seeds of at most this many numbers in all are constants of the flat code, where what depends on them alone is folded.
-FOLDED = 1 << 16
+FOLDED = 1 << 13
 
 
 def _kind(leaves: Sequence[Any], structure: Any) -> tuple[Any, ...]:

@@ -1,0 +1,34 @@
+"""The README's Python runs as it stands, one block after the other, and prints what stands there."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def session(block):
+    """The statements behind the prompts, and what is shown below them."""
+    lines = [line for line in block.splitlines() if line]
+    typed = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
+    return "\n".join(typed), [line for line in lines if not line.startswith((">>> ", "... "))]
+
+
+def test_the_readme(capsys):
+    rng = np.random.default_rng(0)
+    # What the blocks take from their reader: a square matrix, directions, and a scalar function.
+    names = {"W": rng.normal(size=(3, 3)), "v": rng.normal(size=3), "u": rng.normal(size=3)}
+    names["energy"] = lambda x: np.sum(x**4)
+    sessions = 0
+    for block in BLOCKS:
+        if not block.startswith(">>> "):
+            exec(block, names)
+            continue
+        code, shown = session(block)
+        exec(code, names)
+        printed = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+        assert printed == [line.rstrip() for line in shown]
+        sessions += 1
+    assert sessions == 2
