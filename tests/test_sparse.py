@@ -48,9 +48,11 @@ PLACES = rng.integers(0, 30, size=(2, 45))
 FUNCTIONS = [tridiagonal, arrow, upwind, scattered, np.cumsum, np.sin, lambda x: x[:3] * 0 + 1, lambda x: np.ones(4)]
 
 
+@pytest.mark.parametrize("folded", [0, 1 << 13])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("f", FUNCTIONS)
-def test_a_plan_is_the_jacobian_wherever_it_is_evaluated(f, mode):
+def test_a_plan_is_the_jacobian_wherever_it_is_evaluated(f, mode, folded, monkeypatch):
+    monkeypatch.setattr("admodes.sparse.plan.FOLDED", folded)  # seeds as inputs of the flat code, and as constants
     plan = sparse_jacobian_plan(f, rng.normal(size=30), mode=mode, verify=True)
     for x in rng.normal(size=(4, 30)):
         found = plan(x)
