@@ -202,7 +202,8 @@ def _can_take_out(instruction: Instruction) -> bool:
         return False
     if isinstance(fn, np.ufunc) and fn.signature is None:
         return OPS.get(fn) is instruction.op
-    return fn in _PRODUCTS and all(isinstance(x, Value | np.ndarray) and x.ndim == 2 for x in instruction.args)
+    extents = [x.ndim for x in instruction.args if isinstance(x, Value | np.ndarray)]
+    return (fn is np.matmul and min(extents, default=0) > 1) or (fn is np.dot and extents == [2, 2])
 
 
 def _dying_argument(
