@@ -129,7 +129,8 @@ class Op:
     pull_all: Callable[..., Any] | None = None
     # The cotangents of several results, None where there is none, as they may be pulled: checked(u, y).
     checked: Callable[..., Any] | None = None
-    # Adds the pull of the first argument into a buffer of its shape: accumulate(buffer, u, y, *args).
+    # Adds the pull of the first argument into a buffer of its shape: accumulate(buffer, zeros, u, y, *args);
+    # zeros: whether the buffer holds nothing yet.
     accumulate: Callable[..., Any] | None = None
 
     # Whether NumPy may give the result as a view of the first argument, and what writes a changed view back into its

@@ -296,12 +296,13 @@ def _pull_general(entry: tuple[Any, ...], u: Any, cotangents: list[Any], owned: 
     elif op.accumulate is not None and not isinstance(u, Tracer) and not isinstance(cotangents[parents[0]], Tracer):
         (parent,) = parents  # a scatter: into a buffer of zeros, or into the one that is there
         buffer, x = cotangents[parent], args[0]
-        if buffer is None:
+        zeros = buffer is None
+        if zeros:
             buffer = np.zeros(u.shape[: u.ndim - y.ndim] + x.shape, dtype=x.dtype)
         elif not owned[parent]:
             buffer = np.array(buffer)
         cotangents[parent], owned[parent] = buffer, 1
-        op.accumulate(buffer, u, y, *args)
+        op.accumulate(buffer, zeros, u, y, *args)
         return
     else:
         pulled = [

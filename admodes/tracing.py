@@ -113,7 +113,7 @@ def _link(op: Op, result: Tracer, args: tuple[Any, ...], params: dict[str, Any])
         return op.apply(highest((args, params)), args, params)
 
     write = op.write
-    link(result, base, read, None if write is None else lambda new: write(new, result, *args, **params))
+    link(result, base, read, None if write is None else lambda new, view: write(new, view, *args, **params))
 
 
 def unary(op: Op, x: Tracer) -> Any:

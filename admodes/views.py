@@ -15,17 +15,21 @@ import numpy as np
 
 
 class View:
-    """How a tracer came to be a view: its base, how to read it from there, how to write it back (None: read-only)."""
+    """How a tracer came to be a view: its base, how to read it from there, how to write it back (None: read-only).
+
+    read() is the view; write(new, view) the base in which it is new. Neither holds the view: that would be a cycle, which
+    keeps every array of a transform until the garbage collector comes by.
+    """
 
     __slots__ = ("base", "read", "write")
 
-    def __init__(self, base: Any, read: Callable[[], Any], write: Callable[[Any], Any] | None) -> None:
+    def __init__(self, base: Any, read: Callable[[], Any], write: Callable[[Any, Any], Any] | None) -> None:
         self.base = base
         self.read = read
         self.write = write
 
 
-def link(view: Any, base: Any, read: Callable[[], Any], write: Callable[[Any], Any] | None) -> None:
+def link(view: Any, base: Any, read: Callable[[], Any], write: Callable[[Any, Any], Any] | None) -> None:
     """Remember that `view` shares memory with `base`, where NumPy's arrays would."""
     if not shares_memory(view, base):
         return
@@ -56,7 +60,7 @@ def overwrite(x: Any, new: Any) -> None:
         return
     if link_of_x.write is None:
         raise ValueError("assignment destination is read-only")
-    overwrite(link_of_x.base, link_of_x.write(new))
+    overwrite(link_of_x.base, link_of_x.write(new, x))
 
 
 def refresh(base: Any) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import gc
 from collections import OrderedDict, namedtuple
 
 import numpy as np
@@ -857,3 +858,40 @@ def test_blocks_of_a_result_returned_twice_are_two_arrays(method):
     first[:] = 7
     np.testing.assert_array_equal(second, 2 * np.eye(2))
     np.testing.assert_array_equal(third, np.eye(2))
+
+
+# Memory -------------------------------------------------------------------------------------------
+
+
+def assigned(x):
+    y = np.zeros_like(x)
+    y[1:] = x[1:] * 2
+    y[:-1] += x[1:]
+    z = y.reshape(-1, 1).T
+    z[0, 1] = x[0]
+    return np.sum(y * z[0])
+
+
+NOTHING_LEFT = {
+    "grad": lambda f, x: grad(f)(x),
+    "jacfwd": lambda f, x: jacfwd(f)(x),
+    "jacrev": lambda f, x: jacrev(f)(x),
+    "hessian": lambda f, x: hessian(f)(x),
+    "jvp": lambda f, x: jvp(f, (x,), (x,)),
+    "vjp": lambda f, x: vjp(f, x)[1](1.0),
+}
+
+
+@pytest.mark.parametrize("f", [lambda x: np.sum(x[1:] ** 2), lambda x: np.array([x[0], x[1]]).sum(), assigned])
+@pytest.mark.parametrize("name", NOTHING_LEFT)
+def test_arrays_go_with_the_transform(name, f):
+    """No cycle keeps them until the garbage collector comes by."""
+    x = np.arange(1.0, 6.0)
+    NOTHING_LEFT[name](f, x)
+    gc.collect()
+    gc.disable()
+    try:
+        NOTHING_LEFT[name](f, x)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

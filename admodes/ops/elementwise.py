@@ -41,7 +41,7 @@ def row(fn: Any, partials: list[Any], *domain: Any, flops: float = 1.0, evaluate
 def _power_base(y: Any, a: Any, b: Any) -> Any:
     """∂(a^b)/∂a = b·a^(b−1), and 0 where b = 0."""
     if type(b) in (int, float):
-        return b * a ** (b - 1) if b else np.zeros_like(a)
+        return b * (a if b == 2 else a ** (b - 1)) if b else np.zeros_like(a)
     return b * a ** np.where(b == 0, 1, b - 1)
 
 

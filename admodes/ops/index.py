@@ -64,8 +64,8 @@ def read(t: Any, index: tuple[Any, ...], lead: int) -> Any:
     return np.moveaxis(out, range(first, first + lead), range(lead)) if first else out
 
 
-def add_into(buffer: np.ndarray, index: tuple[Any, ...], u: np.ndarray, lead: int) -> None:
-    """buffer[index] += u behind `lead` leading axes; repeated indices add up."""
+def add_into(buffer: np.ndarray, index: tuple[Any, ...], u: np.ndarray, lead: int, zeros: bool = False) -> None:
+    """buffer[index] += u behind `lead` leading axes; repeated indices add up. zeros: the buffer holds nothing else."""
     if lead:
         first = advanced_axes(index)
         if first:
@@ -73,7 +73,10 @@ def add_into(buffer: np.ndarray, index: tuple[Any, ...], u: np.ndarray, lead: in
         index = (slice(None),) * lead + index
     arrays = [i for i in index if is_array(i)]
     if all(not isinstance(i, np.ndarray) or i.dtype == bool for i in arrays):
-        buffer[index] += u
+        if zeros:
+            buffer[index] = u
+        else:
+            buffer[index] += u
     elif u.size <= 64 or buffer.dtype.kind not in "fc":
         np.add.at(buffer, index, u)
     else:
@@ -88,7 +91,7 @@ def _scatter(u: Any, index: tuple[Any, ...], shape: tuple[int, ...], ndim: int) 
     """Zeros of `shape` with u added at `index`: the transpose of x[index], whose result has `ndim` axes."""
     lead = u.ndim - ndim
     out = np.zeros(u.shape[:lead] + shape, dtype=u.dtype)
-    add_into(out, index, u, lead)
+    add_into(out, index, u, lead, zeros=True)
     return out
 
 
@@ -108,8 +111,8 @@ class _Index(Op):
         return cast(scatter(u, as_tuple(index), x.shape, y.ndim), x.dtype)
 
     @staticmethod
-    def accumulate(buffer: np.ndarray, u: Any, y: Any, x: Any, index: Any) -> None:
-        add_into(buffer, as_tuple(index), cast(u, buffer.dtype), u.ndim - y.ndim)
+    def accumulate(buffer: np.ndarray, zeros: bool, u: Any, y: Any, x: Any, index: Any) -> None:
+        add_into(buffer, as_tuple(index), cast(u, buffer.dtype), u.ndim - y.ndim, zeros)
 
 
 class _Scatter(Op):
