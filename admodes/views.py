@@ -17,8 +17,8 @@ import numpy as np
 class View:
     """How a tracer came to be a view: its base, how to read it from there, how to write it back (None: read-only).
 
-    read() is the view; write(new, view) the base in which it is new. Neither holds the view: that would be a cycle, which
-    keeps every array of a transform until the garbage collector comes by.
+    read() is the view; write(new, view) the base in which it is new. Neither holds the view: that would be a cycle,
+    which keeps every array of a transform until the garbage collector comes by.
     """
 
     __slots__ = ("base", "read", "write")
