@@ -388,3 +388,20 @@ def test_random_loops(seed):
     gradient = grad(random_loop(seed), argnums=(0, 1, 2))
     program = trace(gradient, *args)
     assert_close(optimise(program)(*args), gradient(*args))
+
+
+@pytest.mark.parametrize(
+    "places", [range(20), range(19, -1, -1), range(-20, 0), [*range(10), *range(11, 20)], [3] * 20]
+)
+def test_rows_of_an_array_are_stacked_as_a_slice(places):
+    x, W = rng.normal(size=(20, 3)), rng.normal(size=(4, 3))
+
+    def f(x, W):
+        return sum(np.sum(np.tanh(W @ x[k])) for k in places)
+
+    gradient = grad(f, argnums=(0, 1))
+    program = optimise(trace(gradient, x, W))
+    for found, expected in zip(program(x, W), gradient(x, W), strict=True):
+        assert_close(found, expected)
+    in_order = len(places) == 20 and places[0] != places[1]
+    assert any(i.op.name == "getitem" and isinstance(i.args[1], slice) for i in program.instructions) == in_order

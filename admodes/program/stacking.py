@@ -8,7 +8,7 @@ At most CHUNK steps are taken together, so that little more memory is alive than
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,12 @@ class Stacks:
     """The stacks made so far, so that equal ones are made once.
 
     known: ids of the parts -> stack, place where it is made, and the parts, so that their ids are not used again
+    rows: x[k] -> the instruction that reads it, for whole numbers k
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program) -> None:
         self.known: dict[tuple[int, ...], tuple[Any, int, Any]] = {}
+        self.rows = {i.outs[0]: i for i in program.instructions if i.op.name == "getitem" and type(i.args[1]) is int}
 
     def make(self, parts: Sequence[Any], backward: bool, at: int) -> tuple[Any, list[Instruction]]:
         """Arrays of one shape as rows of one array, and the instructions that are still needed for it there."""
@@ -76,12 +78,32 @@ class Stacks:
             self.known[key] = np.stack(parts), -1, parts
             return self.known[key][0], []
         shape = parts[0].shape
+        run = self._run(parts)
+        if run is not None:
+            stack = Value((len(parts), *shape), parts[0].dtype)
+            self.known[key] = stack, at, parts
+            return stack, [replace(self.rows[parts[0]], args=run, out=stack, backward=backward)]
         flat = Value((len(parts) * shape[0], *shape[1:]), parts[0].dtype)
         stack = Value((len(parts), *shape), flat.dtype)
         self.known[key] = stack, at, parts
         joined = Instruction(OPS[np.concatenate], tuple(parts), {}, flat, backward)
         shaped = Instruction(OPS[np.reshape], (flat, stack.shape), {}, stack, backward, view=True)
         return stack, [joined, shaped]
+
+    def _run(self, parts: Sequence[Any]) -> tuple[Any, slice] | None:
+        """x and the slice of it that the parts are, x[a], x[a + 1], … or x[a], x[a − 1], …; None for any others."""
+        if not all(isinstance(x, Value) and x in self.rows for x in parts):
+            return None
+        sources, places = zip(*(self.rows[x].args for x in parts), strict=True)
+        source = sources[0]
+        if not isinstance(source, Value) or any(x is not source for x in sources):
+            return None
+        first, *rest = (k % source.shape[0] for k in places)
+        for step in (1, -1):
+            if rest == [first + step * k for k in range(1, len(parts))]:
+                stop = first + step * len(parts)
+                return source, slice(first, None if stop < 0 else stop, None if step == 1 else step)
+        return None
 
     def transposed(self, matrix: Any, backward: bool, at: int) -> tuple[Any, list[Instruction]]:
         """The transpose of a matrix, and the instruction for it where there is none yet."""
@@ -110,7 +132,7 @@ def sums_of_products(program: Program) -> Program:
             inner.update(x for x in i.args if uses[x] == 1 and x in made and _is_sum(body[made[x]]))
     gone: set[int] = set()
     placed: dict[int, list[Instruction]] = {}
-    stacks = Stacks()
+    stacks = Stacks(program)
     for k, i in enumerate(body):
         if _is_sum(i) and i.out not in inner:
             _sum_together(_Sum(body, uses, made, inner, k), stacks, gone, placed)
@@ -380,7 +402,7 @@ def _carried_out(program: Program, groups: Sequence[Group]) -> Program:
     views = _input_views(program)
     made = {v: i for i in body for v in i.outs if v in views}
     taken: set[Value] = set()
-    stacks = Stacks()
+    stacks = Stacks(program)
     new: list[Instruction] = []
 
     def take(v: Value) -> None:
