@@ -267,7 +267,7 @@ def _statement(instruction: Instruction, namer: Namer) -> list[str]:
         if instruction.op.name in _AT:
             a, u, index = instruction.args
             return [f"{namer.text(a)}[{_index(index, namer)}] {_AT[instruction.op.name]} {namer.text(u)}"]
-        return [f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={target})"]
+        return [_in_place(instruction, target, namer)]
     if instruction.op.name == "scattered":
         return _scattered(instruction, namer)
     expression = _expression(instruction, namer)
@@ -277,6 +277,19 @@ def _statement(instruction: Instruction, namer: Namer) -> list[str]:
         lines.append(f"{names}[{_index(_behind(instruction), namer)}] = {namer.text(instruction.args[0])}")
         lines += _rest(instruction.outs[0], _behind(instruction), namer)
     return lines
+
+
+_AUGMENTED = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
+
+
+def _in_place(instruction: Instruction, target: str, namer: Namer) -> str:
+    """A ufunc in the memory of one of its arguments: t += x, or np.exp(t, out=t)."""
+    sign = _AUGMENTED.get(instruction.op.fn, "")
+    if sign and instruction.into == 0:
+        return f"{target} {sign} {namer.text(instruction.args[1], _wide(instruction))}"
+    if sign in ("+=", "*="):
+        return f"{target} {sign} {namer.text(instruction.args[0], _wide(instruction))}"
+    return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={target})"
 
 
 def _scattered(instruction: Instruction, namer: Namer) -> list[str]:

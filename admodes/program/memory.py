@@ -173,7 +173,7 @@ def workspace(program: Program) -> Program:
                 source = owner[instruction.args[into]]
                 if source in place:
                     place[out] = place.pop(source)
-            elif out not in escaping:
+            elif out not in escaping and out.nbytes >= WORKSPACE_BYTES:
                 kind = (out.shape, out.dtype)
                 if not spare.get(kind):
                     spare[kind] = [len(arrays)]
@@ -198,7 +198,7 @@ def _can_take_out(instruction: Instruction) -> bool:
     fn = instruction.op.fn
     if isinstance(instruction.out, tuple) or instruction.view or instruction.params or instruction.into is not None:
         return False
-    if instruction.out.nbytes < WORKSPACE_BYTES or not instruction.out.ndim:
+    if not instruction.out.ndim:
         return False
     if isinstance(fn, np.ufunc) and fn.signature is None:
         return OPS.get(fn) is instruction.op
