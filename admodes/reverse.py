@@ -212,24 +212,39 @@ class Tape(Trace):
         if self.kept:
             self._check_kept()
         first, last = len(seeds), max(outputs, default=-1)
-        entries = [general_form(e) for e in self.entries[first : last + 1]]
-        uses = [0] * (last + 1)
-        for _, _, parents, *_ in entries:
-            for parent in parents:
-                uses[parent] += 1
-        for index in outputs:
-            uses[index] += 1
+        entries = self.entries[first : last + 1]
+        uses = self._uses(entries, outputs, last)
         tangents: list[Any] = [*seeds, *([None] * (last + 1 - first))]
-        for index, (op, positions, parents, y, args, params, _) in enumerate(entries, first):
+
+        def taken(parent: int) -> Any:
+            """The tangent of an entry, which goes with its last use."""
+            t = tangents[parent]
+            uses[parent] -= 1
+            if not uses[parent]:
+                tangents[parent] = None
+            return t
+
+        for index, entry in enumerate(entries, first):
+            if len(entry) == 4:
+                op, i, y, x = entry
+                t = taken(i)
+                tangents[index] = None if t is None else op.pushes[0](t, y, x)
+                continue
+            if len(entry) == 6 and entry[0].push_all is None:
+                op, *parents, y, a, b = entry
+                total = None
+                for k, parent in enumerate(parents):
+                    t = taken(parent) if parent >= 0 else None
+                    if t is not None and op.pushes[k] is not None:
+                        total = plus(total, op.pushes[k](t, y, a, b))
+                tangents[index] = total
+                continue
+            op, positions, parents, y, args, params, _ = general_form(entry)
             given = {
-                i: tangents[parent]
-                for i, parent in zip(positions, parents, strict=True)
-                if tangents[parent] is not None and op.pushes[i] is not None
+                i: t
+                for i, t in zip(positions, map(taken, parents), strict=True)
+                if t is not None and op.pushes[i] is not None
             }
-            for parent in parents:
-                uses[parent] -= 1
-                if uses[parent] == 0:
-                    tangents[parent] = None
             total = None
             if given and op.push_all is not None:
                 total = op.push_all(given, y, args, params)
@@ -238,6 +253,17 @@ class Tape(Trace):
                     total = plus(total, op.pushes[i](t, y, *args, **params))
             tangents[index] = total
         return [tangents[index] for index in outputs]
+
+    @staticmethod
+    def _uses(entries: Sequence[tuple[Any, ...]], outputs: Sequence[int], last: int) -> list[int]:
+        """How often each entry up to the last is read, by later ones and as an output."""
+        uses = [0] * (last + 1)
+        for entry in entries:
+            for parent in (entry[1],) if len(entry) == 4 else general_form(entry)[2]:
+                uses[parent] += 1
+        for index in outputs:
+            uses[index] += 1
+        return uses
 
     def operations(self, output: int) -> Iterator[Op]:
         """What led from the inputs to entry `output`, the last operation first."""

@@ -262,10 +262,14 @@ class Matrix:
 
     def tangents(self, made: Structure) -> Any:
         """A·S, its columns as rows (directions lead): the seeds S add up the columns that `made` gives one colour."""
+        if made.kind == DENSE:
+            return self.full().T
         return self._summed(made.column_colours, made.columns, 1)
 
     def adjoints(self, made: Structure) -> Any:
         """Sᵀ·A: the rows that `made` gives one colour added up."""
+        if made.kind == DENSE:
+            return self.full()
         return self._summed(made.row_colours, made.rows, 0)
 
     def _summed(self, colours: Any, count: int, axis: int) -> Any:
