@@ -250,6 +250,12 @@ def test_a_plan_says_what_it_was_made_for():
         grad(lambda x: plan(x).sum())(np.ones(5))
 
 
+def test_one_and_true_are_not_one_kind():
+    plan = sparse_jacobian_plan(lambda x, i: np.sum(x[i] ** 3) * np.ones(2), np.ones(3), 1)
+    with pytest.raises(ValueError, match=r"made for arguments \(float64\[3\], 1\), called with \(float64\[3\], True\)"):
+        plan(np.ones(3), True)
+
+
 @pytest.mark.parametrize("make", [sparse_jacobian_plan, sparse_hessian_plan])
 def test_arguments_that_have_no_sparse_derivative(make):
     with pytest.raises(TypeError, match="int64"):

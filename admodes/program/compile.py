@@ -170,7 +170,7 @@ def _general(
         return f(*args, **kwargs)
     arrays = [as_input(x) for x in leaves if is_input(x)]
     if key is None or len(arrays) < len(leaves):
-        key = (structure, tuple(_kind(x) for x in leaves))
+        key = (structure, tuple(map(kind_of, leaves)))
     try:
         known = kinds.get(key)
     except TypeError as error:
@@ -184,7 +184,8 @@ def _general(
     return out
 
 
-def _kind(x: Any) -> Any:
+def kind_of(x: Any) -> tuple[Any, ...]:
+    """Of a leaf that becomes an input the shape and dtype; any other itself, 1 and True being kinds of their own."""
     return (np.shape(x), np.result_type(x).char) if is_input(x) else ("static", type(x), x)
 
 

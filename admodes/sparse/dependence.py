@@ -382,8 +382,9 @@ def _written(walk: Walk, v: Value, index: Any, y: Value) -> Any:
 
 def contracted(walk: Walk, instruction: Instruction, y: Value) -> Any:
     """y[o] depends on x[k] where the letters of o and k agree and the known factors are not zero between them."""
-    stand = [_stand_in(x) for x in instruction.args]
-    sets = split_subscripts(instruction.op.subscripts(*stand, **instruction.params))  # type: ignore[attr-defined]
+    op = instruction.op
+    assert isinstance(op, Contraction)
+    sets = split_subscripts(op.subscripts(*map(_stand_in, instruction.args), **instruction.params))
     operands = instruction.args[-len(sets.inputs) :]
     extent = _extents(sets.inputs, operands)
     if not all(extent.values()):

@@ -16,10 +16,9 @@ import numpy as np
 from .. import pytree
 from ..errors import PatternMiss
 from ..program import GuardFailed
-from ..program.compile import Branches, Runner
+from ..program.compile import Branches, Runner, kind_of
 from ..program.program import record
 from ..program.straightline import as_input, is_input
-from ..tracing import Tracer
 from ..transforms import (
     Argnums,
     Recording,
@@ -156,7 +155,8 @@ class SparsePlan:
         self.f, self.argnums, self.verify = f, argnums, verify
         self._scheme = scheme
         refuse_traced(args)
-        self._kind = _kind(*pytree.flatten(args))
+        leaves, structure = pytree.flatten(args)
+        self._kind = structure, tuple(map(kind_of, leaves))
         self._branches = Branches()
         self._add(args)
 
@@ -190,7 +190,7 @@ class SparsePlan:
     def _checked(self, args: tuple[Any, ...], recover: Callable[[Scheme, list[Any]], Any]) -> Any:
         """The matrix, made by `recover`, at arguments of the plan's kind; verified where that was asked for."""
         leaves, structure = pytree.flatten(args)
-        kind = _kind(leaves, structure)
+        kind = structure, tuple(map(kind_of, leaves))
         if kind != self._kind:
             refuse_traced(args)
             raise ValueError(
@@ -245,15 +245,8 @@ class Branch:
 FOLDED = 1 << 13
 
 
-def _kind(leaves: Sequence[Any], structure: Any) -> tuple[Any, ...]:
-    """Structure, shapes and dtypes of arguments; other leaves as they are, but for traced values, which fit no plan."""
-    return structure, tuple(
-        (np.shape(x), np.result_type(x)) if is_input(x) else Tracer if isinstance(x, Tracer) else x for x in leaves
-    )
-
-
 def _told(kind: tuple[Any, ...]) -> str:
-    leaves = [f"{x[1]}{list(x[0])}" if isinstance(x, tuple) and len(x) == 2 else repr(x) for x in kind[1]]
+    leaves = [repr(k[2]) if k[0] == "static" else f"{np.dtype(k[1])}{list(k[0])}" for k in kind[1]]
     return f"({', '.join(leaves)})"
 
 
