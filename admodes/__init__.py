@@ -9,15 +9,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import layers, ops, special
-from .bracketing import Bracketing, optimal_bracketing
-from .chain import JacobianChain
+from .chains.bracketing import Bracketing
+from .chains.chain import JacobianChain
+from .chains.search import optimal_bracketing
+from .core import errors
+from .core.errors import (
+    Detached,
+    LeakedTracer,
+    MissingRule,
+    OverwrittenValue,
+    PatternMiss,
+    PatternTooDense,
+    WorkerLost,
+)
 from .custom import custom_op, register
 from .elimination import LinearizedGraph, linearized_graph
-from .hessians import hessian, hvp
-from .jacobians import jacobian
-from .operators import gauss_newton, hessian_operator, linearize
+from .operators.products import gauss_newton, hessian_operator, linearize
 from .program import Cost, GuardFailed, Program, compile, cost, trace
 from .transforms import grad, jacfwd, jacrev, jvp, value_and_grad, vjp
+from .ways.hessians import hessian, hvp
+from .ways.jacobians import jacobian
 
 if TYPE_CHECKING:
     from .sparse.pattern import hessian_pattern, jacobian_pattern
@@ -28,13 +39,21 @@ __version__ = "0.1.0"
 __all__ = [
     "Bracketing",
     "Cost",
+    "Detached",
     "GuardFailed",
     "JacobianChain",
+    "LeakedTracer",
     "LinearizedGraph",
+    "MissingRule",
+    "OverwrittenValue",
+    "PatternMiss",
+    "PatternTooDense",
     "Program",
+    "WorkerLost",
     "compile",
     "cost",
     "custom_op",
+    "errors",
     "gauss_newton",
     "grad",
     "hessian",

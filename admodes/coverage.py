@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .core.registry import Op, Passive, Refused, lookup
 from .ops.refused import WITHOUT_ROW
-from .registry import Op, Passive, Refused, lookup
 
 DIFFERENTIABLE = "differentiable"
 ZERO = "derivative zero"

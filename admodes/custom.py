@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .registry import AnyName, Composite, Elementwise, Op, Via, add, lead_shape
-from .tracing import primitive
+from .core.registry import AnyName, Composite, Elementwise, Op, Via, add, lead_shape
+from .core.tracing import primitive
 
 Rule = Callable[..., Any]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .core.registry import trailing
 from .custom import custom_op
-from .registry import trailing
 
 # ---------------------------------------------------------------------------------------------------
 # Activations, elementwise

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import layers
-from .registry import Passive
-from .tracing import Tracer, canonical, primitive
+from .core.registry import Passive
+from .core.tracing import Tracer, canonical, primitive
 
 __all__ = [
     "log_softmax",

@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from admodes.executors import completed
+from admodes.ways.executors import completed
 
 from . import style
 

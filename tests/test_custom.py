@@ -7,8 +7,8 @@ import pytest
 
 import admodes
 from admodes import custom_op, grad, hessian, jacfwd, jacrev, jvp, register, vjp
+from admodes.core.registry import OPS
 from admodes.program import cost
-from admodes.registry import OPS
 
 rng = np.random.default_rng(3)
 X, Y = rng.normal(size=(2, 3)), rng.normal(size=3)

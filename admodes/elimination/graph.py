@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from .orders import MOST_EXHAUSTIVE, Remaining, Vertex, cheapest, components, few, fewest_by_edges, lowest_degree
+from .orders import (
+    MOST_EXHAUSTIVE,
+    Remaining,
+    Vertex,
+    cheapest,
+    components,
+    few,
+    fewest_by_edges,
+    lowest_degree,
+)
 
 Order = str | Sequence[Vertex]
 

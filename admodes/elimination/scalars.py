@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import pytree
-from ..forward import Dual, Forward
+from ..core import pytree
+from ..core.forward import Dual, Forward
+from ..core.registry import Contraction, Elementwise, Linear, LinearAll, Op
+from ..core.tracing import Tracer
 from ..program.program import record
 from ..program.recording import GUARD, Instruction, Value, mapped
-from ..registry import Contraction, Elementwise, Linear, LinearAll, Op
-from ..tracing import Tracer
-from ..transforms import chunk_for, unit_directions
+from ..transforms.directions import chunk_for, unit_directions
 from .graph import LinearizedGraph
 
 # What may be asked of a machinery that works scalar by scalar.

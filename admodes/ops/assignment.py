@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import NONZERO, A, case
-from ..registry import OPS, Composite, Op, add, cast, gather, trailing
-from ..tracing import Tracer, canonical, primitive, put
-from ..views import overwrite
+from ..core.domain import NONZERO, A, case
+from ..core.registry import OPS, Composite, Op, add, cast, gather, trailing
+from ..core.tracing import Tracer, canonical, primitive, put
+from ..core.views import overwrite
 from .index import advanced_axes, as_tuple, is_array, read, scatter
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..domain import A, case
-from ..registry import Composite, Contraction, Op, Product, Via, add, cast
-from ..tracing import Tracer, canonical, primitive
+from ..core.domain import A, case
+from ..core.registry import Composite, Contraction, Op, Product, Via, add, cast
+from ..core.tracing import Tracer, canonical, primitive
 
 LETTERS = string.ascii_letters
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
-from ..registry import Composite, Elementwise, Linear, Passive, add
-from ..tracing import primitive
-from ..views import overwrite
+from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
+from ..core.registry import Composite, Elementwise, Linear, Passive, add
+from ..core.tracing import primitive
+from ..core.views import overwrite
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
 TRANSCENDENTAL = 10.0

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, OnlyReal, case
-from ..registry import Linear, Passive, add, trailing, trailing_axis
+from ..core.domain import A, OnlyReal, case
+from ..core.registry import Linear, Passive, add, trailing, trailing_axis
 
 # ---------------------------------------------------------------------------------------------------
 # One axis: transposes transpose(u, norm, axis, m), where m is the extent of the argument along the axis

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, case
-from ..registry import Composite, Op, Passive, add, cast, trailing_axis
-from ..tracing import Tracer, apply, canonical, primitive
+from ..core.domain import A, case
+from ..core.registry import Composite, Op, Passive, add, cast, trailing_axis
+from ..core.tracing import Tracer, apply, canonical, primitive
 
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
 MASK = np.array([[True, False, True], [False, False, True]])

@@ -8,9 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, case
-from ..registry import Composite, LinearAll, Op, add, align, cast, gather, lead_shape, spread, trailing_axis
-from ..tracing import canonical
+from ..core.domain import A, case
+from ..core.registry import (
+    Composite,
+    LinearAll,
+    Op,
+    add,
+    align,
+    cast,
+    gather,
+    lead_shape,
+    spread,
+    trailing_axis,
+)
+from ..core.tracing import canonical
 from .shape import sequence
 
 # ---------------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, case
-from ..registry import Composite, add
-from ..tracing import canonical, put, store
+from ..core.domain import A, case
+from ..core.registry import Composite, add
+from ..core.tracing import canonical, put, store
 from .index import along
 
 

@@ -11,9 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, OnlyReal, along_axes, along_one, case
-from ..registry import OPS, Composite, Linear, Op, Via, add, broadcast, lead_shape, size_of, trailing, trailing_axis
-from ..tracing import canonical
+from ..core.domain import A, OnlyReal, along_axes, along_one, case
+from ..core.registry import (
+    OPS,
+    Composite,
+    Linear,
+    Op,
+    Via,
+    add,
+    broadcast,
+    lead_shape,
+    size_of,
+    trailing,
+    trailing_axis,
+)
+from ..core.tracing import canonical
 
 
 def expand(u: Any, x: Any, axis: Any, keepdims: bool, lead: int) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import Passive, Refused, add
+from ..core.registry import Passive, Refused, add
 
 COUNTS = (
     "counts are piecewise constant in the data, and the result mixes them with weights and edges; for weighted sums "

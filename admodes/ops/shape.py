@@ -7,9 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import A, OnlyReal, case
-from ..registry import Composite, Linear, Op, Passive, add, align, cast, gather, lead_shape, trailing, trailing_axis
-from ..tracing import canonical
+from ..core.domain import A, OnlyReal, case
+from ..core.registry import (
+    Composite,
+    Linear,
+    Op,
+    Passive,
+    add,
+    align,
+    cast,
+    gather,
+    lead_shape,
+    trailing,
+    trailing_axis,
+)
+from ..core.tracing import canonical
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:

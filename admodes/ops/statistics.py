@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..domain import POSITIVE, A, OnlyReal, along_one, case
-from ..registry import Composite, Passive, add, trailing
-from ..tracing import Tracer, canonical, primitive
+from ..core.domain import POSITIVE, A, OnlyReal, along_one, case
+from ..core.registry import Composite, Passive, add, trailing
+from ..core.tracing import Tracer, canonical, primitive
 from .index import scatter
 from .reduction import to_last
 

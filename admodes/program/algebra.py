@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import OPS, Op
+from ..core.registry import OPS, Op
 from .program import Program
 from .recording import Instruction, Value, leaves
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import pytree
-from ..tracing import Tracer, highest
-from .emit import emit, is_scalar
+from ..core import pytree
+from ..core.tracing import Tracer, highest
+from .code.emit import emit, is_scalar
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
 from .recording import Foreign, uncollected

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import OPS, Op
+from ..core.registry import OPS, Op
 from .algebra import use_counts
 from .boxes import Box, box, common, outside
 from .cost import last_uses, owners

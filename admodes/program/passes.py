@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import OPS, Op
+from ..core.registry import OPS, Op
 from .algebra import signs, sums_as_products, use_counts
 from .memory import ADD_AT, results_in_place, scatters_in_place, workspace
 from .program import Program

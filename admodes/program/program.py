@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import pytree
+from ..core import pytree
+from .code.emit import Code, emit, listing
 from .cost import Cost, cost_of
-from .draw import draw, to_dot
-from .emit import Code, emit, listing
 from .recording import Recorder, Symbol, ground, uncollected
+from .show.draw import draw, to_dot
 from .straightline import StraightLine, as_input, is_input
 
 

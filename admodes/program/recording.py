@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Detached, LeakedTracer
-from ..registry import OPS, Op, Passive
-from ..tracing import Trace, Tracer, canonical
+from ..core.errors import Detached, LeakedTracer
+from ..core.registry import OPS, Op, Passive
+from ..core.tracing import Trace, Tracer, canonical
 
 _READS = {op for op in OPS.values() if op.name in ("getitem", "scatter")}
 _SETITEM = OPS[operator.setitem]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import OPS, Op
+from ..core.registry import OPS, Op
 from .algebra import use_counts
 from .program import Program
 from .recording import Instruction, Value

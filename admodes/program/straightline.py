@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from .. import pytree
-from ..tracing import Tracer
+from ..core import pytree
+from ..core.tracing import Tracer
 from .recording import Instruction, Value
 
 

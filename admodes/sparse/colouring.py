@@ -18,7 +18,15 @@ from . import greedy
 from .bidirectional import cheapest_split
 from .bounds import greedy_bound, least
 from .decompression import Decompression, by_columns, by_either, by_rows, by_substitution, by_symmetry
-from .graph import Adjacency, Intersection, lists, structure, symmetric_structure, with_diagonal, without_diagonal
+from .graph import (
+    Adjacency,
+    Intersection,
+    lists,
+    structure,
+    symmetric_structure,
+    with_diagonal,
+    without_diagonal,
+)
 from .order import ORDERS, Order, arranged
 
 

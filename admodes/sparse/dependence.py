@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import split_subscripts
+from ..core.contract import split_subscripts
+from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
 from ..ops.index import as_tuple
 from ..program.recording import GUARD, SEED, Instruction, Value, leaves, mapped, trusted
-from ..registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
 from .indexsets import (
     below,
     cells,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..errors import PatternTooDense
+from ..core.errors import PatternTooDense
 
 # More entries than this are no sparse matrix: with an index each they would take more than a gigabyte.
 MOST_ENTRIES = 1 << 28

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .. import pytree
+from ..core import pytree
+from ..core.registry import Passive
+from ..core.tracing import Tracer
 from ..program.program import Program, record
 from ..program.recording import GUARD, NESTED, Instruction, Value
-from ..registry import Passive
-from ..tracing import Tracer
-from ..transforms import Argnums, chosen_leaves, grad
+from ..transforms.arguments import Argnums, chosen_leaves
+from ..transforms.dense import grad
 from .dependence import Unbounded, Walk
 from .indexsets import below, block, nothing
 

@@ -13,22 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import pytree
-from ..errors import PatternMiss
+from ..core import pytree
+from ..core.errors import PatternMiss
 from ..program import GuardFailed
 from ..program.compile import Branches, Runner, kind_of
 from ..program.program import record
 from ..program.straightline import as_input, is_input
-from ..transforms import (
-    Argnums,
-    Recording,
-    chosen_leaves,
-    chunk_for,
-    grad,
-    push_forward,
-    raveled,
-    unraveled,
-)
+from ..transforms.arguments import Argnums, chosen_leaves
+from ..transforms.dense import grad
+from ..transforms.directions import chunk_for, raveled, unraveled
+from ..transforms.recording import Recording, push_forward
 from .bounds import least
 from .colouring import colour_bidirectional, colour_columns, colour_rows, colour_symmetric
 from .graph import structure, symmetric_structure

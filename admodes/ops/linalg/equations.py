@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from ...domain import A, case
-from ...registry import NO_VALUE, Composite, Passive, Via, add, align, cast, gather
-from ...tracing import Tracer, canonical, primitive
+from ...core.domain import A, case
+from ...core.registry import NO_VALUE, Composite, Passive, Via, add, align, cast, gather
+from ...core.tracing import Tracer, canonical, primitive
 from .pieces import (
     SOLVE,
     SQUARE,

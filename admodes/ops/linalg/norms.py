@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from ...domain import A, case
-from ...registry import Composite, Passive, Via, add, cast, trailing
-from ...tracing import canonical, primitive
+from ...core.domain import A, case
+from ...core.registry import Composite, Passive, Via, add, cast, trailing
+from ...core.tracing import canonical, primitive
 from .pieces import NORMS, over, real_part
 
 # Of some axes, which stay with extent 1:  y = (Σ |x|ᵖ)^(1/p)  →  dy = Σ Re(g dx),  g = conj(x)/|x| · (|x|/y)^(p−1)

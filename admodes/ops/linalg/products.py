@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from ...domain import A, case
-from ...registry import Composite, add
-from ...tracing import canonical
+from ...core.domain import A, case
+from ...core.registry import Composite, add
+from ...core.tracing import canonical
 from .pieces import well
 
 

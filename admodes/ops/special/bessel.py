@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from ...domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, A, OnlyReal, case
-from ...registry import UNKNOWN
+from ...core.domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, A, OnlyReal, case
+from ...core.registry import UNKNOWN
 from .rows import ORDER, SCALED, SQRT_2, SQRT_PI, horner, independent, real_only, row, several, ufunc
 
 

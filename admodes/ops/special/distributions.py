@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from ...domain import POSITIVE, REAL, SMALL_INTEGERS, UNIT
-from ...registry import UNKNOWN
+from ...core.domain import POSITIVE, REAL, SMALL_INTEGERS, UNIT
+from ...core.registry import UNKNOWN
 from .gamma import beta_density, gamma_density
 from .rows import LN2, PROBABILITY, SQRT_2, SQRT_2PI, row
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from ...domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
-from ...registry import UNKNOWN
+from ...core.domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
+from ...core.registry import UNKNOWN
 from .rows import DEGREE, LN2, LN10, PROBABILITY, SQRT_2, SQRT_PI, horner, independent, row, several
 
 # ---------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from ...domain import POSITIVE, REAL
-from ...registry import Composite, add
+from ...core.domain import POSITIVE, REAL
+from ...core.registry import Composite, add
 from .rows import BELOW_ONE, PROBABILITY, row, several
 
 

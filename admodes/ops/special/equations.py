@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from ...domain import POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, OnlyReal, case
-from ...registry import UNKNOWN, Refused, add
+from ...core.domain import POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, OnlyReal, case
+from ...core.registry import UNKNOWN, Refused, add
 from .rows import DEGREE, several, ufunc
 
 # ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
-from ...domain import POSITIVE, REAL, UNIT
+from ...core.domain import POSITIVE, REAL, UNIT
 from .rows import PROBABILITY, SQRT_2, SQRT_2PI, SQRT_PI, horner, row
 
 FAR = 20.0

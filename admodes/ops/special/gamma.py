@@ -8,8 +8,8 @@ import numpy as np
 import scipy.special as sc
 from scipy.special import _ufuncs
 
-from ...domain import POSITIVE, REAL, A, OnlyReal, case
-from ...registry import UNKNOWN
+from ...core.domain import POSITIVE, REAL, A, OnlyReal, case
+from ...core.registry import UNKNOWN
 from .rows import ORDER, PROBABILITY, horner, row
 
 # ψ′ ~ 1/z + 1/(2z²) + Σ_k B₂ₖ/z²ᵏ⁺¹

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...registry import Passive, Refused, add
+from ...core.registry import Passive, Refused, add
 from .rows import ufunc
 
 PASSIVE = ("gammasgn", "round")

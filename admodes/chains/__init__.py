@@ -1,0 +1,1 @@
+"""Chains of Jacobians: their factors, their bracketings, the search for the cheapest."""

@@ -1,0 +1,1 @@
+"""The ground: traced values, the registry of operations, the two modes."""

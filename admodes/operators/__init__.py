@@ -1,0 +1,1 @@
+"""Linear operators at a point: Jacobian, Hessian, Gauss–Newton matrix, matrix-free."""

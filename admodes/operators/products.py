@@ -1,0 +1,103 @@
+"""Products with the Jacobian, the Hessian and the Gauss–Newton matrix as SciPy LinearOperators.
+
+For `gmres`, `cg`, `lsqr`, `svds`, `eigsh`, and for `jac=` and `hess=` of `scipy.optimize`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from ..transforms.recording import Recording
+
+
+def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Any]:
+    """f and its Jacobian as a matrix-free `scipy.sparse.linalg.LinearOperator` on raveled arrays.
+
+    Returns
+    -------
+    (y, J) : J.shape is (size of y, size of the arguments); J @ v pushes, J.T @ u pulls, with a matrix of K columns K
+        directions at once; J.dense() is the matrix. f runs once, on a tape.
+
+    Raises
+    ------
+    TypeError : an integer array to differentiate by.
+
+    >>> import numpy as np
+    >>> y, J = linearize(lambda x: np.array([x[0] * x[1], x[0] ** 2]), np.array([2.0, 3.0]))
+    >>> J @ np.array([1.0, 0.0])
+    array([3., 4.])
+    >>> J.T @ np.array([1.0, 0.0])
+    array([3., 2.])
+    """
+    from .linearized import Linearized  # loads scipy.sparse.linalg
+
+    recording = Recording(f, primals)
+    return recording.value(), Linearized(recording)
+
+
+def hessian_operator(f: Callable[..., Any], *primals: Any) -> Any:
+    """The Hessian of a scalar function as a symmetric LinearOperator on raveled arrays.
+
+    Returns
+    -------
+    H : H.shape is (n, n), n the size of the arguments; H @ v is a push through one taped gradient, K columns at once;
+        H.gradient is the gradient at the point; H.dense() is the matrix.
+
+    Raises
+    ------
+    TypeError : f returns no real scalar; an integer or complex array to differentiate by.
+
+    Source: Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994).
+
+    >>> import numpy as np
+    >>> H = hessian_operator(lambda x: x[0] ** 2 * x[1], np.array([1.0, 2.0]))
+    >>> H @ np.array([1.0, 0.0])
+    array([4., 2.])
+    >>> H.gradient
+    array([4., 1.])
+    """
+    from .linearized import HessianOperator
+
+    _real(primals, "hessian_operator")
+    return HessianOperator(f, primals)
+
+
+def gauss_newton(f: Callable[..., Any], *primals: Any, loss: Callable[..., Any] | None = None) -> Any:
+    """The Gauss–Newton matrix Jᵀ J of residuals f, or Jᵀ W J with W the Hessian of a loss at f(x), matrix-free.
+
+    Parameters
+    ----------
+    f : returns residuals (or, with a loss, predictions): one array.
+    loss : a scalar function of f's result; None for half the sum of squares, whose W is the identity.
+
+    Returns
+    -------
+    G : symmetric LinearOperator (n, n) on raveled arguments; G @ v is one push and one pull; G.jacobian is J.
+
+    Raises
+    ------
+    TypeError : an integer or complex array to differentiate by; a loss that returns no scalar.
+
+    Source: Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002).
+
+    >>> import numpy as np
+    >>> G = gauss_newton(lambda x: np.array([x[0] * x[1], x[1]]), np.array([2.0, 3.0]))
+    >>> G @ np.array([1.0, 0.0])
+    array([9., 6.])
+    """
+    from .linearized import GaussNewton, HessianOperator
+
+    _real(primals, "gauss_newton")
+    y, J = linearize(f, *primals)
+    _real((y,), "gauss_newton")
+    return GaussNewton(J, None if loss is None else HessianOperator(loss, (y,)))
+
+
+def _real(arrays: tuple[Any, ...], name: str) -> None:
+    """An error for complex numbers, of which neither matrix is a linear map."""
+    if any(np.iscomplexobj(x) for x in pytree.flatten(arrays)[0]):
+        raise TypeError(f"{name}: an array is complex; take its real and imaginary part as separate real arguments.")

@@ -1,0 +1,55 @@
+"""Which arguments a transform is taken by: `argnums`, and f as a function of these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core import pytree
+
+Argnums = int | Sequence[int]
+
+
+SEVERAL = (tuple, list)  # the kinds of argnums that name several arguments
+
+
+def partial_at(
+    f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """f as a function of the chosen arguments alone, and their values."""
+    places = tuple(argnums) if isinstance(argnums, SEVERAL) else (argnums,)
+    for i in places:
+        if not -len(args) <= i < len(args):
+            raise TypeError(
+                f"argnums={argnums} names argument {i}, but the function was called with {len(args)} "
+                "positional arguments. "
+                "Arguments to differentiate by are given by position."
+            )
+    if len(args) == 1 and not kwargs:
+        return f, args
+
+    def function(*chosen: Any) -> Any:
+        full = list(args)
+        for i, x in zip(places, chosen, strict=True):
+            full[i] = x
+        return f(*full, **kwargs)
+
+    return function, tuple(args[i] for i in places)
+
+
+def chosen_leaves(
+    f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], list[Any], Any]:
+    """f as a function of the chosen arguments, their leaves, checked, and the structure of their tuple."""
+    function, chosen = partial_at(f, argnums, args, kwargs)
+    leaves, structure = pytree.flatten_arguments(chosen)
+    return (
+        function,
+        [pytree.differentiable(x, _argument, argnums, i, len(leaves)) for i, x in enumerate(leaves)],
+        structure,
+    )
+
+
+def _argument(argnums: Argnums, i: int, count: int) -> str:
+    one = not isinstance(argnums, SEVERAL)
+    return f"argument {argnums}" if one and count == 1 else f"leaf {i} of the arguments {argnums}"

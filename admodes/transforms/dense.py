@@ -1,0 +1,349 @@
+"""The transforms: products with the Jacobian, gradients and Jacobians of plain NumPy functions.
+
+Shapes: x of shape s, f(x) of shape r.  A tangent has shape s and a cotangent shape r; K of them at once have
+shapes (K, *s) and (K, *r), the directions leading.  J[i, j] = ∂f_i/∂x_j, so a Jacobian has shape (*r, *s).
+Arguments and results may be trees (dicts, lists, tuples, named tuples, dataclasses).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from ..core.reverse import Tape, Var
+from ..core.tracing import Tracer
+from .arguments import SEVERAL, Argnums, chosen_leaves
+from .directions import check_chunk, chunk_for, directions, lifted, own, paired, private, split_columns, unit_directions
+from .recording import Recording, push_forward
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f and its directional derivative J·t, in one forward pass.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy.
+    primals : tuple of arguments, arrays or trees of arrays.
+    tangents : tuple of the same structure; each leaf has the shape of its primal, or (K, *shape) for K
+        directions at once.
+
+    Returns
+    -------
+    (f(*primals), tangent) : the tangent has the structure of the result, its leaves (K, *shape) for K directions.
+
+    Raises
+    ------
+    TypeError, ValueError : a tangent whose tree, shape or dtype does not fit; an integer array to differentiate by.
+
+    Source: dual numbers, seed lecture 4 (CS4787); algorithm 5 (JVP) of section 13.3.1 in seed 003.
+
+    >>> import numpy as np
+    >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+    (np.float64(9.0), np.float64(6.0))
+    """
+    primals, tangents = paired(primals, tangents, "primals", "tangents")
+    leaves, structure = pytree.flatten(primals)
+    leaves = [pytree.differentiable(x, "primal {}".format, i) for i, x in enumerate(leaves)]
+    ts, t_structure = pytree.flatten(tangents)
+    if t_structure != structure:
+        raise TypeError(
+            f"jvp: the tangents have the structure {t_structure}, the primals {structure}; they must agree."
+        )
+    ts, lead = directions(leaves, ts, "tangent", "primal")
+    out, out_structure, tangents_out = push_forward(f, structure, leaves, ts, lead)
+    both = private([*out, *tangents_out], taken=[*leaves, *ts])
+    out, tangents_out = both[: len(out)], both[len(out) :]
+    return pytree.unflatten(out_structure, out), pytree.unflatten(out_structure, tangents_out)
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """f and its pullback u ↦ Jᵀ·u, which may be called again and again.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy.
+    *primals : its arguments, arrays or trees of arrays.
+
+    Returns
+    -------
+    (y, pullback) : pullback(u) takes a cotangent of the structure of y, leaves of the same shapes or (K, *shape) for
+        K at once, and returns a tuple, one cotangent a primal.
+
+    Raises
+    ------
+    TypeError, ValueError : an integer array to differentiate by; pullback: a cotangent whose tree, shape or dtype
+        does not fit.
+
+    Arrays that f meets are copied when they are recorded, so that overwriting them later changes nothing.
+    Source: algorithm 6 (VJP) of section 13.3.1 in seed 003; backpropagation, seeds 000 and 004.
+
+    >>> import numpy as np
+    >>> y, pullback = vjp(lambda x, w: (x * w).sum(), np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> pullback(1.0)
+    (array([3., 4.]), array([1., 2.]))
+    """
+    recording = Recording(f, primals)
+    return recording.value(), recording.pullback
+
+
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a scalar function, by one reverse sweep.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy that returns a real scalar (has_aux: a pair of it and anything else).
+    argnums : which positional arguments to differentiate by; a tuple gives a tuple of gradients.
+    has_aux : f returns (scalar, aux); the gradient function returns (gradient, aux).
+
+    Returns
+    -------
+    A function of f's arguments; the gradient has the shape, tree and dtype of its argument. For complex z = x + iy it
+    is ∂f/∂x − i ∂f/∂y.
+
+    Raises
+    ------
+    TypeError : f returns no real scalar; an integer array to differentiate by.
+
+    Source: seed 002, "backpropagation"; seed 000, J_x read from the left: O(L·n²) for L layers of n units.
+
+    >>> import numpy as np
+    >>> grad(lambda x: (x**2).sum())(np.array([1.0, 2.0, 3.0]))
+    array([2., 4., 6.])
+    """
+
+    @functools.wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = _value_and_gradient(f, argnums, has_aux, args, kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Like `grad`, but returns (value, gradient), or ((value, aux), gradient) with has_aux.
+
+    >>> import numpy as np
+    >>> value_and_grad(lambda x: (x**2).sum())(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+
+    @functools.wraps(f)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        return _value_and_gradient(f, argnums, has_aux, args, kwargs)
+
+    return value_and_gradient
+
+
+def _value_and_gradient(
+    f: Callable[..., Any], argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, Any]:
+    function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+    tape = Tape()
+    try:
+        inputs = [tape.input(x) for x in leaves]
+        y = function(*pytree.unflatten(structure, inputs))
+        aux = None
+        if has_aux:
+            if not (isinstance(y, tuple) and len(y) == 2):
+                raise TypeError("has_aux=True: the function must return a pair (scalar, aux)")
+            y, aux = y
+        y = _scalar(y)
+        traced = type(y) is Var and y.transform is tape
+        found = tape.pull([(y.index, lifted(y.dtype.type(1), y.value))] if traced else [], len(leaves))
+    finally:
+        tape.closed = True
+    gradient = [np.zeros(x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, leaves, strict=True)]
+    g = pytree.unflatten(structure, private(gradient))
+    value = y.value if traced else y
+    if has_aux:
+        value = (
+            value,
+            pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux),
+        )
+    return value, g if isinstance(argnums, SEVERAL) else g[0]
+
+
+def _scalar(y: Any) -> Any:
+    """The result of a function to take the gradient of; anything but one real number is an error."""
+    if y is None or (not isinstance(y, Tracer) and isinstance(y, tuple | list | dict)):
+        raise TypeError(
+            f"grad needs a function that returns one number; it returned a {type(y).__name__}. "
+            "For (scalar, extra) use has_aux=True; for several results use jacrev or vjp."
+        )
+    y = pytree.result(y, "the result")
+    if y.shape:
+        raise TypeError(
+            f"grad needs a function that returns one number; it returned an array of shape {y.shape}. "
+            "Reduce it to a scalar (y.sum()), or use jacobian(f) for all derivatives or vjp(f, x) for a weighted sum."
+        )
+    if y.dtype.kind == "c":
+        raise TypeError(
+            "grad needs a real result; the function returned a complex number. Take np.real, np.imag or np.abs of it, "
+            "or use jacrev or vjp."
+        )
+    return y if y.dtype.kind == "f" else np.float64(y) if not isinstance(y, Tracer) else y
+
+
+def jacfwd(
+    f: Callable[..., Any], argnums: Argnums = 0, chunk: int | None = None, holomorphic: bool = False
+) -> Callable[..., Any]:
+    """The Jacobian by forward mode: all n unit tangents at once, or `chunk` of them at a time.
+
+    Parameters
+    ----------
+    argnums : which positional arguments to differentiate by.
+    chunk : how many directions at once; None bounds the memory.
+    holomorphic : f is a complex-differentiable function of complex arguments; the Jacobian is then df/dz.
+
+    Returns
+    -------
+    A function of f's arguments. For x of shape s and a result of shape r the Jacobian has shape (*r, *s),
+    J[i, j] = ∂f_i/∂x_j. A tuple of argnums gives a tuple; a tree of results a tree of (trees of) blocks.
+
+    Raises
+    ------
+    ValueError : chunk < 1.  TypeError : an integer array to differentiate by; complex arguments without holomorphic.
+
+    Work: n pushes. Cheaper than `jacrev` where f has fewer inputs than outputs (seed 003, 13.3.1).
+
+    >>> import numpy as np
+    >>> jacfwd(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))
+    array([[3., 2.],
+           [0., 6.]])
+    """
+    return _jacobian_function(f, argnums, chunk, jacobian_forward, holomorphic)
+
+
+def jacrev(
+    f: Callable[..., Any], argnums: Argnums = 0, chunk: int | None = None, holomorphic: bool = False
+) -> Callable[..., Any]:
+    """The Jacobian by reverse mode: all m unit cotangents at once, or `chunk` of them at a time.
+
+    Like `jacfwd` in all but the work: one taped run of f and m pulls. Cheaper where f has fewer outputs than inputs.
+    A complex result needs holomorphic=True; for a real result of complex z = x + iy the rows are ∂f/∂x − i ∂f/∂y.
+
+    >>> import numpy as np
+    >>> jacrev(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))
+    array([[3., 2.],
+           [0., 6.]])
+    """
+    return _jacobian_function(f, argnums, chunk, jacobian_reverse, holomorphic)
+
+
+def _jacobian_function(
+    f: Callable[..., Any], argnums: Argnums, chunk: int | None, method: Any, holomorphic: bool
+) -> Callable[..., Any]:
+    check_chunk(chunk)
+
+    @functools.wraps(f)
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+        if holomorphic or any(x.dtype.kind == "c" for x in leaves):
+            function = complex_checked(function, leaves, holomorphic, method is jacobian_forward)
+        blocks, out_structure = method(function, structure, leaves, chunk)
+        return assemble(blocks, structure, out_structure, argnums)
+
+    return jacobian_of
+
+
+def complex_checked(f: Callable[..., Any], leaves: list[Any], holomorphic: bool, forward: bool) -> Callable[..., Any]:
+    """f, with an error where one complex number an entry cannot say what the derivative is."""
+    if holomorphic and any(x.dtype.kind != "c" for x in leaves):
+        raise TypeError("holomorphic=True is for complex arguments; convert them, x.astype(complex), or leave it out.")
+    if forward and not holomorphic:
+        raise TypeError(
+            "jacfwd of complex arguments: for a complex-differentiable function say holomorphic=True; else "
+            "take the real "
+            "and the imaginary part as separate real arguments. (jacrev handles real results of complex arguments.)"
+        )
+
+    def function(*args: Any) -> Any:
+        out = f(*args)
+        real = [np.result_type(y).kind != "c" for y in pytree.flatten(out)[0]]
+        if holomorphic and any(real):
+            raise TypeError("holomorphic=True, but the function returned a real result; leave it out and use jacrev.")
+        if not holomorphic and not all(real):
+            raise TypeError(
+                "jacrev of complex arguments and a complex result: for a complex-differentiable function say "
+                "holomorphic=True; "
+                "else take np.real and np.imag of the result."
+            )
+        return out
+
+    return function
+
+
+def assemble(blocks: list[list[Any]], structure: Any, out_structure: Any, argnums: Argnums) -> Any:
+    """Blocks[i][j] = ∂(result leaf i)/∂(argument leaf j) as a tree of results of trees of arguments."""
+    rows = [pytree.unflatten(structure, row) for row in blocks]
+    return pytree.unflatten(out_structure, [row if isinstance(argnums, SEVERAL) else row[0] for row in rows])
+
+
+def jacobian_forward(f: Any, structure: Any, leaves: list[Any], chunk: int | None) -> tuple[list[list[Any]], Any]:
+    """Blocks of the Jacobian from pushes of unit tangents, chunk by chunk."""
+    sizes = [int(x.size) for x in leaves]
+    total = sum(sizes)
+    step = chunk or chunk_for(total, total)
+    parts, out, out_structure, start = [], None, None, 0
+    while out is None or start < total:
+        k = min(step, total - start)
+        ts = unit_directions(leaves, start, k)
+        out, out_structure, tangents = push_forward(f, structure, leaves, ts, (k,))
+        parts.append(tangents)
+        start += k
+        step = chunk or chunk_for(total, max([total, *(int(y.size) for y in out)]))
+    columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    return _own_blocks([split_columns(c, y.shape, leaves) for c, y in zip(columns, out, strict=True)]), out_structure
+
+
+def jacobian_reverse(f: Any, structure: Any, leaves: list[Any], chunk: int | None) -> tuple[list[list[Any]], Any]:
+    """Blocks of the Jacobian from pulls of unit cotangents, chunk by chunk, over one tape."""
+    recording = Recording(f, pytree.unflatten(structure, leaves))
+    if any(y.dtype.kind == "c" for y in recording.values) and any(x.dtype.kind != "c" for x in leaves):
+        raise TypeError(
+            "jacrev of a function with real arguments and a complex result: use jacfwd, or take np.real and "
+            "np.imag of the "
+            "result as two real results."
+        )
+    return blocks_by_pulls(recording, chunk), recording.out_structure
+
+
+def blocks_by_pulls(recording: Recording, chunk: int | None) -> list[list[Any]]:
+    leaves, values = recording.leaves, recording.values
+    total = sum(int(y.size) for y in values)
+    step = chunk or chunk_for(total, max([total, *(int(x.size) for x in leaves)]))
+    parts = []
+    for start in range(0, total, step) if total else [0]:
+        k = min(step, total - start)
+        parts.append(recording.pull(unit_directions(values, start, k), (k,)))
+    rows = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    blocks, start = [], 0
+    for y in values:
+        size = int(y.size)
+        parts = [r if size == total else r[start : start + size] for r in rows]
+        blocks.append([np.reshape(r, y.shape + x.shape) for r, x in zip(parts, leaves, strict=True)])
+        start += size
+    return _own_blocks(blocks)
+
+
+def _own_blocks(blocks: list[list[Any]]) -> list[list[Any]]:
+    """Blocks that share no memory: two results may have one tangent."""
+    found = iter(private([block for row in blocks for block in row]))
+    return [[next(found) for _ in row] for row in blocks]
+
+
+def blocks_by_pushes(recording: Recording, chunk: int | None) -> list[list[Any]]:
+    """The blocks again, from pushes over the same tape."""
+    leaves, values = recording.leaves, recording.values
+    total = sum(int(x.size) for x in leaves)
+    step = chunk or chunk_for(total, max([total, *(int(y.size) for y in values)]))
+    parts = []
+    for start in range(0, total, step) if total else [0]:
+        k = min(step, total - start)
+        parts.append(recording.push(unit_directions(leaves, start, k), (k,)))
+    columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    return _own_blocks([split_columns(c, y.shape, leaves) for c, y in zip(columns, values, strict=True)])

@@ -1,0 +1,157 @@
+"""Directions, K at once: unit ones, raveled ones, chunks of them; checks of what comes in, copies of what goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from ..core.registry import cast
+from ..core.tracing import Tracer, pack
+
+# Without `chunk`, directions are taken so many at once that one array of them has at most this many numbers.
+CHUNK_ELEMENTS = 1 << 22
+
+
+def check_chunk(chunk: int | None) -> None:
+    if chunk is not None and (not isinstance(chunk, int | np.integer) or isinstance(chunk, bool) or chunk < 1):
+        raise ValueError(f"chunk={chunk!r}: the number of directions at once (K) is an integer of at least 1, or None.")
+
+
+def chunk_for(directions: int, width: int) -> int:
+    """How many directions at once keep an array of them within CHUNK_ELEMENTS numbers."""
+    return max(1, min(directions, CHUNK_ELEMENTS // max(width, 1)))
+
+
+def unit_directions(leaves: Sequence[Any], start: int, k: int) -> list[Any]:
+    """Rows start … start+k of the identity on the raveled leaves, one array (k, *shape) a leaf."""
+    out, offset = [], 0
+    for x in leaves:
+        size = int(x.size)
+        unit = np.zeros((k, size), dtype=x.dtype if x.dtype.kind in "fc" else np.float64)
+        first, last = max(start, offset), min(start + k, offset + size)
+        if first < last:  # a diagonal: every (size + 1)th number of the rows one behind the other
+            at = (first - start) * size + first - offset
+            unit.reshape(-1)[at : at + (last - first - 1) * (size + 1) + 1 : size + 1] = 1
+        out.append(lifted(np.reshape(unit, (k, *x.shape)), x))
+        offset += size
+    return out
+
+
+def lifted(seed: Any, x: Any) -> Any:
+    """A seed for x as a value of the lowest transform under x, which is to see the work done on it (see `program`)."""
+    trace = None
+    while isinstance(x, Tracer):
+        trace, x = x.transform, x.value
+    return seed if trace is None else trace.lift(seed)
+
+
+def unraveled(rows: Any, leaves: Sequence[Any]) -> list[Any]:
+    """Directions of all leaves raveled and concatenated, (k, n), as one array (k, *shape) a leaf, in its dtype."""
+    out, start = [], 0
+    for x in leaves:
+        part = rows[:, start : start + int(x.size)]
+        part = cast(part, x.dtype if x.dtype.kind in "fc" else np.dtype(float))
+        out.append(np.reshape(part, (rows.shape[0], *x.shape)))
+        start += int(x.size)
+    return out
+
+
+def raveled(parts: Sequence[Any], k: int) -> Any:
+    """The inverse of `unraveled`: (k, n)."""
+    rows = [np.reshape(p, (k, -1)) for p in parts]
+    return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+
+def split_columns(tangents: Any, shape: tuple[int, ...], leaves: Sequence[Any]) -> list[Any]:
+    """Tangents (n, *shape) of all unit directions as one block (*shape, *x.shape) an argument leaf."""
+    blocks, start = [], 0
+    last = (*range(1, tangents.ndim), 0)
+    for x in leaves:
+        size = int(x.size)
+        part = tangents if len(leaves) == 1 else tangents[start : start + size]
+        blocks.append(np.reshape(np.transpose(part, last), shape + x.shape))
+        start += size
+    return blocks
+
+
+def paired(primals: Any, tangents: Any, first: str, second: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    for name, value in ((first, primals), (second, tangents)):
+        if not isinstance(value, tuple | list):
+            raise TypeError(
+                f"{name} must be a tuple, one entry an argument of the function; got a {type(value).__name__}."
+            )
+    if len(primals) != len(tangents):
+        raise TypeError(f"there are {len(primals)} {first} but {len(tangents)} {second}; there must be one for each.")
+    return tuple(primals), tuple(tangents)
+
+
+def directions(leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str) -> tuple[list[Any], tuple[int, ...]]:
+    """Checked tangents or cotangents, each of its leaf's shape behind a common lead () or (K,)."""
+    out, lead = [], None
+    for i, (x, t) in enumerate(zip(leaves, ts, strict=True)):
+        t = direction(x, t, f"{name} {i}", f"{owner} {i}")
+        this = t.shape[: t.ndim - x.ndim]
+        if lead is None:
+            lead = this
+        if t.ndim - x.ndim not in (0, 1) or t.shape[len(this) :] != x.shape:
+            raise ValueError(
+                f"{name} {i} has shape {t.shape}, {owner} {i} has shape {x.shape}: one direction has the same shape, "
+                f"K at once have shape (K, *{x.shape})."
+            )
+        if this != lead:
+            raise ValueError(f"the {name}s do not agree on the number of directions: {this} after {lead}.")
+        if 0 in this:
+            raise ValueError(f"{name} {i} has shape {t.shape}: no direction at all (K = 0); K must be at least 1.")
+        out.append(t)
+    return out, lead or ()
+
+
+def direction(x: Any, t: Any, name: str, owner: str) -> Any:
+    """One tangent or cotangent in the dtype of its array; whole numbers, as some solvers pass, count as floats."""
+    pytree.live(t)
+    if not isinstance(t, Tracer):
+        if type(t) in (int, float, complex):
+            t = np.asarray(t, dtype=complex if type(t) is complex else float)[()]
+        elif isinstance(t, np.ndarray | np.generic):
+            t = _as_array(t)
+        else:
+            raise TypeError(f"{name} is a {type(t).__name__}; it must be an array of floats like {owner}.")
+    if isinstance(t, Tracer) or t.dtype.kind in "fciu":
+        wanted = x.dtype if x.dtype.kind in "fc" else np.dtype(float)
+        if t.dtype.kind == "c" and wanted.kind != "c":
+            raise TypeError(f"{name} is complex ({t.dtype}), but {owner} is real ({x.dtype}). Pass its real part.")
+        return t if t.dtype == wanted else t.astype(wanted)
+    raise TypeError(
+        f"{name} has dtype {t.dtype}; it must be floating, like {owner} ({x.dtype}). Convert it: t.astype(float)."
+    )
+
+
+def _as_array(t: Any) -> Any:
+    t = np.asarray(t) if t.ndim else t[()]
+    return pack(t)
+
+
+def own(g: Any) -> Any:
+    """An array that shares no memory with the caller's: a copy of what may be a view."""
+    return g.copy() if type(g) is np.ndarray and g.base is not None else g
+
+
+def private(arrays: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
+    """Results of a sweep as arrays that may be written to and share no memory with each other or with those taken."""
+    out: list[Any] = []
+    seen = {_memory(a) for a in taken if type(a) is np.ndarray}
+    for g in arrays:
+        if type(g) is np.ndarray:
+            memory = _memory(g)
+            if memory in seen or not g.flags.writeable:
+                g = g.copy()
+            seen.add(memory)
+        out.append(g)
+    return out
+
+
+def _memory(a: np.ndarray) -> int:
+    return id(a if a.base is None else a.base)

@@ -1,0 +1,84 @@
+"""One run of f: on dual numbers, or on a tape that can be pulled and pushed any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from ..core.forward import Dual, Forward
+from ..core.registry import cast
+from ..core.reverse import Tape, Var
+from .directions import directions, own, private
+
+
+def push_forward(
+    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
+) -> tuple[list[Any], Any, list[Any]]:
+    """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
+    trace = Forward(lead)
+    try:
+        duals = [Dual(x, t, trace) for x, t in zip(leaves, ts, strict=True)]
+        out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))
+        out = [pytree.result(y, "the result") for y in out]
+        values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
+        return values, out_structure, [trace.tangent_of(y) for y in out]
+    finally:
+        trace.closed = True
+
+
+class Recording:
+    """One run of f on a tape, ready to pull cotangents back and to push tangents forward, any number of times."""
+
+    def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...]) -> None:
+        leaves, self.in_structure = pytree.flatten_arguments(tuple(primals))
+        self.leaves = [pytree.differentiable(x, "argument {}".format, i) for i, x in enumerate(leaves)]
+        self.tape = Tape()
+        try:
+            inputs = [self.tape.input(x) for x in self.leaves]
+            out, self.out_structure = pytree.flatten(f(*pytree.unflatten(self.in_structure, inputs)))
+            self.outputs = [pytree.result(y, "the result") for y in out]
+        finally:
+            self.tape.closed = True
+        self.leaves = [x.value for x in inputs]  # as recorded: immune to later overwriting
+
+    def traced(self, y: Any) -> bool:
+        return type(y) is Var and y.transform is self.tape
+
+    @property
+    def values(self) -> list[Any]:
+        return [y.value if self.traced(y) else y for y in self.outputs]
+
+    def value(self) -> Any:
+        """The result, in arrays of its own: the tape still needs its values."""
+        return pytree.unflatten(self.out_structure, [y.copy() if type(y) is np.ndarray else y for y in self.values])
+
+    def pullback(self, cotangent: Any) -> tuple[Any, ...]:
+        """One cotangent a primal, from a cotangent of the result."""
+        us, structure = pytree.flatten(cotangent)
+        if structure != self.out_structure:
+            raise TypeError(
+                f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; "
+                "they must agree."
+            )
+        us, lead = directions(self.values, us, "cotangent", "result")
+        return pytree.unflatten(self.in_structure, [own(g) for g in private(self.pull(us, lead), taken=us)])
+
+    def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+        """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
+        seeds = [(y.index, cast(u, y.dtype)) for y, u in zip(self.outputs, us, strict=True) if self.traced(y)]
+        found = self.tape.pull(seeds, len(self.leaves))
+        return [
+            np.zeros(lead + x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, self.leaves, strict=True)
+        ]
+
+    def push(self, ts: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
+        """Tangents of the leaves of the result."""
+        found = iter(self.tape.push(ts, [y.index for y in self.outputs if self.traced(y)]))
+        pushed = [next(found) if self.traced(y) else None for y in self.outputs]
+        return [
+            np.zeros(lead + np.shape(y), np.result_type(y, np.float32)) if t is None else t
+            for t, y in zip(pushed, self.values, strict=True)
+        ]

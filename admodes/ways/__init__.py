@@ -1,0 +1,1 @@
+"""Every way to a derivative, what it costs, and which is taken."""

@@ -1,0 +1,125 @@
+"""Second derivatives: `hessian` in four nestings or coloured, and `hvp`, the Hessian times a direction."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from ..transforms.arguments import Argnums
+from ..transforms.dense import grad, jacfwd, jacrev, jvp
+from ..transforms.directions import check_chunk
+from .executors import check_executor, jacobian_by
+
+_NESTINGS = {
+    "forward-over-reverse": (jacfwd, jacrev),
+    "reverse-over-forward": (jacrev, jacfwd),
+    "forward-over-forward": (jacfwd, jacfwd),
+    "reverse-over-reverse": (jacrev, jacrev),
+}
+MODES = (*_NESTINGS, "sparse")
+
+
+def hessian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    mode: str = "forward-over-reverse",
+    chunk: int | None = None,
+    executor: Executor | None = None,
+) -> Callable[..., Any]:
+    """The Hessian: a Jacobian of the Jacobian, in one of four nestings of the two modes, or coloured.
+
+    Parameters
+    ----------
+    mode : "forward-over-reverse" (n pushes through one gradient: the cheapest for a scalar f of many inputs),
+        "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"; or
+        "sparse": the pattern is found and star-coloured, and one product H·s is made for each colour.
+    chunk : how many directions of the outer mode at once; None bounds the memory.
+    executor : a `concurrent.futures.Executor` whose workers take the chunks of outer directions; f must then be a
+        function that can be pickled.
+
+    Returns
+    -------
+    A function of f's arguments; for x of shape s and a result of shape r an array of shape (*r, *s, *s); for
+    mode="sparse" and a scalar f a symmetric scipy.sparse.csr_array (n, n) by raveled arguments. That finds the pattern
+    at every call and keeps the colouring; `sparse_hessian_plan` finds both once.
+
+    Raises
+    ------
+    ValueError : an unknown mode, chunk < 1; chunk or executor with mode="sparse".  TypeError : an executor that is
+        none; mode="sparse" of an f that is no scalar.  WorkerLost : a worker's process ended.
+
+    >>> import numpy as np
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    >>> hessian(lambda x: np.sum(x[1:] * x[:-1] ** 2), mode="sparse")(np.ones(3)).toarray()
+    array([[2., 2., 0.],
+           [2., 2., 2.],
+           [0., 2., 0.]])
+    """
+    if mode not in MODES:
+        raise ValueError(f"hessian: mode={mode!r} is not one of {', '.join(MODES)}")
+    check_chunk(chunk)
+    if executor is not None:
+        check_executor(executor)
+    if mode == "sparse":
+        return _sparse(f, argnums, chunk, executor)
+    if executor is not None:
+        return _by_workers(f, argnums, mode, chunk, executor)
+    outer, inner = _NESTINGS[mode]
+    return functools.wraps(f)(outer(inner(f, argnums), argnums, chunk))
+
+
+def _by_workers(f: Callable[..., Any], argnums: Argnums, mode: str, chunk: int | None, executor: Executor) -> Any:
+    nesting = tuple(mode.split("-over-"))
+
+    @functools.wraps(f)
+    def hessian_of(*args: Any, **kwargs: Any) -> Any:
+        return jacobian_by(executor, f, argnums, nesting, chunk, False, args, kwargs)
+
+    return hessian_of
+
+
+def _sparse(f: Callable[..., Any], argnums: Argnums, chunk: int | None, executor: Executor | None) -> Any:
+    if chunk is not None or executor is not None:
+        raise ValueError("hessian: chunk= and executor= are for the dense modes; mode='sparse' makes few passes.")
+    kept: dict[Any, Any] = {}
+
+    @functools.wraps(f)
+    def hessian_of(*args: Any, **kwargs: Any) -> Any:
+        from ..sparse.plan import sparse_matrix
+
+        key = tuple(np.shape(x) for x in pytree.flatten(args)[0])
+        function = functools.partial(f, **kwargs) if kwargs else f
+        matrix, kept[key] = sparse_matrix(function, argnums, args, "hessian", kept.get(key))
+        return matrix
+
+    return hessian_of
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """H·t, the Hessian of a scalar function times a direction, without the Hessian: forward over reverse.
+
+    Parameters
+    ----------
+    primals, tangents : tuples, as for `jvp`; a tangent of shape (K, *s) gives K products at once.
+
+    Returns
+    -------
+    An array (or tree) like the primal; a tuple of them where there are several primals.
+
+    Raises
+    ------
+    TypeError : f returns no real scalar; tangents that do not fit.
+
+    >>> import numpy as np
+    >>> hvp(lambda x: (x**3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    array([6., 0.])
+    """
+    product = jvp(grad(f, argnums=tuple(range(len(primals)))), primals, tangents)[1]
+    return product[0] if len(primals) == 1 else product

@@ -1,0 +1,198 @@
+"""The whole Jacobian: `jacobian`, by the way that counted work says is the cheapest, and its plan, which says why."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..chains.bracketing import Bracketing
+from ..chains.chain import JacobianChain
+from ..core import pytree
+from ..transforms.arguments import Argnums, chosen_leaves
+from ..transforms.dense import assemble, jacfwd, jacrev
+from ..transforms.directions import check_chunk
+from .executors import check_executor, jacobian_by
+from .prediction import BRACKETING, SPARSE, JacobianPlan, bracketed, predict
+
+if TYPE_CHECKING:
+    from ..sparse.plan import Scheme
+
+MODES = ("auto", "forward", "reverse", *SPARSE)
+
+
+def jacobian(
+    f: Callable[..., Any] | Sequence[Callable[..., Any]],
+    argnums: Argnums = 0,
+    mode: str = "auto",
+    chunk: int | None = None,
+    holomorphic: bool = False,
+    executor: Executor | None = None,
+) -> Jacobian:
+    """The Jacobian of f, by forward mode, reverse mode, colouring, or the one that costs least.
+
+    Parameters
+    ----------
+    f : a function; or a list of layers, the first applied first, each of one array to one array: their composition.
+    mode : "forward" (`jacfwd`); "reverse" (`jacrev`);
+        "sparse": the pattern is found and coloured, columns (rows) of one colour are pushed (pulled) together;
+        "mixed": some rows are pulled and some columns pushed;
+        "auto": the work of one and of two directions is counted in both modes on the first call for each set of shapes
+        and dtypes, and extrapolated; where that is much and sampled columns are sparse, the pattern is found and
+        coloured; of layers, the cheapest bracketing of their Jacobians is weighed too ("bracketing", see
+        `JacobianChain`). What is learnt is kept for the next call. `jacobian(f).plan(x)` prints the candidates and
+        the choice.
+    chunk : how many directions at once, for the dense modes; None bounds the memory.
+    executor : a `concurrent.futures.Executor` (process pool, Dask, MPI) whose workers take the chunks of directions of
+        the dense modes; f must then be a function that can be pickled.
+
+    Returns
+    -------
+    A function of f's arguments. For x of shape s and a result of shape r it returns an array of shape (*r, *s); for
+    mode="sparse" or "mixed" a scipy.sparse.csr_array of shape (size of the result, size of the arguments).
+    "sparse" and "mixed" find the pattern at every call, since f may read what has changed, and keep the colouring;
+    `sparse_jacobian_plan` finds both once.
+
+    Raises
+    ------
+    ValueError : an unknown mode, chunk < 1; chunk, executor or holomorphic where a sparse mode cannot use them.
+    TypeError : an integer array to differentiate by; an executor that is none. WorkerLost : a worker's process ended.
+
+    >>> import numpy as np
+    >>> jacobian(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))
+    array([[3., 2.],
+           [0., 6.]])
+    >>> jacobian(lambda x: x[1:] * x[:-1], mode="sparse")(np.arange(3.0)).toarray()
+    array([[1., 0., 0.],
+           [0., 2., 1.]])
+    """
+    return Jacobian(f, argnums, mode, chunk, holomorphic, executor)
+
+
+class Jacobian:
+    """What `jacobian` returns: call it with the arguments of f, or ask for its plan."""
+
+    def __init__(
+        self,
+        f: Callable[..., Any] | Sequence[Callable[..., Any]],
+        argnums: Argnums,
+        mode: str,
+        chunk: int | None,
+        holomorphic: bool,
+        executor: Executor | None,
+    ) -> None:
+        layers = tuple(f) if isinstance(f, Sequence) else ()
+        f = _composed(f) if isinstance(f, Sequence) else f
+        modes = (*MODES, BRACKETING) if layers else MODES
+        if mode not in modes:
+            raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, modes))}")
+        check_chunk(chunk)
+        if executor is not None:
+            check_executor(executor)
+        for name, value in (("chunk", chunk), ("executor", executor), ("holomorphic", holomorphic or None)):
+            if value is not None and mode in SPARSE:
+                raise ValueError(f"jacobian: {name}= is for the dense modes; mode={mode!r} makes few passes at once.")
+        functools.update_wrapper(self, f)  # takes over f's attributes, so that ours come after
+        self.f, self.layers, self.argnums, self.mode = f, layers, argnums, mode
+        self.chunk, self.holomorphic, self.executor = chunk, holomorphic, executor
+        self._learnt: dict[Any, str] = {}
+        self._schemes: dict[Any, Scheme] = {}
+        self._bracketings: dict[Any, Bracketing] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mode = self.mode if self.mode != "auto" else self._choice(args, kwargs)
+        if mode == BRACKETING:
+            return self._bracketed(*args)
+        if mode not in SPARSE:
+            return self._dense(mode, args, kwargs)
+        matrix = self._sparse(mode, args, kwargs)
+        return matrix if self.mode != "auto" else self._unfolded(matrix, args, kwargs)
+
+    def plan(self, *args: Any, **kwargs: Any) -> JacobianPlan:
+        """The candidates at these arguments, their counted work, and the choice of mode="auto".
+
+        >>> import numpy as np
+        >>> W = np.ones((2, 300))
+        >>> jacobian(lambda x: np.tanh(W @ x)).plan(np.ones(300)).choice
+        'reverse'
+        """
+        found = predict(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic, self.executor is None)
+        if self.layers and not kwargs and self.executor is None:
+            chain = JacobianChain(self.layers, *args)
+            self._bracketings[_shapes(args)] = chain.bracketing()
+            found = replace(found, candidates=(*found.candidates, bracketed(chain, self._bracketings[_shapes(args)])))
+        if found.scheme is not None and found.choice in SPARSE:
+            self._schemes[found.choice, _shapes(args)] = found.scheme
+        self._learnt[_shapes(args)] = found.choice
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Jacobian of {getattr(self.f, '__name__', self.f)}, mode={self.mode!r}>"
+
+    def _choice(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        key = _shapes(args)
+        if key not in self._learnt:
+            self.plan(*args, **kwargs)
+        return self._learnt[key]
+
+    def _bracketed(self, x: Any) -> Any:
+        chain = JacobianChain(self.layers, x)
+        order = self._bracketings.setdefault(_shapes((x,)), chain.bracketing())
+        return chain.jacobian(order)
+
+    def _dense(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.executor is None:
+            way = jacfwd if mode == "forward" else jacrev
+            return way(self.f, self.argnums, self.chunk, self.holomorphic)(*args, **kwargs)
+        return jacobian_by(self.executor, self.f, self.argnums, (mode,), self.chunk, self.holomorphic, args, kwargs)
+
+    def _sparse(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        from ..sparse.plan import sparse_matrix
+
+        f = functools.partial(self.f, **kwargs) if kwargs else self.f
+        key = (mode, _shapes(args))
+        matrix, self._schemes[key] = sparse_matrix(f, self.argnums, args, mode, self._schemes.get(key))
+        return matrix
+
+    def _unfolded(self, matrix: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The blocks (*r, *s) of a sparse matrix, checked by a product, since no one asked for colouring."""
+        from ..sparse.plan import check_by_probe
+
+        check_by_probe(functools.partial(self.f, **kwargs), self.argnums, args, matrix)
+        function, leaves, structure = chosen_leaves(self.f, self.argnums, args, kwargs)
+        results, out_structure = pytree.flatten(function(*pytree.unflatten(structure, leaves)))
+        blocks = split_matrix(matrix.toarray(), [np.shape(y) for y in results], leaves)
+        return assemble(blocks, structure, out_structure, self.argnums)
+
+
+def _composed(layers: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """The layers as one function, the first applied first."""
+    if not layers or not all(map(callable, layers)):
+        raise TypeError("jacobian: a list must hold layers, functions of one array, at least one.")
+
+    def composition(x: Any) -> Any:
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    return composition
+
+
+def split_matrix(matrix: Any, shapes: list[tuple[int, ...]], leaves: list[Any]) -> list[list[Any]]:
+    """A matrix (m, n) as blocks (*r, *s), one for each leaf of the result and of the arguments."""
+    rows = np.split(matrix, np.cumsum([math.prod(r) for r in shapes])[:-1])
+    columns = np.cumsum([int(x.size) for x in leaves])[:-1]
+    return [
+        [np.reshape(part, (*r, *x.shape)) for part, x in zip(np.split(row, columns, axis=1), leaves, strict=True)]
+        for row, r in zip(rows, shapes, strict=True)
+    ]
+
+
+def _shapes(args: tuple[Any, ...]) -> Any:
+    """What the choice depends on."""
+    return tuple((np.shape(x), getattr(x, "dtype", None)) for x in pytree.flatten(args)[0])
