@@ -301,24 +301,23 @@ def _correlate_rows(u: Any, v: Any) -> Any:
     return np.lib.stride_tricks.sliding_window_view(u, v.shape[0], axis=-1) @ v
 
 
-convolve_full = primitive(
-    add(
-        Via(
-            _convolve_full,
-            [
-                lambda t, y, a, v: cast(_convolve_rows(t, v), y.dtype),
-                lambda t, y, a, v: cast(_convolve_rows(t, a), y.dtype),
-            ],
-            [
-                lambda u, y, a, v: cast(_correlate_rows(u, v), a.dtype),
-                lambda u, y, a, v: cast(_correlate_rows(u, a), v.dtype),
-            ],
-            name="convolve",
-            domain=[case(A(5), A(3)), case(A(2), A(4)), case(A(1), A(1))],
-            flops=lambda y, a, v: 2 * np.size(a) * np.size(v),
-        )
+CONVOLVE_FULL = add(
+    Via(
+        _convolve_full,
+        [
+            lambda t, y, a, v: cast(_convolve_rows(t, v), y.dtype),
+            lambda t, y, a, v: cast(_convolve_rows(t, a), y.dtype),
+        ],
+        [
+            lambda u, y, a, v: cast(_correlate_rows(u, v), a.dtype),
+            lambda u, y, a, v: cast(_correlate_rows(u, a), v.dtype),
+        ],
+        name="convolve",
+        domain=[case(A(5), A(3)), case(A(2), A(4)), case(A(1), A(1))],
+        flops=lambda y, a, v: 2 * np.size(a) * np.size(v),
     )
 )
+convolve_full = primitive(CONVOLVE_FULL)
 
 
 class _Convolve(Op):

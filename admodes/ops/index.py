@@ -136,7 +136,8 @@ class _Scatter(Op):
 
 
 INDEX = add(_Index())
-scatter = primitive(add(_Scatter()))
+SCATTER = add(_Scatter())
+scatter = primitive(SCATTER)
 
 
 # ---------------------------------------------------------------------------------------------------

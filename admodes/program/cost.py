@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .recording import MARKS, Instruction, Value, leaves
+from ..core.registry import Op
+from .recording import MARKS, Instruction, Value, leaves, trusted
 from .straightline import StraightLine
 
 
@@ -70,11 +71,13 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 def cost_of(program: StraightLine) -> Cost:
     """Add up the instructions of a program."""
     table: dict[str, Work] = {}
+    ours = {i.op.name for i in program.instructions if trusted(i.op)}
     for instruction in program.instructions:
         if instruction.op not in MARKS:
-            times, *earlier = table.get(instruction.op.name, Work(0, 0.0, 0.0, 0))
+            name = _name(instruction.op, ours)
+            times, *earlier = table.get(name, Work(0, 0.0, 0.0, 0))
             flops, products, moved = map(sum, zip(earlier, work(instruction), strict=True))
-            table[instruction.op.name] = Work(times + 1, flops, products, int(moved))
+            table[name] = Work(times + 1, flops, products, int(moved))
     rows = table.values()
     return Cost(
         flops=sum(row.flops for row in rows),
@@ -84,6 +87,11 @@ def cost_of(program: StraightLine) -> Cost:
         operations=sum(row.times for row in rows),
         by_operation=table,
     )
+
+
+def _name(op: Op, ours: set[str]) -> str:
+    """The name of an operation; with its module where a user's own has the name of another that is there."""
+    return op.name if trusted(op) or op.name not in ours else f"{op.fn.__module__}.{op.name}"
 
 
 def work(instruction: Instruction) -> tuple[float, float, int]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.registry import OPS, Op
+from ..core.registry import OPS
+from ..ops.index import SCATTER
 from .algebra import use_counts
 from .boxes import Box, box, common, outside
 from .cost import last_uses, owners
+from .primitives import ADD_AT, SCATTERED, SUBTRACT_AT
 from .program import Program
 from .recording import Instruction, Value, leaves
 
@@ -18,22 +20,6 @@ from .recording import Instruction, Value, leaves
 WORKSPACE_BYTES = 1 << 14
 
 _PRODUCTS = {np.matmul, np.dot}
-
-
-def add_at(a: Any, u: Any, index: Any) -> Any:
-    """a with u added at index, in the memory of a."""
-    a[index] += u
-    return a
-
-
-def subtract_at(a: Any, u: Any, index: Any) -> Any:
-    """a with u subtracted at index, in the memory of a."""
-    a[index] -= u
-    return a
-
-
-ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: u.size)
-SUBTRACT_AT = Op(subtract_at, name="subtract_at", arrays=2, flops=lambda y, a, u, index: u.size)
 
 
 def scatters_in_place(program: Program) -> Program:
@@ -80,7 +66,7 @@ def _scatter_added(
     out = addition.outs[0]
     for a, s in (addition.args, addition.args[::-1]):
         scatter = made.get(s) if isinstance(s, Value) else None
-        if scatter is None or scatter.op.name != "scatter" or uses[s] != 1 or not _basic(scatter.args[1]):
+        if scatter is None or scatter.op is not SCATTER or uses[s] != 1 or not _basic(scatter.args[1]):
             continue
         own = isinstance(a, Value) and a in free and uses[a] == 1
         if own and a.shape == out.shape == s.shape and a.dtype == out.dtype:
@@ -91,7 +77,7 @@ def _scatter_added(
 def _negative_zeros(a: Value, made: dict[Value, Instruction], negative: dict[Value, Box]) -> Box | None:
     """Where a may be −0.0; None where that is not known as a box."""
     source = made[a]
-    if a not in negative and source.op.name == "scatter" and _basic(source.args[1]):
+    if a not in negative and source.op is SCATTER and _basic(source.args[1]):
         u, index, _, ndim = source.args
         return box((slice(None),) * (u.ndim - ndim) + tuple(index), a.shape)
     return negative.get(a, tuple(map(range, a.shape)))
@@ -112,20 +98,6 @@ def _basic(index: Any) -> bool:
     return all(isinstance(x, plain) and not isinstance(x, bool) for x in leaves(index))
 
 
-def scattered(*args: Any, op: Any, index: Any, shape: Any, dtype: Any) -> Any:
-    """Zeros with the result of a ufunc at index."""
-    y = np.zeros(shape, dtype)
-    op(*args, out=y[index])
-    return y
-
-
-def _flops(y: Any, *args: Any, op: Any, **_: Any) -> float:
-    return OPS[op].count(Value(np.broadcast_shapes(*map(np.shape, args)), y.dtype), args, {})
-
-
-SCATTERED = Op(scattered, name="scattered", arrays=None, flops=_flops)
-
-
 def results_in_place(program: Program) -> Program:
     """A ufunc whose result is only scattered over zeros writes it there."""
     uses = use_counts(program)
@@ -133,7 +105,7 @@ def results_in_place(program: Program) -> Program:
     gone: set[int] = set()
     body: list[Instruction] = []
     for instruction in program.instructions:
-        moved = instruction.args[0] if instruction.op.name == "scatter" else None
+        moved = instruction.args[0] if instruction.op is SCATTER else None
         source = made.get(moved) if isinstance(moved, Value) else None
         if source is not None and uses[source.outs[0]] == 1 and _basic(instruction.args[1]):
             u, index, _, ndim = instruction.args

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import OPS, Op
+from ..ops.index import INDEX
 from .algebra import signs, sums_as_products, use_counts
-from .memory import ADD_AT, results_in_place, scatters_in_place, workspace
+from .memory import results_in_place, scatters_in_place, workspace
+from .primitives import ADD_AT
 from .program import Program
 from .recording import GUARD, NESTED, Instruction, Value, identical, leaves, mapped
 from .stacking import early_terms_first, operations_together, sums_of_products
@@ -225,7 +227,7 @@ def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, 
         if unchanged and (fn is not np.conjugate or x.dtype.kind != "c"):
             return x
     if (
-        instruction.op.name == "getitem"
+        instruction.op is INDEX
         and x.shape == out.shape
         and all(map(_whole, (args[1] if isinstance(args[1], tuple) else (args[1],))))
     ):

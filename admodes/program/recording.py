@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import Detached, LeakedTracer
-from ..core.registry import OPS, Op, Passive
+from ..core.registry import Op, Passive
 from ..core.tracing import Trace, Tracer, canonical
+from ..ops.assignment import SETITEM
+from ..ops.index import INDEX, SCATTER
 
-_READS = {op for op in OPS.values() if op.name in ("getitem", "scatter")}
-_SETITEM = OPS[operator.setitem]
+_READS = {INDEX, SCATTER}
 
 # Constants of at most this many bytes are told apart by their content, larger ones by their identity.
 SMALL_BYTES = 1 << 16
@@ -302,7 +303,7 @@ class Recorder(Trace):
         arrays = len(args) if op.arrays is None else op.arrays
         if op in _READS:
             args = (args[0], self._known_extents(args[1]), *args[2:])
-        elif len(args) > arrays and op is not _SETITEM:
+        elif len(args) > arrays and op is not SETITEM:
             args = (*args[:arrays], *mapped(args[arrays:], self._known_parameter))
         if params:
             params = mapped(params, self._known_parameter)

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.registry import OPS, Op
+from ..core.registry import OPS
+from ..ops.index import INDEX, SCATTER
 from .algebra import use_counts
+from .primitives import ROWS, SUMMED_OUTER, SUMMED_ROWS
 from .program import Program
 from .recording import Instruction, Value
 
@@ -33,30 +35,6 @@ OPEN = 4
 _PRODUCTS = {np.matmul, np.dot}
 
 
-def rows(stack: Any) -> Any:
-    """The rows of a stack, as views."""
-    return tuple(stack)
-
-
-def summed_rows(stack: Any) -> Any:
-    """Σₜ stack[t], in order; a sum of −0.0 alone is −0.0, as with +."""
-    return np.add.reduce(stack, axis=0, initial=-0.0)
-
-
-def summed_outer(us: Any, vs: Any) -> Any:
-    """Σₜ uₜ vₜᵀ, zeros with the sign that + gives them: a sum is −0.0 only where every term is."""
-    y = us.T @ vs
-    if not y.all():
-        negative = np.copysign(1.0, us).T @ np.copysign(1.0, vs) == -len(us)
-        y[negative & (y == 0)] = -0.0
-    return y
-
-
-ROWS = Op(rows, name="rows")
-SUMMED_ROWS = Op(summed_rows, name="summed_rows", flops=lambda y, stack: stack.size - y.size)
-SUMMED_OUTER = Op(summed_outer, name="summed_outer", arrays=2, flops=lambda y, us, vs: (2 * us.shape[0] - 1) * y.size)
-
-
 class Stacks:
     """The stacks made so far, so that equal ones are made once.
 
@@ -66,7 +44,7 @@ class Stacks:
 
     def __init__(self, program: Program) -> None:
         self.known: dict[tuple[int, ...], tuple[Any, int, Any]] = {}
-        self.rows = {i.outs[0]: i for i in program.instructions if i.op.name == "getitem" and type(i.args[1]) is int}
+        self.rows = {i.outs[0]: i for i in program.instructions if i.op is INDEX and type(i.args[1]) is int}
 
     def make(self, parts: Sequence[Any], backward: bool, at: int) -> tuple[Any, list[Instruction]]:
         """Arrays of one shape as rows of one array, and the instructions that are still needed for it there."""
@@ -202,7 +180,7 @@ class _Sum:
         source = i.args[0] if i is not None and i.args else None
         if i is None or not isinstance(source, Value) or source.shape != (x.size,):
             return None
-        shown = i.op.name == "getitem" and i.args[1] in ((slice(None), None), (None, slice(None)))
+        shown = i.op is INDEX and i.args[1] in ((slice(None), None), (None, slice(None)))
         return source if shown or (i.op.fn is np.reshape and i.params.get("order", "C") == "C") else None
 
 
@@ -265,7 +243,7 @@ def _chunks(terms: Sequence[Value]) -> list[list[Value]]:
 def _is_small(v: Value, total: _Sum) -> bool:
     """Whether a term is a small array that is there anyway; a scatter adds in place better."""
     i = total.body[total.made[v]] if v in total.made else None
-    return v.nbytes <= STACKED_BYTES and (i is None or i.op.name != "scatter")
+    return v.nbytes <= STACKED_BYTES and (i is None or i.op is not SCATTER)
 
 
 def early_terms_first(program: Program) -> Program:
@@ -387,7 +365,7 @@ def _input_views(program: Program) -> dict[Value, int]:
     views: dict[Value, int] = {}
     known = set(program.inputs)
     for i in program.instructions:
-        if i.view and i.op.name == "getitem" and i.uses and i.uses[0] is i.args[0] and known.issuperset(i.uses):
+        if i.view and i.op is INDEX and i.uses and i.uses[0] is i.args[0] and known.issuperset(i.uses):
             known.update(i.outs)
             views[i.outs[0]] = -1
     return views

@@ -16,8 +16,11 @@ import numpy as np
 
 from ..core.contract import split_subscripts
 from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
-from ..ops.index import as_tuple
-from ..program.recording import GUARD, SEED, Instruction, Value, leaves, mapped, trusted
+from ..ops.contraction import CONVOLVE_FULL
+from ..ops.index import SCATTER, as_tuple
+from ..ops.linalg.norms import LENGTH, P_LENGTH
+from ..ops.linalg.pieces import OVER
+from ..program.recording import GUARD, SEED, Instruction, Value, leaves, mapped
 from .indexsets import (
     below,
     cells,
@@ -123,8 +126,8 @@ def _array(y: Any) -> Any:
 
 def rule_of(op: Op) -> Rule:
     """By the row, else by its kind; a row without either mixes everything."""
-    if op in ROWS:
-        return ROWS[op]
+    if op in RULES:
+        return RULES[op]
     found = next((KINDS[kind] for kind in type(op).__mro__ if kind in KINDS), opaque)
     beside = found is opaque and isinstance(op.fn, np.ufunc) and op.fn.signature is None and not isinstance(op, Via)
     return several if beside else found
@@ -135,8 +138,9 @@ def rule_of(op: Op) -> Rule:
 # ---------------------------------------------------------------------------------------------------
 
 # Factors of a partial: where they are zero, so is the partial.  x · y, x / y (by y), xᵃ (by x).
-FACTORS = {(np.multiply, 0): 1, (np.multiply, 1): 0, (np.divide, 1): 0, (np.power, 0): 1, (np.float_power, 0): 1}
-CHOOSING = (np.maximum, np.minimum, np.fmax, np.fmin)
+_MULTIPLY, _DIVIDE, _POWERS = OPS[np.multiply], OPS[np.divide], [OPS[np.power], OPS[np.float_power]]
+FACTORS = {(_MULTIPLY, 0): 1, (_MULTIPLY, 1): 0, (_DIVIDE, 1): 0} | {(power, 0): 1 for power in _POWERS}
+CHOOSING = {OPS[fn] for fn in (np.maximum, np.minimum, np.fmax, np.fmin)}
 
 
 def elementwise(walk: Walk, instruction: Instruction, y: Value) -> Any:
@@ -153,10 +157,10 @@ def elementwise(walk: Walk, instruction: Instruction, y: Value) -> Any:
 def _chosen(walk: Walk, instruction: Instruction, i: int, p: Any, y: Value) -> Any:
     """Where the partial by argument i is not zero; None where that is not known."""
     op, args = instruction.op, instruction.args
-    if walk.local and (walk.dropping or op.fn in CHOOSING):
+    if walk.local and (walk.dropping or op in CHOOSING):
         found = _partial(walk, instruction, p, y)
         return None if found is None else np.broadcast_to(found != 0, y.shape)
-    place = FACTORS.get((op.fn, i))
+    place = FACTORS.get((op, i))
     factor = None if place is None else walk.factor(args[place])
     return None if factor is None else np.broadcast_to(np.not_equal(factor, 0), y.shape)
 
@@ -275,8 +279,7 @@ def _axes(instruction: Instruction, ndim: int) -> tuple[int, ...]:
     given = dict(zip(instruction.op.names[1:], instruction.args[1:], strict=False)) | instruction.params
     if "axis" in instruction.op.names:
         return (given.get("axis", -1),)
-    two = instruction.op.name.endswith("2")
-    axes, s = given.get("axes", (-2, -1) if two else None), given.get("s")
+    axes, s = given.get("axes", (-2, -1) if instruction.op in PLANAR else None), given.get("s")
     if axes is None:
         axes = range(-ndim if s is None else -len(s), 0)
     return tuple(axes)
@@ -560,11 +563,6 @@ def _rows_of(fns: Iterable[Any], rule: Rule) -> dict[Op, Rule]:
     return {OPS[fn]: rule for fn in fns}
 
 
-def _rows_named(name: str, kind: type[Op], rule: Rule) -> dict[Op, Rule]:
-    """Rows of functions of the library's own."""
-    return {op: rule for op in OPS.values() if op.name == name and isinstance(op, kind) and trusted(op)}
-
-
 SUM = OPS[np.sum]
 FILLS = {OPS[fn] for fn in (np.zeros_like, np.ones_like, np.empty_like)}
 MOVES = (
@@ -574,11 +572,12 @@ MOVES = (
 TRANSFORMS = [
     getattr(np.fft, kind + size) for kind in ("fft", "ifft", "rfft", "irfft") for size in ("", "2", "n")
 ] + [np.fft.hfft, np.fft.ihfft]  # fmt: skip
+PLANAR = {OPS[fn] for fn in (np.fft.fft2, np.fft.ifft2, np.fft.rfft2, np.fft.irfft2)}  # of the last two axes
 OF_MATRICES = [
     getattr(np.linalg, name)
     for name in ("inv", "pinv", "det", "slogdet", "cholesky", "qr", "eigh", "eig", "svd", "svdvals")
 ]
-ROWS: dict[Op, Rule] = (
+RULES: dict[Op, Rule] = (
     _rows_of(MOVES, moved)
     | _rows_of([np.conjugate, np.astype], same)
     | _rows_of([np.sum, np.mean], summed)
@@ -590,10 +589,7 @@ ROWS: dict[Op, Rule] = (
     | _rows_of([np.where], where)
     | _rows_of([operator.getitem], read)
     | _rows_of([operator.setitem], written)
-    | _rows_named("scatter", Op, scattered)
-    | _rows_named("convolve", Via, convolved)
-    | _rows_named("linalg.norm", Via, normed)
-    | _rows_named("over", Via, over)
+    | {SCATTER: scattered, CONVOLVE_FULL: convolved, LENGTH: normed, P_LENGTH: normed, OVER: over}
     | {SEED: same, GUARD: same}
 )
 KINDS: dict[type[Op], Rule] = {Elementwise: elementwise, Contraction: contracted, LinearAll: joined, Linear: opaque}

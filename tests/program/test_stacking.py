@@ -7,14 +7,13 @@ import pytest
 
 from admodes import compile, grad, jvp, trace
 from admodes.program.passes import common_subexpressions, dead_code, optimise
+from admodes.program.primitives import summed_outer, summed_rows
 from admodes.program.stacking import (
     CHUNK,
     LEAST,
     STACKED_BYTES,
     early_terms_first,
     operations_together,
-    summed_outer,
-    summed_rows,
     sums_of_products,
 )
 

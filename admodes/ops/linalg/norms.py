@@ -9,7 +9,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from ...core.domain import A, case
-from ...core.registry import Composite, Passive, Via, add, cast, trailing
+from ...core.registry import Composite, Op, Passive, Via, add, cast, trailing
 from ...core.tracing import canonical, primitive
 from .pieces import NORMS, over, real_part
 
@@ -37,7 +37,7 @@ def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
     return direction * over(size, y, y == 0) ** (p - 1)
 
 
-def _norm_row(fn: Any, slope: Any, power: float, domain: Any) -> Any:
+def _norm_row(fn: Any, slope: Any, power: float, domain: Any) -> Op:
     def push(t: Any, y: Any, x: Any, **params: Any) -> Any:
         return np.sum(real_part(slope(y, x, **params) * t), axis=trailing(params["axes"], x.ndim), keepdims=True)
 
@@ -47,12 +47,13 @@ def _norm_row(fn: Any, slope: Any, power: float, domain: Any) -> Any:
     def flops(y: Any, x: Any, **_: Any) -> float:
         return power * np.size(x)
 
-    return primitive(add(Via(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], domain=domain, flops=flops)))
+    return add(Via(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], domain=domain, flops=flops))
 
 
 LENGTHS = [case(A(2, 3), axes=(0, 1)), case(A(2, 3), axes=(1,)), case(A(), axes=())]
-length = _norm_row(_length, _length_slope, 2, LENGTHS)
-p_length = _norm_row(_p_length, _p_slope, 12, [case(A(2, 3), axes=(0, 1), p=3), case(A(2, 3), axes=(1,), p=1.5)])
+LENGTH = _norm_row(_length, _length_slope, 2, LENGTHS)
+P_LENGTH = _norm_row(_p_length, _p_slope, 12, [case(A(2, 3), axes=(0, 1), p=3), case(A(2, 3), axes=(1,), p=1.5)])
+length, p_length = primitive(LENGTH), primitive(P_LENGTH)
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:

@@ -94,7 +94,7 @@ def _over_pull_gap(u: Any, y: Any, x: Any, gap: Any, singular: Any) -> Any:
     return cast(gather(-over(y * u, gap, singular), gap.shape, u.ndim - y.ndim), gap.dtype)
 
 
-_over_row = Via(
+OVER = Via(
     _over,
     [lambda t, y, x, gap, singular: over(t, gap, singular), _over_push_gap, None],
     [lambda u, y, x, gap, singular: cast(over(u, gap, singular), x.dtype), _over_pull_gap, None],
@@ -102,7 +102,7 @@ _over_row = Via(
     domain=[case(A(2, 3), A(*shape, within=NONZERO), np.zeros(shape, bool)) for shape in ((2, 3), (3,))],
     flops=lambda y, x, gap, singular: size_of(y),
 )
-over: Any = primitive(add(_over_row))
+over: Any = primitive(add(OVER))
 
 
 def cube(a: Any) -> float:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from ...core.registry import OPS
+from ...ops.index import INDEX, SCATTER
 from ..boxes import box, outside
 from ..cost import copied_outputs, owners
+from ..primitives import ADD_AT, ROWS, SCATTERED, SUBTRACT_AT
 from ..recording import GUARD, SEED, Instruction, Value, leaves
 from ..straightline import GuardFailed, StraightLine
 
@@ -255,7 +257,7 @@ def _deaths(program: StraightLine) -> dict[int, list[Value]]:
     return dies
 
 
-_AT = {"add_at": "+=", "subtract_at": "-="}
+_AT = {ADD_AT: "+=", SUBTRACT_AT: "-="}
 
 
 def _statement(instruction: Instruction, namer: Namer) -> list[str]:
@@ -264,16 +266,16 @@ def _statement(instruction: Instruction, namer: Namer) -> list[str]:
     if instruction.into is not None:
         target = namer.names[instruction.args[instruction.into]]
         namer.names[instruction.outs[0]] = target
-        if instruction.op.name in _AT:
+        if instruction.op in _AT:
             a, u, index = instruction.args
-            return [f"{namer.text(a)}[{_index(index, namer)}] {_AT[instruction.op.name]} {namer.text(u)}"]
+            return [f"{namer.text(a)}[{_index(index, namer)}] {_AT[instruction.op]} {namer.text(u)}"]
         return [_in_place(instruction, target, namer)]
-    if instruction.op.name == "scattered":
+    if instruction.op is SCATTERED:
         return _scattered(instruction, namer)
     expression = _expression(instruction, namer)
     names = ", ".join(namer.new(v) for v in instruction.outs)
     lines = [f"{names} = {expression}"]
-    if instruction.op.name == "scatter" and _zeros_first(instruction):
+    if instruction.op is SCATTER and _zeros_first(instruction):
         lines.append(f"{names}[{_index(_behind(instruction), namer)}] = {namer.text(instruction.args[0])}")
         lines += _rest(instruction.outs[0], _behind(instruction), namer)
     return lines
@@ -374,7 +376,7 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
         return f"{namer.called(instruction.op)}({_arguments(instruction, namer)}, out={place})"
     if instruction.op is SEED:
         return namer.text(args[0], instruction.out in namer.plain)
-    if instruction.op.name == "rows":  # a, b, … = stack
+    if instruction.op is ROWS:  # a, b, … = stack
         return namer.text(args[0])
     if fn in (np.matmul, np.dot) and all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in args):
         return f"{namer.text(args[0])}.dot({namer.text(args[1])})"
@@ -383,9 +385,9 @@ def _expression(instruction: Instruction, namer: Namer) -> str:
         return f"{a} {INFIX[fn]} {b}"
     if fn is np.negative and not instruction.params:
         return f"-{_operand(args[0], namer, wide)}"
-    if instruction.op.name == "scatter" and _zeros_first(instruction):
+    if instruction.op is SCATTER and _zeros_first(instruction):
         return _zeros(instruction.outs[0], _behind(instruction), namer)
-    if instruction.op.name == "getitem":
+    if instruction.op is INDEX:
         return f"{namer.text(args[0])}[{_index(args[1], namer)}]"
     if fn is np.reshape and instruction.params.get("order", "C") == "C" and isinstance(args[0], Value):
         shape = instruction.params.get("shape", args[1] if len(args) > 1 else None)

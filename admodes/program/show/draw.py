@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from ...core.registry import Op
+from ...ops.index import INDEX
 from ..recording import GUARD, MARKS, SEED, Instruction, Value, leaves, mapped
 from ..straightline import StraightLine
 
+# Signs for operations, by the function they compute; any other is drawn with its name.
 SYMBOLS = {
-    "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@", "dot": "·", "negative": "×−1",
-    "sum": "Σ", "prod": "Π", "sqrt": "√", "absolute": "|x|", "square": "x²", "reciprocal": "1/x", "less": "<",
-    "less_equal": "≤", "greater": ">", "greater_equal": "≥", "equal": "=", "not_equal": "≠", "transpose": "T",
+    np.add: "+", np.subtract: "−", np.multiply: "×", np.divide: "÷", np.matmul: "@", np.dot: "·", np.negative: "×−1",
+    np.sum: "Σ", np.prod: "Π", np.sqrt: "√", np.absolute: "|x|", np.square: "x²", np.reciprocal: "1/x", np.less: "<",
+    np.less_equal: "≤", np.greater: ">", np.greater_equal: "≥", np.equal: "=", np.not_equal: "≠", np.transpose: "T",
 }  # fmt: skip
 MOST_NODES = 500
 
@@ -86,25 +89,25 @@ def _output_name(program: StraightLine, v: Value, k: int, count: int) -> str:
 
 def label(instruction: Instruction) -> str:
     """A short sign for an operation; a constant number is part of it: +1, ×2, 1/x."""
-    name, args = instruction.op.name, instruction.args
-    sign = SYMBOLS.get(name, name)
-    if instruction.op is SEED:
+    op, args = instruction.op, instruction.args
+    if op is SEED:
         return "1" if np.ndim(args[0]) == 0 else "seed"
-    if name == "getitem":
+    if op is INDEX:
         return f"[{_index(args[1])}]"
     if len(args) == 2 and not all(isinstance(x, Value) or np.ndim(x) for x in args):
-        return _with_number(name, sign, *args)
-    return sign
+        return _with_number(op, *args)
+    return SYMBOLS.get(op.fn, op.name)
 
 
-def _with_number(name: str, sign: str, a: Any, b: Any) -> str:
-    if name == "power" and not isinstance(b, Value):
+def _with_number(op: Op, a: Any, b: Any) -> str:
+    fn, sign = op.fn, SYMBOLS.get(op.fn, op.name)
+    if fn is np.power and not isinstance(b, Value):
         return "x²" if b == 2 else f"x^{_short(b)}"
     if isinstance(b, Value) or np.ndim(b):
-        if name in ("add", "multiply"):
+        if fn in (np.add, np.multiply):
             return f"{sign}{_short(a)}"
-        return f"{_short(a)}/x" if name == "divide" else f"{_short(a)} {sign} x"
-    return f"{sign}{_short(b)}" if name in SYMBOLS else f"{name} {_short(b)}"
+        return f"{_short(a)}/x" if fn is np.divide else f"{_short(a)} {sign} x"
+    return f"{sign}{_short(b)}" if fn in SYMBOLS else f"{sign} {_short(b)}"
 
 
 def _index(index: Any) -> str:

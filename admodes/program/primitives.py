@@ -1,0 +1,60 @@
+"""Operations that passes put into programs: several of NumPy's at once, or one in the memory of an argument."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.registry import OPS, Op
+from .recording import Value
+
+
+def add_at(a: Any, u: Any, index: Any) -> Any:
+    """a with u added at index, in the memory of a."""
+    a[index] += u
+    return a
+
+
+def subtract_at(a: Any, u: Any, index: Any) -> Any:
+    """a with u subtracted at index, in the memory of a."""
+    a[index] -= u
+    return a
+
+
+def scattered(*args: Any, op: Any, index: Any, shape: Any, dtype: Any) -> Any:
+    """Zeros with the result of a ufunc at index."""
+    y = np.zeros(shape, dtype)
+    op(*args, out=y[index])
+    return y
+
+
+def _flops(y: Any, *args: Any, op: Any, **_: Any) -> float:
+    return OPS[op].count(Value(np.broadcast_shapes(*map(np.shape, args)), y.dtype), args, {})
+
+
+def rows(stack: Any) -> Any:
+    """The rows of a stack, as views."""
+    return tuple(stack)
+
+
+def summed_rows(stack: Any) -> Any:
+    """Σₜ stack[t], in order; a sum of −0.0 alone is −0.0, as with +."""
+    return np.add.reduce(stack, axis=0, initial=-0.0)
+
+
+def summed_outer(us: Any, vs: Any) -> Any:
+    """Σₜ uₜ vₜᵀ, zeros with the sign that + gives them: a sum is −0.0 only where every term is."""
+    y = us.T @ vs
+    if not y.all():
+        negative = np.copysign(1.0, us).T @ np.copysign(1.0, vs) == -len(us)
+        y[negative & (y == 0)] = -0.0
+    return y
+
+
+ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: u.size)
+SUBTRACT_AT = Op(subtract_at, name="subtract_at", arrays=2, flops=lambda y, a, u, index: u.size)
+SCATTERED = Op(scattered, name="scattered", arrays=None, flops=_flops)
+ROWS = Op(rows, name="rows")
+SUMMED_ROWS = Op(summed_rows, name="summed_rows", flops=lambda y, stack: stack.size - y.size)
+SUMMED_OUTER = Op(summed_outer, name="summed_outer", arrays=2, flops=lambda y, us, vs: (2 * us.shape[0] - 1) * y.size)
