@@ -141,3 +141,29 @@ def test_a_hessian_of_no_scalar_is_an_error():
 def test_a_product_with_a_vector_of_the_wrong_length_is_an_error():
     with pytest.raises(ValueError, match="mismatch"):
         hessian_operator(energy, X) @ np.ones(5)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: x + 0.0, lambda x: x.reshape(2, 2), lambda x: (x, x)])
+def test_products_share_no_memory_with_what_they_were_given(f, order):
+    """A push or pull of the identity hands its direction through; what comes out is the caller's all the same."""
+    _, J = linearize(f, np.arange(1.0, 5.0))
+    for operator in (J, J.T, J.H):
+        V = np.asarray(np.arange(operator.shape[1] * 3.0).reshape(-1, 3), order=order)
+        for v in (V, V[:, 0], V[:, :1]):
+            given, product = v.copy(), operator @ v
+            assert not np.shares_memory(product, v)
+            product[...] = -1.0
+            np.testing.assert_array_equal(v, given)
+
+
+def test_curvature_of_complex_numbers_is_an_error():
+    """Real results of complex arguments, and complex results of real ones: neither matrix would be a linear map."""
+    with pytest.raises(TypeError, match="gauss_newton: an array is complex"):
+        gauss_newton(lambda z: np.abs(z), np.ones(3, complex))
+    with pytest.raises(TypeError, match="gauss_newton: an array is complex"):
+        gauss_newton(lambda x: x * (1 + 2j), np.ones(3))
+    with pytest.raises(TypeError, match="gauss_newton: an array is complex"):
+        gauss_newton(lambda x: x * (1 + 2j), np.ones(3), loss=lambda y: np.sum(np.abs(y) ** 2))
+    with pytest.raises(TypeError, match="hessian_operator: an array is complex"):
+        hessian_operator(lambda z: np.sum(np.abs(z) ** 2), np.ones(3, complex))
