@@ -10,7 +10,7 @@ import numpy as np
 import optree
 
 from .errors import LeakedTracer
-from .tracing import Tracer, pack, plain
+from .tracing import Tracer, is_memory, pack, plain
 
 NAMESPACE = "admodes"
 _PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32})
@@ -88,7 +88,7 @@ def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
                 return packed
     elif type(x) in (int, float, complex):
         return np.complex128(x) if type(x) is complex else np.float64(x)
-    elif isinstance(x, np.ndarray):
+    elif is_memory(x):
         x = plain(x)
         kind = x.dtype.kind
     else:
@@ -125,7 +125,7 @@ def result(y: Any, where: str) -> Any:
         if not isinstance(y, Tracer) and y.dtype.kind not in "fciub":
             raise TypeError(f"{where} is an array of dtype {y.dtype}; a function to differentiate returns numbers.")
         return y
-    if isinstance(y, np.ndarray):
+    if is_memory(y):
         return result(plain(y), where)
     if isinstance(y, np.generic | int | float | complex):
         return np.asarray(y)[()]

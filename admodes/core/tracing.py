@@ -157,7 +157,7 @@ def highest(tree: Any) -> Trace | None:
     """The trace of the highest level in a tree of tuples, lists and dicts."""
     if isinstance(tree, Tracer):
         return tree.transform
-    if isinstance(tree, np.ndarray) and tree.dtype == OBJECT:
+    if is_memory(tree) and tree.dtype == OBJECT:
         tree = tree.ravel().tolist()
     if isinstance(tree, dict):
         tree = tree.values()
@@ -234,9 +234,14 @@ def canonical(a: Any) -> Any:
         return packed(a) if a.dtype is OBJECT else a
     if kind in _SCALARS or isinstance(a, Tracer):
         return a
-    if isinstance(a, ndarray):
+    if is_memory(a):
         a = plain(a)
     return packed(np.asarray(a))
+
+
+def is_memory(a: Any) -> bool:
+    """Whether a is an array of NumPy's own, which isinstance says of traced arrays too."""
+    return issubclass(type(a), ndarray)
 
 
 def plain(a: ndarray) -> ndarray:
@@ -276,6 +281,13 @@ def pack(a: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------
 # The traced value
 # ---------------------------------------------------------------------------------------------------
+
+
+class TracedArray(ndarray):
+    """What isinstance takes a traced array for, so that `isinstance(x, np.ndarray)` goes the way of plain arrays."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        raise TypeError("type(x)(...) of a traced array makes no array; write np.zeros_like(x), np.stack or np.array.")
 
 
 class Tracer:
@@ -329,6 +341,12 @@ class Tracer:
         return out
 
     # What an array tells of itself ----------------------------------------------------------------
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class by which isinstance judges: an array's, or that of NumPy's scalars."""
+        kind: type = self.value.__class__
+        return TracedArray if kind is ndarray else kind
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -431,6 +449,13 @@ class Tracer:
 
     def __deepcopy__(self, memo: Any) -> Any:
         return np.positive(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise Detached(
+            "pickling x (for another process, a file, a copy by pickle.loads(pickle.dumps(x)))",
+            "Let each process differentiate its own part: call grad, jvp or vjp inside the function that is sent; "
+            "within one process copy with x.copy().",
+        )
 
     @property
     def flat(self) -> Any:

@@ -45,7 +45,7 @@ def link(view: Any, base: Any, read: Callable[[], Any], write: Callable[[Any, An
 def shares_memory(view: Any, base: Any) -> bool:
     """Whether the values, at the lowest level arrays of NumPy, overlap."""
     v, b = view.value, base.value
-    if isinstance(v, np.ndarray) and isinstance(b, np.ndarray):
+    if issubclass(type(v), np.ndarray) and issubclass(type(b), np.ndarray):
         return bool(np.may_share_memory(v, b))
     below = getattr(v, "view_of", None)
     return below is not None and below.base is b
@@ -74,7 +74,7 @@ def refresh(base: Any) -> None:
 
 def become(x: Any, new: Any) -> None:
     """Make x the same traced value as `new`."""
-    x.__class__ = new.__class__
+    object.__dict__["__class__"].__set__(x, type(new))  # past the property of tracers, which answers isinstance
     for slot in ("value", "transform", "tangent", "index", "node"):
         if hasattr(new, slot):
             setattr(x, slot, getattr(new, slot))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
 from ..core.registry import Composite, Elementwise, Linear, Passive, add
-from ..core.tracing import primitive
+from ..core.tracing import Tracer, primitive
 from ..core.views import overwrite
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
@@ -168,7 +168,7 @@ row(np.nextafter, [1, None], REAL, REAL)
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """min(max(a, a_min), a_max); an element equal to a bound shares the derivative with it."""
-    a = np.asarray(a) if isinstance(a, int | float) else a
+    a = np.asarray(a) if not isinstance(a, Tracer) and isinstance(a, int | float) else a
     a_min, a_max = (min if a_min is None else a_min), (max if a_max is None else a_max)
     if a_min is not None:
         a = np.maximum(a, a_min)

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..core.errors import Detached, LeakedTracer
 from ..core.registry import Op, Passive
-from ..core.tracing import Trace, Tracer, canonical
+from ..core.tracing import Trace, Tracer, canonical, is_memory
 from ..ops.assignment import SETITEM
 from ..ops.index import INDEX, SCATTER
 
@@ -180,7 +180,7 @@ def detached(op: Op) -> Op:
 
         def evaluate(*args: Any, **params: Any) -> Any:
             y = op.evaluate(*args, **params)
-            taken = [x for x in leaves((args, params)) if isinstance(x, np.ndarray)]
+            taken = [x for x in leaves((args, params)) if is_memory(x)]
             if not isinstance(y, tuple | list):
                 return _apart(y, taken)
             parts = [_apart(part, [*taken, *y[:k]]) for k, part in enumerate(y)]
@@ -192,10 +192,10 @@ def detached(op: Op) -> Op:
 
 
 def _apart(y: Any, taken: Any) -> Any:
-    if not isinstance(y, np.ndarray):
+    if not is_memory(y):
         return y
     y = np.asarray(y)
-    return y.copy() if any(isinstance(x, np.ndarray) and np.may_share_memory(x, y) for x in taken) else y
+    return y.copy() if any(is_memory(x) and np.may_share_memory(x, y) for x in taken) else y
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class Foreign(Detached):
 
 
 def _overlaps(y: np.ndarray, x: Any) -> bool:
-    return isinstance(x, np.ndarray) and bool(np.may_share_memory(y, x))
+    return is_memory(x) and bool(np.may_share_memory(y, x))
 
 
 class Symbol(Tracer):
@@ -281,7 +281,7 @@ class Recorder(Trace):
             if self.strict:
                 raise Foreign
             x = ground(x)
-        if not isinstance(x, np.ndarray):
+        if not is_memory(x):
             return x
         if x.nbytes <= SMALL_BYTES and not x.dtype.hasobject:  # equal content once: a tape copies what it meets
             key = (x.shape, x.dtype.str, x.flags.c_contiguous, x.tobytes())
@@ -341,7 +341,7 @@ class Recorder(Trace):
             self.instructions.append(Instruction(op, places, named, out, self.pulling))
             return y._make(parts) if hasattr(y, "_make") else parts
         symbol = self._symbol(y)
-        view = isinstance(y, np.ndarray) and (not y.flags.writeable or _overlaps(y, values[0]))
+        view = is_memory(y) and (not y.flags.writeable or _overlaps(y, values[0]))
         self.instructions.append(Instruction(op, places, named, symbol.node, self.pulling, view))
         return symbol
 
@@ -378,7 +378,7 @@ class Recorder(Trace):
         """An integer or boolean may decide shapes where it is no array argument."""
         if isinstance(x, Symbol) and x.dtype.kind in "iub":
             known = self._known(x)
-            return known.item() if isinstance(known, np.generic) else known
+            return known.item() if issubclass(type(known), np.generic) else known
         return x
 
     def _known_extents(self, index: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..core import pytree
-from ..core.tracing import Tracer
+from ..core.tracing import Tracer, is_memory
 from .recording import Instruction, Value
 
 
@@ -62,14 +62,14 @@ class StraightLine:
 
 def is_input(x: Any) -> bool:
     """Whether a leaf of the arguments becomes an input: arrays and scalars of numbers, Python floats and complexes."""
-    if isinstance(x, np.ndarray | np.generic):
+    if is_memory(x) or issubclass(type(x), np.generic):
         return x.dtype.kind in "fciub"
     return type(x) in (float, complex)
 
 
 def as_input(x: Any) -> Any:
     """An input as a plain array or a scalar of NumPy."""
-    return x if type(x) is np.ndarray else np.asarray(x) if isinstance(x, np.ndarray) else np.asarray(x)[()]
+    return x if type(x) is np.ndarray else np.asarray(x) if is_memory(x) else np.asarray(x)[()]
 
 
 def _tree(structure: Any) -> str:

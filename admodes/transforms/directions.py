@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import pytree
 from ..core.registry import cast
-from ..core.tracing import Tracer, pack
+from ..core.tracing import Tracer, is_memory, pack
 
 # Without `chunk`, directions are taken so many at once that one array of them has at most this many numbers.
 CHUNK_ELEMENTS = 1 << 22
@@ -115,7 +115,7 @@ def direction(x: Any, t: Any, name: str, owner: str) -> Any:
     if not isinstance(t, Tracer):
         if type(t) in (int, float, complex):
             t = np.asarray(t, dtype=complex if type(t) is complex else float)[()]
-        elif isinstance(t, np.ndarray | np.generic):
+        elif is_memory(t) or isinstance(t, np.generic):
             t = _as_array(t)
         else:
             raise TypeError(f"{name} is a {type(t).__name__}; it must be an array of floats like {owner}.")
