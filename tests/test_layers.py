@@ -114,6 +114,24 @@ def test_rooms_of_ops_do_not_import_upward():
             assert all(FLOOR[room(t)] <= FLOOR["ops"] for t in imported(path, parts))
 
 
+# Rooms whose values may be traced, and which must tell these from arrays of NumPy's own.
+AMONG_TRACED = [
+    path
+    for path, parts in MODULES.items()
+    if parts[0] in ("core", "transforms") or parts[-1] in ("recording", "straightline")
+]
+
+
+@pytest.mark.parametrize("path", AMONG_TRACED, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_isinstance_is_not_asked_whether_an_array_is_plain(path):
+    """isinstance(x, np.ndarray) is true of traced arrays, for the user's code; ours asks tracing.is_memory(x), or
+    names Tracer beside."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+            kinds = ast.unparse(node.args[1])
+            assert "ndarray" not in kinds or "Tracer" in kinds, f"line {node.lineno}: {ast.unparse(node)}"
+
+
 HEAVY = ["matplotlib", "rich", "sklearn", "scipy.special", "scipy.sparse", "scipy.linalg"]
 
 
