@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .core.registry import AnyName, Composite, Elementwise, Op, Via, add, lead_shape
-from .core.tracing import primitive
+from .core.tracing import Tracer, primitive
 
 Rule = Callable[..., Any]
 
@@ -94,7 +94,18 @@ def custom_op(
     function = primitive(op)
     function.__name__ = function.__qualname__ = getattr(fn, "__name__", "custom_op")
     function.__doc__ = fn.__doc__
+    plain = op.evaluate
+    op.evaluate = lambda *args, **params: _own(plain(*args, **params))
     return function
+
+
+def _own(y: Any) -> Any:
+    """A result as arrays and NumPy scalars, in memory of its own: the function may give an argument, a global, or a
+    buffer that it uses again."""
+    if isinstance(y, tuple | list):
+        parts = [_own(part) for part in y]
+        return y._make(parts) if hasattr(y, "_make") else tuple(parts)
+    return y if isinstance(y, Tracer | np.generic) else np.array(y)[()]
 
 
 def _row(

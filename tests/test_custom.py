@@ -301,3 +301,26 @@ def test_errors_of_the_function_itself_come_through():
     for run in (lambda: op(1.0), lambda: grad(op)(1.0), lambda: jvp(op, (1.0,), (1.0,))):
         with pytest.raises(ZeroDivisionError, match="mine"):
             run()
+
+
+def test_a_function_that_reuses_its_buffer_is_recorded_as_it_was():
+    buffer = np.zeros(3)
+
+    def into(x):
+        np.exp(x, out=buffer)
+        return buffer
+
+    op = custom_op(into, partial=lambda y, x: y)
+    _, pullback = vjp(lambda x: op(x) * 1.0, Y)
+    op(np.zeros(3))
+    np.testing.assert_allclose(pullback(np.ones(3))[0], np.exp(Y))
+    np.testing.assert_allclose(jacrev(lambda x: op(x) * op(2 * x))(Y), np.diag(3 * np.exp(3 * Y)))
+    np.testing.assert_allclose(jacfwd(lambda x: op(x) * op(2 * x))(Y), np.diag(3 * np.exp(3 * Y)))
+
+
+def test_a_python_number_is_a_result():
+    op = custom_op(lambda x: float(x.sum()), push=lambda t, y, x: t.sum())
+    np.testing.assert_array_equal(grad(op)(Y), np.ones(3))
+    value, tangent = jvp(op, (Y,), (Y,))
+    assert (value, tangent) == (Y.sum(), Y.sum())
+    np.testing.assert_array_equal(admodes.compile(grad(op))(Y), np.ones(3))

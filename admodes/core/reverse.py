@@ -1,14 +1,15 @@
 """Reverse mode: a tape.  The forward pass appends one entry an operation; pulling walks it backwards.
 
 Overwriting a plain array after the tape has recorded it never changes a derivative silently: an array of at most
-64 KiB is copied when it is recorded, and a larger one is fingerprinted, so that `pull` raises `OverwrittenValue`
-where it was changed.  `w.flags.writeable = False` saves both for a large constant.
+64 KiB is copied when it is recorded, and a larger one is hashed, so that `pull` raises `OverwrittenValue` where it was
+changed.  `w.flags.writeable = False` saves both for a large constant.
 
 The same tape pushes tangents forward (`Tape.push`), so that one recording serves J·v and Jᵀ·u.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,8 +21,12 @@ from .forward import plus
 from .registry import Op
 from .tracing import Trace, Tracer, canonical
 
-# Plain arrays of at most this many bytes are copied when they are recorded; larger ones are fingerprinted.
+# Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
 COPIED_BYTES = 1 << 16
+
+
+# What else holds memory that may change: an index may be one of these.
+_MEMORY = (ndarray, array, memoryview, bytearray)
 
 
 class Var(Tracer):
@@ -50,7 +55,7 @@ class Tape(Trace):
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[tuple[Any, ...]] = []
-        self.kept: dict[int, tuple[ndarray, Any]] = {}  # id -> large array and its fingerprint
+        self.kept: dict[Any, tuple[ndarray, int]] = {}  # place in memory -> large array and its fingerprint
 
     # Recording ------------------------------------------------------------------------------------
 
@@ -61,18 +66,26 @@ class Tape(Trace):
         return Var(value, self, len(self.entries) - 1)
 
     def keep(self, a: Any) -> Any:
-        """A plain array as it is now: a copy, or the array itself under watch."""
+        """A plain array as it is now: a copy, or the array itself under watch.
+
+        What is no plain array (a memmap, a buffer of another library) may become a view of its memory here.
+        """
         if type(a) is not ndarray:
-            return canonical(a)
+            a = canonical(a)
+            if type(a) is not ndarray:
+                return a
         if a.nbytes <= COPIED_BYTES:
-            return a.copy()
+            return a.copy(order="K")
         if a.flags.writeable or a.base is not None:
             now = fingerprint(a)
-            known = self.kept.get(id(a))
+            place = a.__array_interface__["data"][0], a.shape, a.strides, a.dtype
+            known = self.kept.get(place)
             if known is None:
-                self.kept[id(a)] = (a, now)  # holding a keeps its id from being used again
-            elif not _agree(known[1], now):
-                return self.keep(a.copy())  # a buffer used again: the earlier content is gone, and pull will say so
+                self.kept[place] = (a, now)  # holding a keeps its memory from being used again
+            elif known[1] != now:
+                return self.keep(
+                    a.copy(order="K")
+                )  # a buffer used again: the earlier content is gone, and pull will say so
         return a
 
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Var:
@@ -85,6 +98,8 @@ class Tape(Trace):
         kind = type(a)
         if kind is ndarray:
             return self.keep(a)
+        if isinstance(a, _MEMORY):
+            return self.keep(np.asarray(a))
         if kind is tuple or kind is list:
             return kind(self.keep_parameter(x) for x in a)
         return a
@@ -103,13 +118,13 @@ class Tape(Trace):
         if type(a) is Var and a.transform is self:
             i, a = a.index, a.value
         elif type(a) is ndarray and a.nbytes <= COPIED_BYTES:  # as `keep` does, without a call
-            a = a.copy()
+            a = a.copy(order="K")
         elif type(a) is not float:
             a = self.keep(a)
         if type(b) is Var and b.transform is self:
             j, b = b.index, b.value
         elif type(b) is ndarray and b.nbytes <= COPIED_BYTES:
-            b = b.copy()
+            b = b.copy(order="K")
         elif type(b) is not float:
             b = self.keep(b)
         y = op.evaluate(a, b)
@@ -277,7 +292,7 @@ class Tape(Trace):
     def _check_kept(self) -> None:
         """Raise if a large array was overwritten after it was recorded."""
         for a, recorded in self.kept.values():
-            if not _agree(fingerprint(a), recorded):
+            if fingerprint(a) != recorded:
                 raise OverwrittenValue(a)
 
 
@@ -362,21 +377,29 @@ def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: di
     return np.zeros(lead + x.shape, dtype=x.dtype) if g is None else g
 
 
-def fingerprint(a: np.ndarray) -> tuple[Any, ...]:
-    """Sums of an array's bits over every 509th word.
+# Words hashed side by side: few enough for a fast cache, enough to hide what a ufunc takes to start.
+_LANES = 8192
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd: a change of one word always shows; 2⁶⁴ over the golden ratio
+_HALF = np.uint64(32)
 
-    Any change of one place shows; so does any rearrangement, but for one that moves words by multiples of 509 alone
-    (521 where an extent is a multiple of 509, so that exchanged rows show).
+
+def fingerprint(a: ndarray) -> int:
+    """A hash of an array's bytes in the order in which they lie, where every bit counts, and its place.
+
+    Each lane takes every 8192nd word: h ← m(h + w) with m(h) = g ⊕ (g >> 32), g = M·h mod 2⁶⁴, as multiplicative hashes
+    of words do; the shift carries the highest bits, which the product leaves where they are, into the lower ones (else
+    an even number of changed signs would cancel).  The lanes and the rest go through Python's hash of bytes.
     """
-    flat = (a if a.flags.c_contiguous else a.T if a.flags.f_contiguous else np.ascontiguousarray(a)).reshape(-1)
-    words = flat.view(np.uint64) if flat.nbytes % 8 == 0 else flat.view(np.uint8).astype(np.uint64)
-    width = 509 if all(extent % 509 for extent in a.shape) else 521
-    n = words.size // width * width
-    return np.add.reduce(words[:n].reshape(-1, width), axis=0), words[n:].copy()
-
-
-def _agree(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    return all(x.shape == y.shape and (x == y).all() for x, y in zip(a, b, strict=True))
+    data = a.ravel(order="K").view(np.uint8)
+    block = 8 * _LANES
+    whole = data.size // block * block
+    lanes, g = np.zeros(_LANES, np.uint64), np.empty(_LANES, np.uint64)
+    for words in data[:whole].view(np.uint64).reshape(-1, _LANES):
+        np.add(lanes, words, out=lanes)
+        np.multiply(lanes, _MULTIPLIER, out=lanes)
+        np.right_shift(lanes, _HALF, out=g)
+        np.bitwise_xor(lanes, g, out=lanes)
+    return hash((lanes.tobytes(), data[whole:].tobytes()))
 
 
 def _sum(a: Any, b: Any) -> Any:
