@@ -27,6 +27,7 @@ from .elimination import LinearizedGraph, linearized_graph
 from .operators.products import gauss_newton, hessian_operator, linearize
 from .program import Cost, GuardFailed, Program, compile, cost, trace
 from .transforms import grad, jacfwd, jacrev, jvp, value_and_grad, vjp
+from .transforms.checkpoint import checkpoint, checkpoint_chain, checkpoint_scan
 from .ways.hessians import hessian, hvp
 from .ways.jacobians import jacobian
 
@@ -50,6 +51,9 @@ __all__ = [
     "PatternTooDense",
     "Program",
     "WorkerLost",
+    "checkpoint",
+    "checkpoint_chain",
+    "checkpoint_scan",
     "compile",
     "cost",
     "custom_op",

@@ -1,0 +1,578 @@
+"""Checkpoints: what the reverse sweep needs is computed again instead of being kept.
+
+A tape of l steps keeps all that the steps computed.  A checkpointed function keeps its arguments alone, and a
+checkpointed chain of l steps keeps s states, between which steps are run again: as few of them as can be, by the
+binomial schedule of `revolve`.  In forward mode nothing is kept anyhow, and these functions are plain calls.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import operator
+import pickle
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from ..core.registry import Each, Elementwise, Op, lead_shape
+from ..core.reverse import Tape, Var
+from ..core.tracing import Tracer, apply, highest, pack, primitive
+from .closures import closed_over
+from .recording import Recording, push_forward
+from .revolve import Online, split
+
+Function = Callable[..., Any]
+
+
+def checkpoint(f: Function) -> Function:
+    """f, whose intermediate values reverse mode computes again inside the pull instead of keeping them.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy, of arrays or trees of arrays. It is run once forward and once in each pull, so what
+        it does besides (printing, counting, drawing random numbers) happens each time: let random numbers be arguments.
+
+    Returns
+    -------
+    A function of the same arguments and results. A tape keeps the arguments of f and its result, nothing in between;
+    a pull costs one more evaluation of f. Traced values in f's closure count as arguments.
+
+    Raises
+    ------
+    TypeError : f reads a traced value from where it is not seen (a global, an attribute of an object).
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2008), chapter 12, on the reversal of calls.
+
+    >>> import numpy as np
+    >>> from admodes import checkpoint, grad
+    >>> float(grad(checkpoint(lambda x: np.sin(np.sin(x))))(0.0))
+    1.0
+    """
+
+    @functools.wraps(f)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        captured, rebuild = closed_over(f)
+        flat, structure = pytree.flatten((args, kwargs, captured))
+        flat = [pack(x) for x in flat]
+        moving = [k for k, x in enumerate(flat) if isinstance(x, Tracer)]
+        if not moving:
+            return f(*args, **kwargs)
+
+        def run(*leaves: Any) -> Any:
+            args, kwargs, captured = pytree.unflatten(structure, _replaced(flat, moving, leaves))
+            return rebuild(captured)(*args, **kwargs)
+
+        return _Again(run).call([flat[k] for k in moving])
+
+    return checkpointed
+
+
+def _replaced(flat: Sequence[Any], places: Sequence[int], new: Sequence[Any]) -> list[Any]:
+    """flat with other values at some places."""
+    full = list(flat)
+    for k, x in zip(places, new, strict=True):
+        full[k] = x
+    return full
+
+
+# The arguments of an evaluation that is done again: values of their own, so that a program does not take the second
+# evaluation for the first and keep its values.
+held = primitive(Elementwise(lambda x: np.array(x)[()], [1.0], flops=0.0, name="held"))
+
+
+def _held(x: Any) -> Any:
+    return held(x) if isinstance(x, Tracer) else x
+
+
+class _Later(Op):
+    """An operation of one call, whose pull runs functions again."""
+
+    out_structure: Any = None
+    several = False
+    level = 0
+
+    def __init__(self, f: Function, evaluate: Function) -> None:
+        super().__init__(f, name="checkpoint", arrays=None, evaluate=evaluate)
+        self.pushes = self.pulls = Each()
+        self.push_all, self.pull_all = self.pushed, self.pulled
+
+    def call(self, leaves: Sequence[Any]) -> Any:
+        """The tree of results for these arguments."""
+        y = self.parts(apply(self, tuple(leaves), {}))
+        # Whole numbers among the results (a counter that is carried along) have no derivative.
+        return pytree.unflatten(
+            self.out_structure, [x.value if type(x) is Var and x.dtype.kind in "iub" else x for x in y]
+        )
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        self.level = trace.level
+        return trace.process(self, args, params) if isinstance(trace, Tape) else self.packed(self.fn(*args))
+
+    def packed(self, tree: Any) -> Any:
+        """The leaves of a result, as a tuple where they are several."""
+        out, self.out_structure = pytree.flatten(tree)
+        out = [pytree.result(y, "the result of a checkpointed function") for y in out]
+        self.several = len(out) != 1
+        return tuple(out) if self.several else out[0]
+
+    def parts(self, y: Any) -> list[Any]:
+        return list(y) if self.several else [y]
+
+    def inside(self, y: Any) -> Any:
+        """y, unless it depends on the tape by other ways than the arguments: that derivative would be lost."""
+        trace = highest(pytree.flatten(y)[0])
+        if trace is not None and trace.level >= self.level:
+            raise TypeError(
+                "a checkpointed function reads a traced value that is neither an argument nor in its closure (a "
+                "global, an attribute of an object, or a step from an iterator), so that its pull could not reach it. "
+                "Pass it as an argument, checkpoint(f)(x, w), or carry it along with the state."
+            )
+        return y
+
+    def pushed(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        moving = sorted(given)
+        primals = [args[k] for k in moving]
+        lead = lead_shape(given[moving[0]], primals[0])
+        _, _, tangents = push_forward(
+            lambda *leaves: self.fn(*_replaced(args, moving, leaves)),
+            pytree.flatten_arguments(tuple(primals))[1],
+            primals,
+            [given[k] for k in moving],
+            lead,
+        )
+        return tuple(tangents) if self.several else tangents[0]
+
+    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        raise NotImplementedError
+
+
+class _Again(_Later):
+    """One function, run again."""
+
+    def __init__(self, f: Function) -> None:
+        super().__init__(f, lambda *leaves: self.inside(self.packed(f(*leaves))))
+
+    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        us = self.parts(u)
+        return Recording(self.fn, tuple(map(_held, args))).pull(us, lead_shape(us[0], self.parts(y)[0]))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Chains of steps
+# ---------------------------------------------------------------------------------------------------
+
+
+def checkpoint_chain(
+    steps: Iterable[Function],
+    x: Any,
+    *,
+    snapshots: int | None = None,
+    max_bytes: int | None = None,
+    disk: int = 0,
+) -> Any:
+    """steps[-1](… steps[1](steps[0](x))), reversed with few states kept and the others computed again.
+
+    Parameters
+    ----------
+    steps : callables, applied in turn; traced values in their closures count as arguments. An iterator is run to its
+        end, however long, with snapshots placed online; its steps are kept, and close over no traced values.
+    x : what the first step takes: an array or a tree of arrays.
+    snapshots : states that are held at a time, x among them; at least 1. None: as many as `max_bytes` allows, or √l.
+    max_bytes : bytes that the snapshots and the tape of one step may take together.
+    disk : so many more snapshots, in a temporary directory; the ones that are read least often go there.
+
+    Returns
+    -------
+    The last step's result. Until it is pulled the tape holds `snapshots` states and the tape of one step. Reversing l
+    steps runs `revolve.forward_steps(l, snapshots + disk)` steps without a tape, those of the first sweep among them,
+    and each step once on a tape.
+
+    Raises
+    ------
+    ValueError : no room for one snapshot in max_bytes; numbers out of range. TypeError : as `checkpoint`.
+
+    What a step does besides (printing, drawing random numbers) happens each time that it is run.
+    Source: Griewank and Walther, "Algorithm 799: revolve", ACM TOMS 26 (2000).
+
+    >>> import numpy as np
+    >>> from admodes import checkpoint_chain, grad
+    >>> float(grad(lambda x: checkpoint_chain([lambda x: x * x] * 5, x, snapshots=2))(1.0))
+    32.0
+    """
+    found: _Steps
+    if isinstance(steps, Sequence):
+        closures = [closed_over(step) for step in steps]
+        found = _Steps([rebuild for _, rebuild in closures], [captured for captured, _ in closures])
+    else:
+        found = _Streamed(steps)
+    return _run(found, x, snapshots, max_bytes, disk, ys=False)[0]
+
+
+def checkpoint_scan(
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    carry: Any,
+    xs: Any,
+    *,
+    snapshots: int | None = None,
+    max_bytes: int | None = None,
+    disk: int = 0,
+) -> tuple[Any, Any]:
+    """One step over and over, carry, y = step(carry, xs[i]), reversed with few of the carries kept.
+
+    Parameters
+    ----------
+    step : step(carry, x) -> (carry, y), y an array, a tree of arrays or None; traced values in its closure count as
+        arguments.
+    carry : an array or a tree of arrays, to start with.
+    xs : an array or a tree of arrays, over whose first axis the steps go; or an iterator, run to its end with
+        snapshots placed online.
+    snapshots, max_bytes, disk : as in `checkpoint_chain`.
+
+    Returns
+    -------
+    (carry, ys) : the last carry, and the y of every step stacked (None where they are None).
+
+    Raises
+    ------
+    TypeError : step returns no pair. ValueError : leaves of xs of different lengths; else as `checkpoint_chain`.
+
+    >>> import numpy as np
+    >>> from admodes import checkpoint_scan, grad
+    >>> xs = np.array([1.0, 2.0, 3.0])
+    >>> carry, ys = checkpoint_scan(lambda c, x: (c * x, c), 2.0, xs, snapshots=2)
+    >>> float(carry), ys
+    (12.0, array([2., 2., 4.]))
+    >>> grad(lambda xs: checkpoint_scan(lambda c, x: (c * x, None), 2.0, xs, snapshots=2)[0])(xs)
+    array([12.,  6.,  4.])
+    """
+    if isinstance(xs, Iterator):
+        return _run(
+            _Streamed(functools.partial(_given, step, x) for x in xs), carry, snapshots, max_bytes, disk, ys=True
+        )
+    return _run(_Scanned(*closed_over(step), xs), carry, snapshots, max_bytes, disk, ys=True)
+
+
+def _given(step: Function, x: Any, carry: Any) -> Any:
+    return step(carry, x)
+
+
+def _run(steps: _Steps, x: Any, snapshots: int | None, max_bytes: int | None, disk: int, ys: bool) -> tuple[Any, Any]:
+    """The last state and the stacked ys (None without them)."""
+    for name, value, least in (("snapshots", snapshots, 1), ("max_bytes", max_bytes, 0), ("disk", disk, 0)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least):
+            raise ValueError(f"{name}={value!r}: it must be an integer of at least {least}")
+    if snapshots is not None and max_bytes is not None:
+        raise ValueError("snapshots= and max_bytes= both say how many states are kept; give one of them")
+    op = _Chain(steps, x, (snapshots, max_bytes, disk), ys)
+    leaves = [op.flat[k] for k in op.moving]
+    found: tuple[Any, Any] = op.call(leaves) if leaves else op.whole()
+    return found
+
+
+class _Steps:
+    """Steps given as a sequence: what each depends on besides the state (a part of `rest`), and how it is run."""
+
+    def __init__(self, rebuilds: Sequence[Function], captured: Sequence[Sequence[Any]]) -> None:
+        self.length: int | None = len(rebuilds)
+        self.rest = [x for one in captured for x in one]
+        self._rebuilds = rebuilds
+        ends = itertools.accumulate(map(len, captured), initial=0)
+        self._places = [range(first, last) for first, last in itertools.pairwise(ends)]
+
+    def exists(self, i: int) -> bool:
+        return self.length is not None and i < self.length
+
+    def leaves(self, i: int, rest: Sequence[Any]) -> list[Any]:
+        """What step i takes of `rest`."""
+        return [rest[k] for k in self._places[i]]
+
+    def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
+        return self._rebuilds[i](leaves)(state)
+
+    def gathered(self, found: Sequence[tuple[int, list[Any]]], count: int, lead: tuple[int, ...]) -> list[Any]:
+        """The cotangents of `rest`, `count` of them, from those of the steps: (i, cotangents of `leaves(i)`)."""
+        totals: list[Any] = [None] * count
+        for i, gs in found:
+            for k, g in zip(self._places[i], gs, strict=True):
+                totals[k] = g if totals[k] is None else totals[k] + g
+        return totals
+
+
+class _Streamed(_Steps):
+    """Steps from an iterator, kept as they come; they close over no traced values."""
+
+    def __init__(self, source: Iterable[Function]) -> None:
+        super().__init__([], [])
+        self.length = None
+        self._source = iter(source)
+        self._functions: list[Function] = []
+
+    def exists(self, i: int) -> bool:
+        self._functions += itertools.islice(self._source, max(0, i + 1 - len(self._functions)))
+        return i < len(self._functions)
+
+    def leaves(self, i: int, rest: Sequence[Any]) -> list[Any]:
+        return []
+
+    def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
+        return self._functions[i](state)
+
+    def gathered(self, found: Sequence[tuple[int, list[Any]]], count: int, lead: tuple[int, ...]) -> list[Any]:
+        return []
+
+
+class _Scanned(_Steps):
+    """One step over the first axis of xs; `rest` is what it closes over, and the leaves of xs."""
+
+    def __init__(self, captured: Sequence[Any], rebuild: Function, xs: Any) -> None:
+        super().__init__([], [])
+        arrays, self._structure = pytree.flatten(xs)
+        arrays = [pack(x) if isinstance(x, Tracer) else pack(np.asarray(x)) for x in arrays]
+        lengths = {x.shape[:1] for x in arrays}
+        if len(lengths) != 1 or () in lengths:
+            raise ValueError(
+                f"checkpoint_scan: the leaves of xs have shapes {[x.shape for x in arrays]}; they need one common "
+                "first axis, over which the steps go."
+            )
+        self.length = lengths.pop()[0]
+        self._rebuild, self._shared = rebuild, len(captured)
+        self.rest = [*captured, *arrays]
+
+    def leaves(self, i: int, rest: Sequence[Any]) -> list[Any]:
+        return [*rest[: self._shared], *(x[i] for x in rest[self._shared :])]
+
+    def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
+        x = pytree.unflatten(self._structure, leaves[self._shared :])
+        return self._rebuild(leaves[: self._shared])(state, x)
+
+    def gathered(self, found: Sequence[tuple[int, list[Any]]], count: int, lead: tuple[int, ...]) -> list[Any]:
+        columns = list(zip(*(gs for _, gs in sorted(found, key=operator.itemgetter(0))), strict=True))
+        return [
+            None if column[0] is None
+            else functools.reduce(operator.add, column) if k < self._shared
+            else np.stack(column, axis=len(lead))
+            for k, column in enumerate(columns)
+        ]  # fmt: skip
+
+
+class _Chain(_Later):
+    """A chain of steps, reversed from snapshots. Its arguments are the traced ones of `flat`, state first."""
+
+    def __init__(self, steps: _Steps, x: Any, limits: tuple[int | None, int | None, int], ys: bool) -> None:
+        super().__init__(self.whole, self.first)
+        self.steps, self.ys = steps, ys
+        self.snapshots, self.max_bytes, self.disk = limits
+        state, self.structure = pytree.flatten(x)
+        self.states = len(state)
+        self.flat = [pack(leaf) for leaf in (*state, *steps.rest)]
+        self.moving = [k for k, leaf in enumerate(self.flat) if isinstance(leaf, Tracer)]
+        self.total = 0  # the steps there were
+        self.plain_steps = 0  # how many were run without a tape
+        self.kept: tuple[_Stack, _Taped] | None = None  # from the first sweep, until it is pulled
+
+    def full(self, leaves: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """The first state, and what the steps depend on besides."""
+        flat = _replaced(self.flat, self.moving, leaves)
+        return pytree.unflatten(self.structure, flat[: self.states]), flat[self.states :]
+
+    def whole(self, *leaves: Any) -> tuple[Any, Any]:
+        """All steps, nothing kept."""
+        state, rest = self.full(leaves)
+        ys, i = [], 0
+        while self.steps.exists(i):
+            state, y = self.step(i, state, self.steps.leaves(i, rest))
+            ys.append(y)
+            i += 1
+        return state, self.stacked(ys)
+
+    def step(self, i: int, state: Any, leaves: list[Any]) -> tuple[Any, Any]:
+        out = self.steps.run(i, state, leaves)
+        if not self.ys:
+            return out, None
+        if type(out) is not tuple or len(out) != 2:
+            raise TypeError(
+                "checkpoint_scan: step must return a pair (carry, y), with y None where there is nothing to collect; "
+                f"it returned a {type(out).__name__}. Write: return carry, None"
+            )
+        return out
+
+    def stacked(self, ys: list[Any]) -> Any:
+        if not ys or ys[0] is None:
+            return None
+        leaves = [pytree.flatten(y)[0] for y in ys]
+        return pytree.unflatten(pytree.flatten(ys[0])[1], [np.stack(parts) for parts in zip(*leaves, strict=True)])
+
+    def first(self, *leaves: Any) -> Any:
+        """All steps: snapshots are taken on the way, and the last step goes on a tape."""
+        state, rest = self.full(leaves)
+        if not self.steps.exists(0):
+            return self.packed((state, None))
+        stack = _Stack(self.room(state, rest), self.disk, state)
+        length = self.steps.length
+        online = Online(stack.most) if length is None else None
+        ys, i = [], 0
+        target = 0 if length is None else stack.next(0, length)
+        while self.steps.exists(i + 1):
+            state, y = self.advance(i, state, rest)
+            ys.append(y)
+            i += 1
+            forgotten = online.take(i) if online else None
+            if forgotten is not None and forgotten != i:
+                stack.drop(forgotten)
+            if i == target or (online and forgotten != i):
+                stack.put(i, state)
+                target = 0 if length is None else stack.next(i, length)
+        self.total = i + 1
+        taped = self.taped(i, state, rest)
+        self.kept = stack, taped
+        state, y = taped.value
+        return self.inside(self.packed((state, self.stacked([*ys, y]))))
+
+    def advance(self, i: int, state: Any, rest: list[Any]) -> tuple[Any, Any]:
+        self.plain_steps += 1
+        state, y = self.step(i, state, self.steps.leaves(i, rest))
+        return self.inside(state), y
+
+    def taped(self, i: int, state: Any, rest: list[Any]) -> _Taped:
+        return _Taped(functools.partial(self.step, i), state, self.steps.leaves(i, rest))
+
+    def room(self, state: Any, rest: list[Any]) -> int:
+        """How many snapshots are kept in memory."""
+        if self.snapshots is not None:
+            return int(self.snapshots)
+        if self.max_bytes is None:
+            return math.isqrt(self.steps.length or 1024) + 1
+        tape = self.taped(0, state, rest).nbytes
+        one = sum(int(x.nbytes) for x in pytree.flatten(state)[0] if isinstance(x, np.ndarray | Tracer))
+        if tape + one > self.max_bytes:
+            raise ValueError(
+                f"max_bytes={self.max_bytes:,} leaves no room for one snapshot of {one:,} bytes beside the tape of one "
+                f"step, {tape:,} bytes; the least is {tape + one:,}"
+            )
+        return int((self.max_bytes - tape) // max(one, 1))
+
+    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        us = self.parts(u)
+        lead = lead_shape(us[0], self.parts(y)[0])
+        start, rest = self.full([_held(x) for x in args])
+        stack, taped = self.kept or (_Stack(self.room(start, rest), self.disk, start), None)
+        self.kept = None  # a second pull begins with the start alone
+        found = []
+        u_ys = us[(size := len(us) if not self.ys else self._states_out(us)) :]
+        u_state = us[:size]
+        for i in reversed(range(self.total)):
+            if taped is None:
+                taped = self.taped(i, self.state_before(i, stack, rest), rest)
+            u_state, gs = taped.pull([*u_state, *(np.take(part, i, axis=len(lead)) for part in u_ys)], lead)
+            found.append((i, gs))
+            taped = None
+            stack.forget(i)
+        gs = [*u_state, *self.steps.gathered(found, len(rest), lead)]
+        return [gs[k] for k in self.moving]
+
+    def _states_out(self, us: list[Any]) -> int:
+        """How many of the results' leaves are the last state's."""
+        state, _ = pytree.unflatten(self.out_structure, us)
+        return len(pytree.flatten(state)[0])
+
+    def state_before(self, i: int, stack: _Stack, rest: list[Any]) -> Any:
+        """The state that step i takes, from the newest snapshot, with new ones on the way where there is room."""
+        position, state = stack.newest()
+        while position < i:
+            target = stack.next(position, i + 1)
+            while position < target:
+                state, _ = self.advance(position, state, rest)
+                position += 1
+            if position < i:
+                stack.put(position, state)
+        return state
+
+
+class _Taped:
+    """One step on a tape, with the cotangents of its state and of what else it depends on."""
+
+    def __init__(self, step: Function, state: Any, leaves: list[Any]) -> None:
+        flat, structure = pytree.flatten((state, leaves))
+        self.shapes = [np.shape(x) for x in flat]
+        self.states = len(flat) - len(leaves)
+        self.moving = [k for k, x in enumerate(flat) if np.result_type(x).kind in "fc"]
+
+        def f(*moving: Any) -> Any:
+            return step(*pytree.unflatten(structure, _replaced(flat, self.moving, moving)))
+
+        self.recording = Recording(f, tuple(flat[k] for k in self.moving))
+        self.value = self.recording.value()
+
+    def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
+        us = [
+            np.zeros(lead + y.shape, y.dtype) if u is None else u
+            for u, y in zip(us, self.recording.values, strict=True)
+        ]
+        found: list[Any] = [None] * len(self.shapes)
+        for k, g in zip(self.moving, self.recording.pull(us, lead), strict=True):
+            found[k] = g
+        return found[: self.states], found[self.states :]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays that the tape holds."""
+        entries = self.recording.tape.entries
+        held = {id(x): x.nbytes for entry in entries for x in pytree.flatten(entry)[0] if isinstance(x, np.ndarray)}
+        return sum(held.values())
+
+
+class _Stack:
+    """Snapshots (position, state), the newest last; the oldest ones may lie on disk."""
+
+    def __init__(self, memory: int, disk: int, start: Any) -> None:
+        self.most = memory + disk
+        self.disk = disk
+        self.states: dict[int, Any] = {}
+        self.directory = Path(tempfile.mkdtemp(prefix="snapshots-")) if disk else None
+        if self.directory:
+            weakref.finalize(self, shutil.rmtree, self.directory)
+        self.put(0, start)
+
+    def next(self, position: int, end: int) -> int:
+        """Where to go from the newest snapshot, at `position`, if the step before `end` is to be reversed next."""
+        free, left = self.most - len(self.states), end - position
+        if left < 2:
+            return position
+        return position + (split(left, free + 1) if free else left - 1)
+
+    def put(self, position: int, state: Any) -> None:
+        flat, structure = pytree.flatten(state)
+        flat = [x.copy() if isinstance(x, np.ndarray) else x for x in flat]  # a step may write into its argument
+        on_disk = sum(isinstance(kept, Path) for kept, _ in self.states.values())
+        if self.directory and on_disk < self.disk and not any(isinstance(x, Tracer) for x in flat):
+            path = self.directory / str(position)
+            path.write_bytes(pickle.dumps(flat, protocol=pickle.HIGHEST_PROTOCOL))
+            self.states[position] = path, structure
+        else:
+            self.states[position] = flat, structure
+
+    def newest(self) -> tuple[int, Any]:
+        position = next(reversed(self.states))
+        kept, structure = self.states[position]
+        flat = pickle.loads(kept.read_bytes()) if isinstance(kept, Path) else kept
+        return position, pytree.unflatten(
+            structure, [x.copy() if isinstance(x, np.ndarray) else _held(x) for x in flat]
+        )
+
+    def drop(self, position: int) -> None:
+        kept, _ = self.states.pop(position)
+        if isinstance(kept, Path):
+            kept.unlink()
+
+    def forget(self, i: int) -> None:
+        """The snapshots at i and later, of which none is needed once step i has been reversed; the start stays."""
+        for position in [p for p in self.states if p >= max(i, 1)]:
+            self.drop(position)
