@@ -451,7 +451,7 @@ class _Chain(_Later):
         if self.max_bytes is None:
             return math.isqrt(self.steps.length or 1024) + 1
         tape = self.taped(0, state, rest).nbytes
-        one = sum(int(x.nbytes) for x in pytree.flatten(state)[0] if isinstance(x, np.ndarray | Tracer))
+        one = sum(int(x.nbytes) for x in pytree.flatten(state)[0] if (isinstance(x, Tracer) or type(x) is np.ndarray))
         if tape + one > self.max_bytes:
             raise ValueError(
                 f"max_bytes={self.max_bytes:,} leaves no room for one snapshot of {one:,} bytes beside the tape of one "
@@ -525,7 +525,7 @@ class _Taped:
     def nbytes(self) -> int:
         """Bytes of the arrays that the tape holds."""
         entries = self.recording.tape.entries
-        held = {id(x): x.nbytes for entry in entries for x in pytree.flatten(entry)[0] if isinstance(x, np.ndarray)}
+        held = {id(x): x.nbytes for entry in entries for x in pytree.flatten(entry)[0] if type(x) is np.ndarray}
         return sum(held.values())
 
 
@@ -550,7 +550,7 @@ class _Stack:
 
     def put(self, position: int, state: Any) -> None:
         flat, structure = pytree.flatten(state)
-        flat = [x.copy() if isinstance(x, np.ndarray) else x for x in flat]  # a step may write into its argument
+        flat = [x.copy() if type(x) is np.ndarray else x for x in flat]  # a step may write into its argument
         on_disk = sum(isinstance(kept, Path) for kept, _ in self.states.values())
         if self.directory and on_disk < self.disk and not any(isinstance(x, Tracer) for x in flat):
             path = self.directory / str(position)
@@ -563,9 +563,7 @@ class _Stack:
         position = next(reversed(self.states))
         kept, structure = self.states[position]
         flat = pickle.loads(kept.read_bytes()) if isinstance(kept, Path) else kept
-        return position, pytree.unflatten(
-            structure, [x.copy() if isinstance(x, np.ndarray) else _held(x) for x in flat]
-        )
+        return position, pytree.unflatten(structure, [x.copy() if type(x) is np.ndarray else _held(x) for x in flat])
 
     def drop(self, position: int) -> None:
         kept, _ = self.states.pop(position)
