@@ -133,6 +133,9 @@ class Op:
     # zeros: whether the buffer holds nothing yet.
     accumulate: Callable[..., Any] | None = None
 
+    # Whether elements are only moved: what depends on one element of the arguments is that element.
+    moves = False
+
     # Whether NumPy may give the result as a view of the first argument, and what writes a changed view back into its
     # base, write(new, y, *args) -> base; None where the view is read-only.
     view = False
@@ -325,11 +328,18 @@ class Linear(Op):
     """
 
     def __init__(
-        self, fn: Callable[..., Any], function: Callable[..., Any], transpose: Callable[..., Any], **row: Any
+        self,
+        fn: Callable[..., Any],
+        function: Callable[..., Any],
+        transpose: Callable[..., Any],
+        *,
+        moves: bool = False,
+        **row: Any,
     ) -> None:
         row.setdefault("params", parameter_names(function)[2:])
         super().__init__(fn, **row)
         self.arity = 1
+        self.moves = moves
 
         def push(t: Any, y: Any, *args: Any, **params: Any) -> Any:
             return function(t, *args, **params)

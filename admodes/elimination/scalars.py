@@ -9,10 +9,8 @@ import numpy as np
 
 from ..core import pytree
 from ..core.forward import Dual, Forward
-from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op
+from ..core.registry import Contraction, Elementwise, Linear, Op
 from ..core.tracing import Tracer
-from ..ops.assignment import SETITEM
-from ..ops.index import INDEX, SCATTER
 from ..program.program import record
 from ..program.recording import GUARD, Instruction, Value, mapped
 from ..transforms.directions import chunk_for, unit_directions
@@ -206,7 +204,7 @@ class _Scalars:
                 f"linearized_graph: {op.name} gives a complex value that depends on the arguments; the graph is one of "
                 "real scalars. Write the function in real and imaginary parts."
             )
-        moves = isinstance(op, Linear | LinearAll) or op in _MOVES
+        moves = isinstance(op, Linear) or op.moves
         return np.array([self._vertex(op.name, row, moves) for row in rows], int)
 
     def _vertex(self, name: str, row: dict[int, Any], moves: bool) -> int:
@@ -240,10 +238,6 @@ class _Scalars:
         found = self.vertices.get(y) if isinstance(y, Value) else None
         vertices = [-1] * int(np.prod(y.shape)) if found is None else found.tolist()
         return [self.new("constant") if v < 0 else v for v in vertices]
-
-
-# Beside the linear rows, those that only move elements.
-_MOVES = {INDEX, SCATTER, SETITEM, *(OPS[fn] for fn in (np.where, np.astype, np.positive))}
 
 
 def _element(v: Value, index: tuple[int, ...]) -> str:

@@ -60,6 +60,8 @@ class _Put(Op):
     push: ẏ = ẋ with ẏ[index] = v̇        pull: x̄ = ȳ with x̄[index] = 0, v̄ = gather(ȳ[index])
     """
 
+    moves = True
+
     def __init__(self) -> None:
         super().__init__(_put, name="setitem", arrays=1, domain=PUTS)
         self.pushes = self.pulls = (_put, None, _put)  # pushed and pulled together, below

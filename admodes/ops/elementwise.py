@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
-from ..core.registry import Composite, Elementwise, Linear, Passive, add
+from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, add
 from ..core.tracing import Tracer, primitive
 from ..core.views import overwrite
 
@@ -124,6 +124,8 @@ row(np.arccosh,      [lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))],     A
 row(np.arctanh,      [lambda y, x: 1 / (1 - x * x)],                           UNIT, flops=T)
 row(np.deg2rad,      [DEGREE],                                                 REAL, alias=[np.radians])
 row(np.rad2deg,      [1 / DEGREE],                                             REAL, alias=[np.degrees])
+
+OPS[np.positive].moves = True
 
 # Parts of a complex number; p with dy = Re(p·dz) ---------------------------------------------------
 row(np.real,         [1],                                                      REAL, flops=0)

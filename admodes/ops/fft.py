@@ -225,9 +225,9 @@ _grid(np.fft.irfft2, _irfft_steps, (-2, -1), half=True, scale=2.5)
 SHIFTS = [case(A(4)), case(A(5)), case(A(3, 4)), case(A(3, 4, 5), axes=(0, -1)), case(A(3, 4), axes=1), case(A(0, 2))]
 # fmt: off
 add(Linear(np.fft.fftshift,  lambda t, x, axes=None: np.fft.fftshift(t, trailing(axes, x.ndim)),
-                             lambda u, x, axes=None: np.fft.ifftshift(u, trailing(axes, x.ndim)), domain=SHIFTS))
+                             lambda u, x, axes=None: np.fft.ifftshift(u, trailing(axes, x.ndim)), moves=True, domain=SHIFTS))
 add(Linear(np.fft.ifftshift, lambda t, x, axes=None: np.fft.ifftshift(t, trailing(axes, x.ndim)),
-                             lambda u, x, axes=None: np.fft.fftshift(u, trailing(axes, x.ndim)), domain=SHIFTS))
+                             lambda u, x, axes=None: np.fft.fftshift(u, trailing(axes, x.ndim)), moves=True, domain=SHIFTS))
 # fmt: on
 for _fn in (np.fft.fftfreq, np.fft.rfftfreq):
     add(Passive(_fn, static=True))

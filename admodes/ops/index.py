@@ -98,6 +98,8 @@ def _scatter(u: Any, index: tuple[Any, ...], shape: tuple[int, ...], ndim: int) 
 class _Index(Op):
     """x[index]: reads directions as it reads values; the transpose scatters."""
 
+    moves = True
+
     def __init__(self) -> None:
         super().__init__(operator.getitem, name="getitem", domain=[case(A(*shape), index) for shape, index in INDICES])
         self.pushes, self.pulls = (self._push,), (self._pull,)
@@ -117,6 +119,8 @@ class _Index(Op):
 
 class _Scatter(Op):
     """The transpose of x[index], and so read back by it."""
+
+    moves = True
 
     def __init__(self) -> None:
         domain = [

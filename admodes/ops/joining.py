@@ -53,6 +53,8 @@ CHOICES = [
 class _Where(Op):
     """np.where(condition, x, y): each branch takes the directions where it was chosen."""
 
+    moves = True
+
     def __init__(self) -> None:
         super().__init__(np.where, arrays=3, domain=CHOICES)
         first, second = _where_rule(1), _where_rule(2)
@@ -101,6 +103,8 @@ def _stack_transpose(u: Any, xs: Any, axis: int = 0) -> list[Any]:
 
 class _Join(LinearAll):
     """Joining with dtype=: a cast of the joined array."""
+
+    moves = True
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         axis, dtype = params.get("axis", 0), params.get("dtype")

@@ -120,42 +120,42 @@ def _minus(shift: Any) -> Any:
 
 # fmt: off
 add(Linear(np.reshape, _reshape, _reshape_transpose,
-                            domain=[
+                            moves=True, domain=[
                                 case(A(2, 3), (3, 2)), case(A(2, 3), -1), case(A(2, 3), (-1, 2), order="F"),
                                 case(A(), (1, 1)), case(A(0, 3), (3, 0, 2)), case(A(1), ()),
                             ]))
 add(Linear(np.transpose,    _transpose, _transpose_back,
-                            domain=[
+                            moves=True, domain=[
                                 case(A(2, 3)), case(A(2, 3, 4), axes=(1, 2, 0)), case(A(2, 3, 4), (-1, 0, 1)),
                                 case(A()), case(A(0, 3)),
                             ]), np.permute_dims)
 add(Linear(np.moveaxis,     _moveaxis,  lambda u, x, source, destination: _moveaxis(u, x, destination, source),
-                            domain=[
+                            moves=True, domain=[
                                 case(A(2, 3, 4), 0, -1), case(A(2, 3, 4), -1, 0), case(A(2, 3, 4), [0, 1], [-1, -2]),
                             ]))
 add(Linear(np.swapaxes,     _swapaxes,  _swapaxes,
-                            domain=[case(A(2, 3), 0, 1), case(A(2, 3, 4), -1, 0), case(A(0, 3), 0, -1)]))
+                            moves=True, domain=[case(A(2, 3), 0, 1), case(A(2, 3, 4), -1, 0), case(A(0, 3), 0, -1)]))
 add(Linear(np.expand_dims,  _expand_dims, lambda u, x, axis: _back(u, x, x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1)),
-                            domain=[case(A(2, 3), 0), case(A(2, 3), -1), case(A(2, 3), (0, -2)), case(A(), 0)]))
+                            moves=True, domain=[case(A(2, 3), 0), case(A(2, 3), -1), case(A(2, 3), (0, -2)), case(A(), 0)]))
 add(Linear(np.squeeze,      lambda t, x, axis=None: np.reshape(t, lead_shape(t, x) + _squeezed(x, axis)),
                             lambda u, x, axis=None: _back(u, x, len(_squeezed(x, axis))),
-                            domain=[
+                            moves=True, domain=[
                                 case(A(1, 3, 1)), case(A(1, 3, 1), axis=-1), case(A(1, 3, 1), axis=(0, 2)),
                                 case(A(1)), case(A(0, 1)),
                             ]))
 add(Linear(np.broadcast_to, _broadcast_to, lambda u, x, shape: gather(u, x.shape, u.ndim - len(as_shape(shape))),
-                            domain=[
+                            moves=True, domain=[
                                 case(A(3), (2, 3)), case(A(2, 1), (4, 2, 3)), case(A(), (2, 2)), case(A(1), 3),
                                 case(A(1), (0,)), case(A(2), (2,)),
                             ]))
 add(Linear(np.flip,         lambda t, x, axis=None: np.flip(t, trailing(axis, x.ndim)),
                             lambda u, x, axis=None: np.flip(u, trailing(axis, x.ndim)),
-                            domain=[
+                            moves=True, domain=[
                                 case(A(2, 3)), case(A(2, 3), axis=0), case(A(2, 3, 2), axis=(0, -1)), case(A()),
                                 case(A(0, 2)),
                             ]))
 add(Linear(np.roll,         _roll, lambda u, x, shift, axis=None: _roll(u, x, _minus(shift), axis),
-                            domain=[
+                            moves=True, domain=[
                                 case(A(4), 1), case(A(2, 3), -2), case(A(2, 3), 1, axis=-1),
                                 case(A(2, 3), (1, 2), axis=(0, 1)), case(A(0, 2), 1, axis=0),
                             ]))
@@ -167,6 +167,8 @@ CASTS = OnlyReal([case(A(3), np.float64), case(A(2, 3), np.complex128), case(A()
 
 class _Astype(Op):
     """A change of precision, or of real to complex; a cast to integers or booleans has derivative zero."""
+
+    moves = True
 
     def __init__(self) -> None:
         params = ["dtype", "copy", "device"]

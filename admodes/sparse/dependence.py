@@ -18,6 +18,7 @@ from ..core.contract import split_subscripts
 from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
 from ..ops.contraction import CONVOLVE_FULL
 from ..ops.index import SCATTER, as_tuple
+from ..ops.linalg.equations import LEAST_SQUARES
 from ..ops.linalg.norms import LENGTH, P_LENGTH
 from ..ops.linalg.pieces import OVER
 from ..program.recording import GUARD, SEED, Instruction, Value, leaves, mapped
@@ -96,7 +97,8 @@ class Walk:
         free = all(self.rows(v) is None for v in instruction.uses) or self.constant.issuperset(outs)
         if free or isinstance(instruction.op, Passive):
             return
-        found = rule_of(instruction.op)(self, instruction, outs[0]) if sum(v.size for v in outs) else None
+        rule = rule_of(instruction.op) or opaque
+        found = rule(self, instruction, outs[0]) if sum(v.size for v in outs) else None
         for v, rows in zip(outs, found if isinstance(found, list) else [found] * len(outs), strict=True):
             if rows is not None and v.dtype.kind in "fc":
                 self.sets[v] = rows
@@ -124,13 +126,19 @@ def _array(y: Any) -> Any:
     return y if isinstance(y, np.ndarray | np.generic) else np.asarray(y)[()]
 
 
-def rule_of(op: Op) -> Rule:
-    """By the row, else by its kind; a row without either mixes everything."""
+def rule_of(op: Op) -> Rule | None:
+    """By the row, else by its kind; None for a user's own function, of which nothing is known.
+
+    Every row of the library's own has a rule, `opaque` where it mixes everything: the tests see to that.
+    """
     if op in RULES:
         return RULES[op]
-    found = next((KINDS[kind] for kind in type(op).__mro__ if kind in KINDS), opaque)
-    beside = found is opaque and isinstance(op.fn, np.ufunc) and op.fn.signature is None and not isinstance(op, Via)
-    return several if beside else found
+    if isinstance(op, Linear):
+        return moved if op.moves else None
+    kind = next((KINDS[kind] for kind in type(op).__mro__ if kind in KINDS), None)
+    if kind is None and isinstance(op.fn, np.ufunc) and op.fn.signature is None and not isinstance(op, Via):
+        return several
+    return kind
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -565,10 +573,6 @@ def _rows_of(fns: Iterable[Any], rule: Rule) -> dict[Op, Rule]:
 
 SUM = OPS[np.sum]
 FILLS = {OPS[fn] for fn in (np.zeros_like, np.ones_like, np.empty_like)}
-MOVES = (
-    np.reshape, np.transpose, np.moveaxis, np.swapaxes, np.expand_dims, np.squeeze, np.broadcast_to, np.flip, np.roll,
-    np.fft.fftshift, np.fft.ifftshift,
-)  # fmt: skip
 TRANSFORMS = [
     getattr(np.fft, kind + size) for kind in ("fft", "ifft", "rfft", "irfft") for size in ("", "2", "n")
 ] + [np.fft.hfft, np.fft.ihfft]  # fmt: skip
@@ -578,8 +582,7 @@ OF_MATRICES = [
     for name in ("inv", "pinv", "det", "slogdet", "cholesky", "qr", "eigh", "eig", "svd", "svdvals")
 ]
 RULES: dict[Op, Rule] = (
-    _rows_of(MOVES, moved)
-    | _rows_of([np.conjugate, np.astype], same)
+    _rows_of([np.conjugate, np.astype], same)
     | _rows_of([np.sum, np.mean], summed)
     | _rows_of([np.max, np.min], extreme)
     | _rows_of([np.cumsum], running)
@@ -589,7 +592,14 @@ RULES: dict[Op, Rule] = (
     | _rows_of([np.where], where)
     | _rows_of([operator.getitem], read)
     | _rows_of([operator.setitem], written)
-    | {SCATTER: scattered, CONVOLVE_FULL: convolved, LENGTH: normed, P_LENGTH: normed, OVER: over}
-    | {SEED: same, GUARD: same}
+    | {
+        SCATTER: scattered,
+        CONVOLVE_FULL: convolved,
+        LENGTH: normed,
+        P_LENGTH: normed,
+        OVER: over,
+        LEAST_SQUARES: opaque,
+    }
+    | {LEAST_SQUARES: opaque, SEED: same, GUARD: same}
 )
-KINDS: dict[type[Op], Rule] = {Elementwise: elementwise, Contraction: contracted, LinearAll: joined, Linear: opaque}
+KINDS: dict[type[Op], Rule] = {Elementwise: elementwise, Contraction: contracted, LinearAll: joined}

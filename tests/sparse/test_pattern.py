@@ -9,6 +9,8 @@ from scipy import sparse
 from test_random_programs import LONG, PROGRAMS, QUICK, settings
 
 from admodes import GuardFailed, custom_op, hessian, hessian_pattern, jacfwd, jacobian_pattern, trace
+from admodes.core.registry import OPS, Composite, Linear, Passive, Refused
+from admodes.sparse.dependence import FILLS, rule_of
 from admodes.sparse.pattern import pattern_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:`row_stack` alias is deprecated:DeprecationWarning")
@@ -270,6 +272,14 @@ def test_a_function_of_ones_own_may_depend_on_all():
     np.testing.assert_array_equal(found.toarray(), [[1, 1, 1]] * 3 + [[1, 0, 0]])
     each = custom_op(lambda x: x * 2, partial=2.0)
     np.testing.assert_array_equal(jacobian_pattern(each, np.ones(3)).toarray(), np.eye(3))
+
+
+def test_every_row_that_is_recorded_has_a_rule():
+    """Without one a row would count as dense, silently.  Not recorded: what is put in terms of others, or refused."""
+    recorded = [op for op in OPS.values() if not isinstance(op, Passive | Composite | Refused) and len(op.pushes)]
+    assert len(set(recorded)) > 300
+    assert [op.name for op in recorded if rule_of(op) is None and op not in FILLS] == []
+    assert rule_of(Linear(np.flip, lambda t, x: t, lambda u, x: u)) is None  # one that is not stated
 
 
 def test_trees_are_raveled():

@@ -155,17 +155,16 @@ def _rcond(a: Any, rcond: Any) -> Any:
     return max(a.shape) * float(np.finfo(a.dtype).eps) if rcond is None else rcond
 
 
-least_squares = primitive(
-    add(
-        Via(
-            _least_squares,
-            [_lstsq_push_matrix, _lstsq_push_rhs],
-            name="linalg.lstsq",
-            domain=[case(A(4, 2), A(4)), case(A(4, 2), A(4, 3)), case(A(2, 2), A(2))],
-            flops=lambda y, a, b, **_: svd_flops(a) + 4 * np.size(a) * np.size(y[0]) / max(a.shape[1], 1),
-        )
+LEAST_SQUARES = add(
+    Via(
+        _least_squares,
+        [_lstsq_push_matrix, _lstsq_push_rhs],
+        name="linalg.lstsq",
+        domain=[case(A(4, 2), A(4)), case(A(4, 2), A(4, 3)), case(A(2, 2), A(2))],
+        flops=lambda y, a, b, **_: svd_flops(a) + 4 * np.size(a) * np.size(y[0]) / max(a.shape[1], 1),
     )
 )
+least_squares = primitive(LEAST_SQUARES)
 
 
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:

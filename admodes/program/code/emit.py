@@ -6,7 +6,6 @@ import itertools
 import keyword
 import linecache
 import math
-import operator
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +36,8 @@ class Code:
 INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.remainder: "%",
     np.floor_divide: "//", np.matmul: "@", np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=",
-    np.equal: "==", np.not_equal: "!=", np.logical_and: "&", np.logical_or: "|", operator.matmul: "@",
+    np.equal: "==", np.not_equal: "!=", np.logical_and: "&", np.logical_or: "|", np.bitwise_and: "&",
+    np.bitwise_or: "|", np.bitwise_xor: "^", np.left_shift: "<<", np.right_shift: ">>",
 }  # fmt: skip
 _BOOLEAN_INFIX = {np.logical_and, np.logical_or}
 # Scalars as Python floats: the functions of the math module that agree with NumPy's up to rounding.
@@ -48,7 +48,9 @@ MATH = {
     np.log10: "math.log10", np.sqrt: "math.sqrt",
     np.sinh: "math.sinh", np.cosh: "math.cosh", np.tanh: "math.tanh", np.arcsinh: "math.asinh",
     np.arccosh: "math.acosh", np.arctanh: "math.atanh", np.absolute: "abs", np.fabs: "abs",
-    np.deg2rad: "math.radians", np.rad2deg: "math.degrees",
+    np.deg2rad: "math.radians", np.rad2deg: "math.degrees", np.cbrt: "math.cbrt", np.exp2: "math.exp2",
+    np.copysign: "math.copysign", np.fmod: "math.fmod", np.isnan: "math.isnan", np.isinf: "math.isinf",
+    np.isfinite: "math.isfinite",
 }  # fmt: skip
 
 

@@ -23,6 +23,8 @@ SYMBOLS = {
     np.add: "+", np.subtract: "−", np.multiply: "×", np.divide: "÷", np.matmul: "@", np.dot: "·", np.negative: "×−1",
     np.sum: "Σ", np.prod: "Π", np.sqrt: "√", np.absolute: "|x|", np.square: "x²", np.reciprocal: "1/x", np.less: "<",
     np.less_equal: "≤", np.greater: ">", np.greater_equal: "≥", np.equal: "=", np.not_equal: "≠", np.transpose: "T",
+    np.power: "^", np.remainder: "%", np.floor_divide: "⌊÷⌋", np.bitwise_and: "∧", np.bitwise_or: "∨",
+    np.bitwise_xor: "⊻", np.left_shift: "≪", np.right_shift: "≫",
 }  # fmt: skip
 MOST_NODES = 500
 
