@@ -1,0 +1,260 @@
+"""The cost model: seconds from counted work and constants of one machine.
+
+An instruction takes its call, and then the longer of arithmetic and memory traffic, whose bytes come from the level of
+cache that holds them; an eager transform takes so much an operation beside.  `calibrate` measures the constants, which
+are kept per machine, NumPy and BLAS; without that, the defaults of the package.
+
+Source of the longer of the two: Williams, Waterman, Patterson, Roofline (2009).
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import json
+import platform
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..program.recording import MARKS, Instruction, Value
+from ..program.straightline import StraightLine
+from .work import REDUCTIONS, Step, arrays_of, extents, inner_loops, is_product, is_ufunc, key, steps, units
+
+# Seconds over units of work, in increasing order; straight between them.
+Curve = tuple[tuple[float, float], ...]
+
+# How an operation goes through a transform: the fast lanes for one and two arrays, views, and any other.
+LANES = ("unary", "binary", "view", "general")
+
+
+class Level(NamedTuple):
+    """A transform at work: the operations of each lane that go through it once, and how often its function is called.
+
+    kind: "forward" (dual numbers), "record" (onto a tape) or "pull" (back over it).
+    """
+
+    kind: str
+    operations: tuple[int, ...]
+    times: float = 1
+
+    @classmethod
+    def of(cls, kind: str, program: StraightLine, times: float = 1) -> Level:
+        counts = dict.fromkeys(LANES, 0)
+        for i in program.instructions:
+            if i.op not in MARKS:
+                counts[lane(i)] += 1
+        return cls(kind, tuple(counts.values()), times)
+
+
+def lane(i: Instruction) -> str:
+    """How an operation goes through a transform."""
+    if i.op.view:
+        return "view"
+    if i.op.arity == len(i.args) and not i.params and i.op.arity:
+        return "unary" if i.op.arity == 1 else "binary"
+    return "general"
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Constants of one machine, in seconds; printing it gives them.
+
+    calls : a row's name -> seconds of one call on arrays over its units of work (see `ways.work.units`).
+    scalars : a row's name -> seconds of one call on numbers.
+    product : of a matrix product: an item of a stack, a multiply-add, an element of a factor or of the result.
+    vector : of a matrix times a vector, the same.
+    levels : bytes of a working set -> seconds a byte.
+    loop : an inner loop of NumPy's beyond the first: of an elementwise operation, and of a reduction.
+    transforms : a transform -> seconds an operation of each lane.
+    entry : a public function -> seconds of a call that does nothing.
+    line : a line of compiled code beside the same call made eagerly, its own call, and of compiled scalar code.
+    """
+
+    machine: str = ""
+    calibrated: bool = False
+    calls: Mapping[str, Curve] = field(default_factory=dict)
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    product: tuple[float, float, float] = (3e-7, 3e-11, 1e-10)
+    vector: tuple[float, float, float] = (3e-7, 1e-10, 1e-10)
+    levels: Curve = ((1 << 14, 1e-11), (1 << 30, 1e-10))
+    loop: tuple[float, float] = (1e-8, 1.5e-8)
+    transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    entry: Mapping[str, float] = field(default_factory=dict)
+    line: Mapping[str, float] = field(default_factory=dict)
+
+    # Pricing -----------------------------------------------------------------------------------------
+
+    def seconds(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
+        """Seconds of a traced program whose calls are made eagerly, under transforms."""
+        held = any(level.kind == "record" for level in levels)
+        return sum(s for _, s in self.priced(program, held)) + sum(map(self.overhead, levels))
+
+    def compiled(self, program: StraightLine) -> float:
+        """Seconds of one call of optimised flat code."""
+        return self.line["call"] + sum(s + self.line["line"] for _, s in self.priced(program))
+
+    def overhead(self, level: Level) -> float:
+        """Seconds that a transform takes beside the NumPy calls."""
+        each = self.transforms[level.kind]
+        return level.times * sum(n * s for n, s in zip(level.operations, each, strict=True))
+
+    def by_operation(self, program: StraightLine, held: bool = False) -> dict[str, float]:
+        """Seconds by the operation they go to, the largest first."""
+        found: dict[str, float] = {}
+        for i, s in self.priced(program, held):
+            found[i.op.name] = found.get(i.op.name, 0.0) + s
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def priced(self, program: StraightLine, held: bool = False) -> Iterator[tuple[Instruction, float]]:
+        """Each instruction with its seconds."""
+        for step in steps(program, held):
+            if step.instruction.op not in MARKS:
+                yield step.instruction, self.instruction(step)
+
+    def instruction(self, step: Step) -> float:
+        """Seconds of one NumPy call."""
+        i = step.instruction
+        curve = self._curve(i)
+        call = curve[0][1]
+        if i.view:
+            return call
+        if not arrays_of(i) and not (isinstance(i.out, Value) and i.out.ndim):
+            return self.scalars.get(i.op.name, call)
+        traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches)
+        if is_product(i.op):
+            return call + max(self._product(i), traffic)
+        arithmetic = (at(curve, units(i)) - call) * _width(i)
+        return call + max(arithmetic, traffic) + self._loops(i)
+
+    def byte(self, distance: float) -> float:
+        """Seconds a byte, so many bytes after it was last touched."""
+        return at(self.levels, min(distance, self.levels[-1][0]))
+
+    def _curve(self, i: Instruction) -> Curve:
+        return self.calls.get(key(i)) or self.calls["ufunc" if is_ufunc(i.op) else "other"]
+
+    def _product(self, i: Instruction) -> float:
+        stack, m, k, n = extents(i)
+        item, product, element = self.vector if min(m, n) == 1 else self.product
+        each = product * m * k * n + element * (m * k + k * n + m * n)
+        return (stack * (item + each) if stack > 1 else each) * _width(i)
+
+    def _loops(self, i: Instruction) -> float:
+        if is_ufunc(i.op):
+            return self.loop[0] * (inner_loops(i) - 1)
+        return self.loop[1] * (inner_loops(i) - 1) if i.op in REDUCTIONS else 0.0
+
+    def __str__(self) -> str:
+        each = {name: curve[0][1] for name, curve in sorted(self.calls.items(), key=lambda item: -item[1][0][1])}
+        middle, slowest = _time(statistics.median(each.values())), next(iter(each))
+        elements = ", ".join(f"{name} {_time(self._slope(name))}" for name in ("add", "exp", "tanh", "sin", "sum"))
+        product, vector = (_time(s) for s in (self.product[1], self.vector[2]))
+        lines = [
+            f"{'calibrated' if self.calibrated else 'defaults, not of this machine'}: {self.machine}",
+            f"a NumPy call on a small array: {middle} in the middle of {len(each)} operations; "
+            f"add {_time(each['add'])}, sum {_time(each['sum'])}, the slowest, {slowest}, {_time(each[slowest])}",
+            f"an element: {elements}",
+            f"a multiply-add of two matrices: {product}; an element of a matrix times a vector: {vector}",
+            "a byte of a working set: " + ", ".join(f"{int(n) >> 10:,} KiB {_time(s)}" for n, s in self.levels[::3]),
+        ]
+        for kind, lanes in self.transforms.items():
+            words = ", ".join(f"{lane} {_time(s)}" for lane, s in zip(LANES, lanes, strict=True))
+            lines.append(f"{kind}, an operation beside its NumPy calls: {words}")
+        lines.append("a call of next to nothing: " + ", ".join(f"{name} {_time(s)}" for name, s in self.entry.items()))
+        lines.append("compiled: " + ", ".join(f"{name} {_time(s)}" for name, s in self.line.items()))
+        return "\n".join(lines)
+
+    def _slope(self, name: str) -> float:
+        (a, s), (b, t) = self.calls[name][-2:]
+        return (t - s) / (b - a)
+
+    # Keeping -----------------------------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> CostModel:
+        data = json.loads(text)
+        data["calls"] = {name: tuple(map(tuple, curve)) for name, curve in data["calls"].items()}
+        for name in ("product", "vector", "levels", "loop"):
+            data[name] = tuple(tuple(x) if isinstance(x, list) else x for x in data[name])
+        data["transforms"] = {name: tuple(each) for name, each in data["transforms"].items()}
+        return cls(**data)
+
+
+def _time(seconds: float) -> str:
+    """Seconds with a unit to read: 1.2 µs."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
+        if abs(seconds) >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-12:.3g} ps"
+
+
+def at(curve: Curve, x: float) -> float:
+    """The height of a curve at x: straight between its points, as in the last piece beyond them."""
+    if x <= curve[0][0] or len(curve) == 1:
+        return curve[0][1]
+    right = min(max(1, bisect.bisect_left(curve, (x,))), len(curve) - 1)
+    (a, s), (b, t) = curve[right - 1], curve[right]
+    return s + (t - s) * (x - a) / (b - a)
+
+
+def _width(i: Instruction) -> float:
+    """Arithmetic beside that in double precision."""
+    kinds = {x.dtype.char for x in (*arrays_of(i), *i.outs) if x.dtype.kind in "fc"}
+    return 3.5 if kinds & {"D", "F"} else 0.5 if kinds == {"f"} else 1.0
+
+
+# ---------------------------------------------------------------------------------------------------
+# This machine's
+# ---------------------------------------------------------------------------------------------------
+
+
+def machine() -> str:
+    """The processor, NumPy and its BLAS, in one line."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{_processor()}; NumPy {np.__version__}; {blas.get('name', 'BLAS')} {blas.get('version', '')}".strip()
+
+
+def _processor() -> str:
+    """The name of the processor, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]} ({platform.machine()})" if names else platform.machine()
+
+
+def kept_at() -> Path:
+    """The file of this machine's constants."""
+    from hashlib import sha256
+
+    import platformdirs
+
+    name = sha256(machine().encode()).hexdigest()[:16]
+    return platformdirs.user_cache_path("admodes") / f"model-{name}.json"
+
+
+def keep_model(model: CostModel) -> None:
+    """Write the constants to `kept_at()`, and take them from now on."""
+    path = kept_at()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(model.to_json(), encoding="utf-8")
+    current.cache_clear()
+
+
+@functools.cache
+def current() -> CostModel:
+    """The constants of this machine, if it was calibrated with this NumPy and BLAS; else the defaults."""
+    path = kept_at()
+    if path.is_file():
+        return CostModel.from_json(path.read_text(encoding="utf-8"))
+    return CostModel.from_json(resources.files(__package__).joinpath("defaults.json").read_text(encoding="utf-8"))

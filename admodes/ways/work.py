@@ -1,0 +1,223 @@
+"""What one NumPy call of a program does, in units that constants can be measured for, and where its bytes are.
+
+Units are elements, multiply-adds, flops or comparisons: whichever the time of the operation goes by.  The bytes of an
+operand come from the level of cache that still holds them, which the *reuse distance* tells: the bytes that went
+through the processor since it last touched them.
+
+Source of the distance: Mattson, Gecsei, Slutz, Traiger, Evaluation techniques for storage hierarchies (1970).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.registry import OPS, Contraction, Op, size_of
+from ..program.cost import last_uses, owners
+from ..program.recording import MARKS, Instruction, Value, leaves
+from ..program.straightline import StraightLine
+
+EINSUM = OPS[np.einsum]
+SCATTER = next(op for op in OPS.values() if op.name == "scatter")
+INDEXING = (OPS[operator.getitem], SCATTER)
+SORTS = frozenset(OPS[fn] for fn in (np.sort, np.argsort, np.partition, np.argpartition))
+REDUCTIONS = frozenset(
+    OPS[fn] for fn in (np.sum, np.mean, np.max, np.min, np.prod, np.any, np.all, np.argmax, np.argmin)
+)
+
+
+def key(i: Instruction) -> str:
+    """What the seconds of an operation are kept under: the name of its row, and how it is indexed."""
+    if i.op in INDEXING:
+        index = i.args[1]
+        parts = index if type(index) is tuple else (index,)
+        kinds = {np.asarray(x).dtype.kind if type(x) is list else x.dtype.kind for x in parts if _is_places(x)}
+        if kinds:
+            return f"{i.op.name}[{'mask' if 'b' in kinds else 'places'}]"
+    return i.op.name
+
+
+def _is_places(x: Any) -> bool:
+    return type(x) is list or (isinstance(x, Value | np.ndarray) and x.ndim > 0)
+
+
+def is_ufunc(op: Op) -> bool:
+    """Whether the row stands for a ufunc, which goes element by element."""
+    return isinstance(op.fn, np.ufunc) and not isinstance(op, Contraction)
+
+
+def is_product(op: Op) -> bool:
+    """Whether BLAS does it."""
+    return isinstance(op, Contraction) and op is not EINSUM
+
+
+def arrays_of(i: Instruction) -> list[Any]:
+    """The arrays among the arguments."""
+    return [x for x in leaves((i.args, i.params)) if isinstance(x, Value | np.ndarray) and x.ndim]
+
+
+def units(i: Instruction) -> float:
+    """How many units of work: what the seconds of a row are measured by."""
+    op, y = i.op, i.out
+    if is_ufunc(op):
+        return size_of(y)
+    if isinstance(op, Contraction):
+        return op.multiply_adds(y, i.args, i.params)
+    if op.name.startswith(("linalg.", "fft.")) and op.flops:
+        return op.count(y, i.args, i.params)
+    largest = max([size_of(y), *(x.size for x in arrays_of(i))])
+    return largest * math.log2(largest + 2) if op in SORTS else largest
+
+
+class Extents(NamedTuple):
+    """A stack of matrix products: (m, k) by (k, n), so many times."""
+
+    stack: float
+    m: float
+    k: float
+    n: float
+
+
+def extents(i: Instruction) -> Extents:
+    """The extents of a product, from the sizes of its factors and of its result."""
+    a, b = (np.shape(x) for x in i.args[:2])
+    products = units(i)
+    out = np.shape(i.out)
+    stack = math.prod(out[:-2]) if i.op.name in ("matmul", "linalg.matmul") and max(len(a), len(b)) > 2 else 1
+    size_a, size_b, size_y = (max(1, math.prod(s)) for s in (a, b, out))
+    k = max(1.0, products / size_y)
+    m = max(1.0, size_y / stack / max(1.0, size_b / (k * (stack if len(b) > 2 else 1))))
+    if stack > 1 and len(a) <= 2:
+        m = max(1.0, size_a / k)
+    return Extents(stack, m, k, max(1.0, size_y / stack / m))
+
+
+def inner_loops(i: Instruction) -> float:
+    """How many inner loops NumPy runs: it joins trailing axes as long as every operand has them in full."""
+    if isinstance(i.op.fn, np.ufunc):
+        shape = np.shape(i.out)
+        others = [x.shape for x in arrays_of(i)]
+        return _loops(shape, lambda axis: tuple(_extent(s, axis, len(shape)) == shape[axis] for s in others))
+    arrays = arrays_of(i)
+    if not arrays:
+        return 1
+    shape, out = arrays[0].shape, np.shape(i.out)
+    axes = i.params.get("axis", None if len(out) == 0 else ())
+    reduced = range(len(shape)) if axes is None else {a % len(shape) for a in np.atleast_1d(axes).tolist()}
+    return _loops(shape, lambda axis: axis in reduced)
+
+
+def _extent(shape: tuple[int, ...], axis: int, ndim: int) -> int:
+    """The extent of an operand along an axis of the result."""
+    place = axis - ndim + len(shape)
+    return shape[place] if place >= 0 else 1
+
+
+def _loops(shape: tuple[int, ...], kind: Any) -> float:
+    loops, joined = 1, None
+    for axis in range(len(shape) - 1, -1, -1):
+        if shape[axis] == 1:
+            continue
+        if joined is None:
+            joined = kind(axis)
+        elif loops > 1 or kind(axis) != joined:
+            loops *= shape[axis]
+    return loops
+
+
+# ---------------------------------------------------------------------------------------------------
+# Where the bytes are
+# ---------------------------------------------------------------------------------------------------
+
+
+class Touch(NamedTuple):
+    """Bytes that an instruction reads or writes, and those that passed by since they were last touched."""
+
+    nbytes: int
+    distance: float
+
+
+class Step(NamedTuple):
+    """One instruction with what it touches, and the bytes alive when it is done, the inputs not among them."""
+
+    instruction: Instruction
+    touches: list[Touch]
+    alive: int
+
+
+def steps(program: StraightLine, held: bool = False) -> Iterator[Step]:
+    """The instructions of a program that is run again and again, in order.
+
+    held: what the forward part computes lives on to the end, as on a tape.  Memory that a value leaves is taken by the
+    next one of its size, the youngest first, as allocators do.
+    """
+    owner = owners(program, exactly=True)
+    last = last_uses(program, owner)
+    end = len(program.instructions)
+    if held:
+        last.update({owner[v]: end for i in program.instructions if not i.backward for v in i.outs})
+    memory = _Memory()
+    walk = [_Planned(i, owner, last) for i in program.instructions]
+    for round_ in range(2):  # the second finds the memory as the first left it
+        yield from (step for step in memory.run(walk, owner, last, end) if round_)
+
+
+class _Planned:
+    """An instruction with its operands by their memory."""
+
+    __slots__ = ("instruction", "reads", "writes")
+
+    def __init__(self, i: Instruction, owner: dict[Value, Value], last: dict[Value, int]) -> None:
+        self.instruction = i
+        self.reads: list[tuple[Any, int]] = []
+        self.writes: list[tuple[Any, int, bool]] = []
+        if i.view or i.op in MARKS:
+            return
+        for x in arrays_of(i):
+            self.reads.append((owner.get(x, x) if isinstance(x, Value) else id(x), int(x.nbytes)))
+        for v in i.outs:
+            key: Any = owner[v] if i.buffer is None else ("workspace", i.buffer)
+            self.writes.append((key, v.nbytes, owner[v] is v and i.buffer is None))
+
+
+class _Memory:
+    """Bytes that passed by, when each piece of memory was last touched, and what is free."""
+
+    def __init__(self) -> None:
+        self.clock = 0
+        self.seen: dict[Any, int] = {}
+        self.free: dict[int, list[int]] = {}
+
+    def run(self, walk: list[_Planned], owner: Any, last: dict[Value, int], end: int) -> Iterator[Step]:
+        alive = 0
+        dying: dict[int, list[tuple[Any, int]]] = {}
+        for k, planned in enumerate(walk):
+            touches = [self._touch(key, n) for key, n in planned.reads]
+            for key, n, new in planned.writes:
+                if new:
+                    alive += n
+                    dying.setdefault(last.get(key, k), []).append((key, n))
+                    pool = self.free.get(n)
+                    if pool:
+                        self.seen[key] = pool.pop()
+                touches.append(self._touch(key, n))
+            yield Step(planned.instruction, touches, alive)
+            for key, n in dying.pop(k, ()):
+                alive -= n
+                self._release(key, n)
+        for left in dying.values():
+            for key, n in left:
+                self._release(key, n)
+
+    def _touch(self, key: Any, nbytes: int) -> Touch:
+        distance = self.clock - self.seen[key] if key in self.seen else math.inf
+        self.clock += nbytes
+        self.seen[key] = self.clock
+        return Touch(nbytes, distance)
+
+    def _release(self, key: Any, nbytes: int) -> None:
+        self.free.setdefault(nbytes, []).append(self.seen.pop(key))
