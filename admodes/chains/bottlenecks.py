@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from ..core.reverse import Tape, Var, general_form
+from ..core.reverse import Entry, Tape, Var, general_form
 from ..core.tracing import Tracer, apply
 from ..transforms.recording import Recording
 
@@ -23,32 +23,32 @@ class Stretch(Recording):
         entries = [general_form(entry) for entry in whole.tape.entries[: last + 1]]
         kept = path(entries, first, last)
         number = {index: k for k, index in enumerate(kept)}
-        self.leaves = [entries[first][3]]
+        self.leaves = [entries[first].y]
         self.tape = Tape()
         self.tape.kept = whole.tape.kept
-        self.tape.entries = [(self.leaves[0],), *(_renumbered(entries[index], number) for index in kept[1:])]
+        parts = [entries[first]._replace(op=None), *(_renumbered(entries[index], number) for index in kept[1:])]
+        self.tape.entries = [entry.recorded() for entry in parts]
         self.tape.closed = True
-        self.outputs = [Var(entries[last][3], self.tape, len(kept) - 1)]
+        self.outputs = [Var(entries[last].y, self.tape, len(kept) - 1)]
 
 
-def path(entries: list[tuple[Any, ...]], first: int, last: int) -> list[int]:
+def path(entries: list[Entry], first: int, last: int) -> list[int]:
     """The entries on the paths from `first` to `last`, both among them."""
     reached = {first}
     for index in range(first + 1, last + 1):
-        if any(parent in reached for parent in entries[index][2]):
+        if any(parent in reached for parent in entries[index].parents):
             reached.add(index)
     used = {last}
     for index in range(last, first, -1):
         if index in used:
-            used.update(entries[index][2])
+            used.update(entries[index].parents)
     return sorted(reached & used)
 
 
-def _renumbered(entry: tuple[Any, ...], number: dict[int, int]) -> tuple[Any, ...]:
+def _renumbered(entry: Entry, number: dict[int, int]) -> Entry:
     """An entry with the parents that are on the path alone, by their new numbers."""
-    op, positions, parents, y, args, params, _ = entry
-    on = [(at, number[parent]) for at, parent in zip(positions, parents, strict=True) if parent in number]
-    return op, [at for at, _ in on], [parent for _, parent in on], y, args, params, None
+    on = [(at, number[parent]) for at, parent in zip(entry.positions, entry.parents, strict=True) if parent in number]
+    return entry._replace(positions=[at for at, _ in on], parents=[parent for _, parent in on])
 
 
 def split(recording: Recording) -> list[Recording]:
@@ -67,22 +67,22 @@ def split(recording: Recording) -> list[Recording]:
     return [Stretch(recording, first, last) for first, last in pairwise(ends)]
 
 
-def _cuts(entries: list[tuple[Any, ...]], first: int, last: int) -> list[int]:
+def _cuts(entries: list[Entry], first: int, last: int) -> list[int]:
     """The entries to cut at, with the two ends."""
     places = _passed(entries, first, last)
-    narrowest = min(places, key=lambda index: _size(entries[index][3]))  # of equals the first, so that ends stay ends
-    if _size(entries[narrowest][3]) >= min(_size(entries[first][3]), _size(entries[last][3])):
+    narrowest = min(places, key=lambda index: _size(entries[index].y))  # of equals the first, so that ends stay ends
+    if _size(entries[narrowest].y) >= min(_size(entries[first].y), _size(entries[last].y)):
         return [first, last]
     return [*_cuts(entries, first, narrowest)[:-1], *_cuts(entries, narrowest, last)]
 
 
-def _passed(entries: list[tuple[Any, ...]], first: int, last: int) -> list[int]:
+def _passed(entries: list[Entry], first: int, last: int) -> list[int]:
     """The entries of real floats that all paths pass: no earlier one on a path is used behind them."""
     on = path(entries, first, last)
-    until = {parent: index for index in on for parent in entries[index][2]}  # on is sorted, so this is the last use
+    until = {parent: index for index in on for parent in entries[index].parents}  # the last use: on is sorted
     found, open_to = [], first
     for index in on:
-        if open_to <= index and _is_real(entries[index][3]):
+        if open_to <= index and _is_real(entries[index].y):
             found.append(index)
         open_to = max(open_to, until.get(index, index))
     return found
@@ -117,24 +117,25 @@ def rerun(recording: Recording) -> Callable[[Any], Any] | None:
     def run(x: Any) -> Any:
         made = {0: x}
         for index in on[1:]:
-            op, positions, parents, _, args, params, _ = entries[index]
-            given = list(args)
-            for at, parent in zip(positions, parents, strict=True):
+            entry = entries[index]
+            given = list(entry.args)
+            for at, parent in zip(entry.positions, entry.parents, strict=True):
                 given[at] = made.get(parent, given[at])
-            made[index] = given[0][given[1]] if _is_part(entries, index) else apply(op, tuple(given), params)
+            part = _is_part(entries, index)
+            made[index] = given[0][given[1]] if part else apply(entry.op, tuple(given), entry.params)
         return made[y.index]
 
     return run
 
 
-def _is_part(entries: list[tuple[Any, ...]], index: int) -> bool:
+def _is_part(entries: list[Entry], index: int) -> bool:
     """Whether an entry is one of the results of an operation that has several."""
-    return isinstance(entries[entries[index][2][0]][3], tuple)
+    return isinstance(entries[entries[index].parents[0]].y, tuple)
 
 
-def _values(entry: tuple[Any, ...]) -> list[Any]:
+def _values(entry: Entry) -> list[Any]:
     """All values in an entry, those in tuples and lists of parameters too."""
-    found, stack = [], [entry[3], entry[4], list(entry[5].values())]
+    found, stack = [], [entry.y, entry.args, list(entry.params.values())]
     while stack:
         value = stack.pop()
         if isinstance(value, tuple | list):

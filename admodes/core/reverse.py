@@ -10,8 +10,8 @@ The same tape pushes tangents forward (`Tape.push`), so that one recording serve
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -23,6 +23,9 @@ from .tracing import Trace, Tracer, canonical
 
 # Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
 COPIED_BYTES = 1 << 16
+
+# The kinds of entries, in the first place of each.
+INPUT, UNARY, BINARY, GENERAL = range(4)
 
 
 # What else holds memory that may change: an index may be one of these.
@@ -43,11 +46,12 @@ class Var(Tracer):
 class Tape(Trace):
     """One reverse-mode transform: the record of its operations, in the order they were carried out.
 
-    An entry is a tuple, told apart by its length (the short forms keep an operation to microseconds):
-    (value,)                                            an input, or a constant
-    (op, parent, y, x)                                  one array
-    (op, parent, parent, y, a, b)                       two arrays; a parent of -1 is a constant
-    (op, positions, parents, y, args, params, None)     any other: args at `positions` are the entries `parents`
+    An entry is a tuple, its kind first: one array and two make up most tapes, and have no lists to build or to walk.
+    (INPUT, value)                                      an argument of the transform, or a constant
+    (UNARY, op, parent, y, x)                           one array
+    (BINARY, op, parent, parent, y, a, b)               two arrays; a parent of -1 is a constant
+    (GENERAL, op, positions, parents, y, args, params)  any other, see `Entry`
+    (A tuple takes a quarter of the time of an object with slots to make.)  `general_form` gives each as an `Entry`.
     """
 
     __slots__ = ("entries", "kept")
@@ -62,7 +66,7 @@ class Tape(Trace):
     def input(self, value: Any) -> Var:
         """A new argument of the transform."""
         value = self.keep(value)
-        self.entries.append((value,))
+        self.entries.append((INPUT, value))
         return Var(value, self, len(self.entries) - 1)
 
     def keep(self, a: Any) -> Any:
@@ -90,7 +94,7 @@ class Tape(Trace):
 
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Var:
         y = self.strip(op, args, params)
-        self.entries.append((y,))
+        self.entries.append((INPUT, y))
         return Var(y, self, len(self.entries) - 1)
 
     def keep_parameter(self, a: Any) -> Any:
@@ -110,7 +114,7 @@ class Tape(Trace):
         if op.pushes[0] is None:
             return y
         entries = self.entries
-        entries.append((op, x.index, y, value))
+        entries.append((UNARY, op, x.index, y, value))
         return Var(y, self, len(entries) - 1)
 
     def binary(self, op: Op, a: Any, b: Any) -> Any:
@@ -129,7 +133,7 @@ class Tape(Trace):
             b = self.keep(b)
         y = op.evaluate(a, b)
         entries = self.entries
-        entries.append((op, i, j, y, a, b))
+        entries.append((BINARY, op, i, j, y, a, b))
         return Var(y, self, len(entries) - 1)
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -151,22 +155,25 @@ class Tape(Trace):
         if not positions:
             return y
         entries = self.entries
-        entries.append((op, positions, parents, y, values, params, None))
+        entries.append((GENERAL, op, positions, parents, y, values, params))
         index = len(entries) - 1
         if isinstance(y, tuple):
             parts = []
             for k, part in enumerate(y):
-                entries.append((_PART, (0,), (index,), part, (y, k), {}, None))
+                entries.append((GENERAL, _PART, (0,), (index,), part, (y, k), {}))
                 parts.append(Var(part, self, len(entries) - 1))
             return y._make(parts) if hasattr(y, "_make") else tuple(parts)
         return Var(y, self, index)
 
     # Sweeping -------------------------------------------------------------------------------------
 
-    def pull(self, seeds: Sequence[tuple[int, Any]], inputs: int) -> list[Any]:
+    def pull(
+        self, seeds: Sequence[tuple[int, Any]], inputs: int, observer: Callable[[Any, Any], None] | None = None
+    ) -> list[Any]:
         """Cotangents of the first `inputs` entries, None where nothing reaches them.
 
         seeds: (entry, cotangent of its value), a cotangent of shape (*lead, *value.shape).
+        observer: told of each entry that is pulled, its value and the value's whole cotangent.
         """
         if self.kept:
             self._check_kept()
@@ -174,31 +181,28 @@ class Tape(Trace):
         cotangents: list[Any] = [None] * len(entries)
         owned = bytearray(len(entries))  # whether a cotangent is a buffer of this sweep, to be added into
         last = -1
-        below = None  # the transform below, told of the sweep
         for index, u in seeds:
             cotangents[index] = _sum(cotangents[index], u)
             last = max(last, index)
-            value = _ground(general_form(entries[index])[3])
-            if isinstance(value, Tracer):
-                below = value.transform
-                below.backward()
         for index in range(last, inputs - 1, -1):
             u = cotangents[index]
             if u is None:
                 continue
             cotangents[index] = None
             entry = entries[index]
-            if below is not None and len(entry) > 1:
-                below.adjoint(_ground(general_form(entry)[3]), _ground(u))
-            if len(entry) == 4:
-                op, i, y, x = entry
+            kind = entry[0]
+            if observer is not None and kind != INPUT:
+                observer(general_form(entry).y, u)
+            # Below, _add stands behind its first test: most entries are used once, and a call costs as much as a rule.
+            if kind == UNARY:
+                _, op, i, y, x = entry
                 g = op.pulls[0](u, y, x)
                 if cotangents[i] is None:
                     cotangents[i] = g
                 else:
                     _add(cotangents, owned, i, g)
-            elif len(entry) == 6:
-                op, i, j, y, a, b = entry
+            elif kind == BINARY:
+                _, op, i, j, y, a, b = entry
                 if i >= 0:
                     pull = op.pulls[0]
                     if pull is not None:
@@ -215,11 +219,11 @@ class Tape(Trace):
                             cotangents[j] = g
                         else:
                             _add(cotangents, owned, j, g)
-            elif len(entry) > 1:
-                _pull_general(entry, u, cotangents, owned)
-        if below is not None:
+            elif kind == GENERAL:
+                _pull_general(general_form(entry), u, cotangents, owned)
+        if observer is not None:
             for index in range(inputs):
-                below.adjoint(_ground(entries[index][-1]), _ground(cotangents[index]))
+                observer(general_form(entries[index]).y, cotangents[index])
         return cotangents[:inputs]
 
     def push(self, seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:
@@ -240,21 +244,21 @@ class Tape(Trace):
             return t
 
         for index, entry in enumerate(entries, first):
-            if len(entry) == 4:
-                op, i, y, x = entry
+            if entry[0] == UNARY:
+                _, op, i, y, x = entry
                 t = taken(i)
                 tangents[index] = None if t is None else op.pushes[0](t, y, x)
                 continue
-            if len(entry) == 6 and entry[0].push_all is None:
-                op, *parents, y, a, b = entry
+            if entry[0] == BINARY and entry[1].push_all is None:
+                _, op, i, j, y, a, b = entry
                 total = None
-                for k, parent in enumerate(parents):
+                for k, parent in enumerate((i, j)):
                     t = taken(parent) if parent >= 0 else None
                     if t is not None and op.pushes[k] is not None:
                         total = plus(total, op.pushes[k](t, y, a, b))
                 tangents[index] = total
                 continue
-            op, positions, parents, y, args, params, _ = general_form(entry)
+            op, positions, parents, y, args, params = general_form(entry)
             given = {
                 i: t
                 for i, t in zip(positions, map(taken, parents), strict=True)
@@ -274,7 +278,7 @@ class Tape(Trace):
         """How often each entry up to the last is read, by later ones and as an output."""
         uses = [0] * (last + 1)
         for entry in entries:
-            for parent in (entry[1],) if len(entry) == 4 else general_form(entry)[2]:
+            for parent in (entry[2],) if entry[0] == UNARY else general_form(entry).parents:
                 uses[parent] += 1
         for index in outputs:
             uses[index] += 1
@@ -296,23 +300,34 @@ class Tape(Trace):
                 raise OverwrittenValue(a)
 
 
-def _ground(x: Any) -> Any:
-    """The traced value of the lowest transform under x."""
-    while isinstance(x, Tracer) and isinstance(x.value, Tracer):
-        x = x.value
-    return x
+class Entry(NamedTuple):
+    """Any entry of a tape: y = op(*args, **params), where the args at `positions` are the entries `parents`."""
+
+    op: Any  # a row; None: an input, or a constant
+    positions: Sequence[int]
+    parents: Sequence[int]
+    y: Any
+    args: Sequence[Any]
+    params: dict[str, Any]
+
+    def recorded(self) -> tuple[Any, ...]:
+        """As it stands on a tape."""
+        return (INPUT, self.y) if self.op is None else (GENERAL, *self)
 
 
-def general_form(entry: tuple[Any, ...]) -> tuple[Any, ...]:
-    """An entry in the general form."""
-    if len(entry) == 4:
-        op, i, y, x = entry
-        return op, (0,), (i,), y, (x,), {}, None
-    if len(entry) == 6:
-        op, i, j, y, a, b = entry
+def general_form(entry: tuple[Any, ...]) -> Entry:
+    """An entry of a tape, of whichever kind."""
+    kind = entry[0]
+    if kind == INPUT:
+        return Entry(None, (), (), entry[1], (), {})
+    if kind == UNARY:
+        _, op, i, y, x = entry
+        return Entry(op, (0,), (i,), y, (x,), {})
+    if kind == BINARY:
+        _, op, i, j, y, a, b = entry
         positions = tuple(k for k, parent in enumerate((i, j)) if parent >= 0)
-        return op, positions, tuple(parent for parent in (i, j) if parent >= 0), y, (a, b), {}, None
-    return entry if len(entry) > 1 else (None, (), (), entry[0], (), {}, None)
+        return Entry(op, positions, tuple(parent for parent in (i, j) if parent >= 0), y, (a, b), {})
+    return Entry(*entry[1:])
 
 
 def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:
@@ -325,8 +340,8 @@ def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:
         owned[parent] = type(total) is ndarray
 
 
-def _pull_general(entry: tuple[Any, ...], u: Any, cotangents: list[Any], owned: bytearray) -> None:
-    op, positions, parents, y, args, params, _ = entry
+def _pull_general(entry: Entry, u: Any, cotangents: list[Any], owned: bytearray) -> None:
+    op, positions, parents, y, args, params = entry
     parts = u
     if type(u) is list:
         parts = u if op.checked is None else op.checked(u, y)

@@ -45,11 +45,9 @@ class Trace:
         """`process` for two arrays and no parameters."""
         return self.process(op, (a, b), {})
 
-    def backward(self) -> None:
-        """A tape above starts to pull: what is recorded from now on is the backward part."""
-
-    def adjoint(self, y: Any, u: Any) -> None:
-        """A tape above pulls u, the cotangent of y."""
+    def observe(self) -> Callable[[Any, Any], None] | None:
+        """What is to be told of a sweep that a tape above now begins: of each value, and of its cotangent."""
+        return None
 
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Evaluate a function without derivative on the values of this transform's tracers."""

@@ -11,7 +11,7 @@ import copy
 import gc
 import operator
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -389,20 +389,31 @@ class Recorder(Trace):
             return mapped(index, lambda i: operator.index(i) if isinstance(i, Symbol) else i)
         return self._known(index) if isinstance(index, Symbol) and index.dtype.kind == "b" else index
 
-    def backward(self) -> None:
+    def observe(self) -> Callable[[Any, Any], None]:
         """What follows, and the seeds that were just planted, is the backward part."""
         self.pulling = True
         k = len(self.instructions)
         while k and self.instructions[k - 1].op is SEED:
             k -= 1
             self.instructions[k] = replace(self.instructions[k], backward=True)
+        return adjoint
 
-    def adjoint(self, y: Any, u: Any) -> None:
-        if not isinstance(y, Symbol) or u is None:
-            return
-        if isinstance(u, Symbol):
-            if u.node.adjoint_of is None and not u.node.name:
-                u.node.adjoint_of = y.node
-            u = u.node
-        if y.node.adjoint is None:
-            y.node.adjoint = u
+
+def adjoint(y: Any, u: Any) -> None:
+    """Note that u is the cotangent of y, where both are symbols, under whatever transforms."""
+    y, u = _symbol_under(y), _symbol_under(u)
+    if not isinstance(y, Symbol) or u is None:
+        return
+    if isinstance(u, Symbol):
+        if u.node.adjoint_of is None and not u.node.name:
+            u.node.adjoint_of = y.node
+        u = u.node
+    if y.node.adjoint is None:
+        y.node.adjoint = u
+
+
+def _symbol_under(x: Any) -> Any:
+    """The traced value of the lowest transform under x."""
+    while isinstance(x, Tracer) and isinstance(x.value, Tracer):
+        x = x.value
+    return x

@@ -17,7 +17,18 @@ from ..core import pytree
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
 from .arguments import SEVERAL, Argnums, chosen_leaves
-from .directions import check_chunk, chunk_for, directions, lifted, own, paired, private, split_columns, unit_directions
+from .directions import (
+    check_chunk,
+    chunk_for,
+    directions,
+    lifted,
+    observer,
+    own,
+    paired,
+    private,
+    split_columns,
+    unit_directions,
+)
 from .recording import Recording, push_forward
 
 
@@ -153,7 +164,8 @@ def _value_and_gradient(
             y, aux = y
         y = _scalar(y)
         traced = type(y) is Var and y.transform is tape
-        found = tape.pull([(y.index, lifted(y.dtype.type(1), y.value))] if traced else [], len(leaves))
+        seeds = [(y.index, lifted(y.dtype.type(1), y.value))] if traced else []
+        found = tape.pull(seeds, len(leaves), observer([y.value] if traced else []))
     finally:
         tape.closed = True
     gradient = [np.zeros(x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, leaves, strict=True)]

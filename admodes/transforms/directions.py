@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import pytree
 from ..core.registry import cast
-from ..core.tracing import Tracer, is_memory, pack
+from ..core.tracing import Trace, Tracer, is_memory, pack
 
 # Without `chunk`, directions are taken so many at once that one array of them has at most this many numbers.
 CHUNK_ELEMENTS = 1 << 22
@@ -42,10 +42,26 @@ def unit_directions(leaves: Sequence[Any], start: int, k: int) -> list[Any]:
 
 def lifted(seed: Any, x: Any) -> Any:
     """A seed for x as a value of the lowest transform under x, which is to see the work done on it (see `program`)."""
+    trace = lowest(x)
+    return seed if trace is None else trace.lift(seed)
+
+
+def observer(values: Iterable[Any]) -> Callable[[Any, Any], None] | None:
+    """What the lowest transform under the results of a tape wants to be told of a sweep, which begins now."""
+    found = None
+    for x in values:
+        trace = lowest(x)
+        if trace is not None:
+            found = trace.observe()
+    return found
+
+
+def lowest(x: Any) -> Trace | None:
+    """The lowest transform under a value, None for a plain one."""
     trace = None
     while isinstance(x, Tracer):
         trace, x = x.transform, x.value
-    return seed if trace is None else trace.lift(seed)
+    return trace
 
 
 def unraveled(rows: Any, leaves: Sequence[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from ..core import pytree
 from ..core.forward import Dual, Forward
 from ..core.registry import cast
 from ..core.reverse import Tape, Var
-from .directions import directions, own, private
+from .directions import directions, observer, own, private
 
 
 def push_forward(
@@ -69,7 +69,8 @@ class Recording:
     def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
         seeds = [(y.index, cast(u, y.dtype)) for y, u in zip(self.outputs, us, strict=True) if self.traced(y)]
-        found = self.tape.pull(seeds, len(self.leaves))
+        watching = observer(y.value for y in self.outputs if self.traced(y))
+        found = self.tape.pull(seeds, len(self.leaves), watching)
         return [
             np.zeros(lead + x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, self.leaves, strict=True)
         ]
