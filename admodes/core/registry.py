@@ -119,27 +119,42 @@ class Op:
 
     pushes[i] is None where args[i] only chooses among pieces (derivative zero); pulls[i] is None where
     the tape derives the pull by reversing the push.
+
+    What a row may say of its function, each with a default that fits a function of one array:
+
+    name      as it is printed
+    arrays    how many leading positional arguments are arrays; None: any number
+    sequence  whether NumPy takes these arrays as one sequence, the first argument
+    params    the keyword parameters that the rules know; any other is refused
+    evaluate  what computes y, where that is not the function itself
+    flops     floating-point operations: a number an element of y, or flops(y, *args, **params)
+    products  multiplications an element, of an elementwise function
+    domain    where its arguments are sampled in tests, in the words of `admodes.core.domain`
     """
 
     pushes: Sequence[Callable[..., Any] | None] = ()
     pulls: Sequence[Callable[..., Any] | None] = ()
-    # The tangent of y from those of all arguments at once: push_all({i: t}, y, args, params).
-    push_all: Callable[..., Any] | None = None
-    # The cotangents of all arguments at once, in order: pull_all(u, y, args, params).
-    pull_all: Callable[..., Any] | None = None
-    # The cotangents of several results, None where there is none, as they may be pulled: checked(u, y).
-    checked: Callable[..., Any] | None = None
-    # Adds the pull of the first argument into a buffer of its shape: accumulate(buffer, zeros, u, y, *args);
-    # zeros: whether the buffer holds nothing yet.
-    accumulate: Callable[..., Any] | None = None
 
+    # The rest is for the few rows that need it, and stands in their classes.
+
+    # All arguments at once, where that is less work than one after the other (np.concatenate, x[i] = v):
+    # push_all({i: t}, y, args, params) -> tangent of y;  pull_all(u, y, args, params) -> [cotangent of each argument].
+    push_all: Callable[..., Any] | None = None
+    pull_all: Callable[..., Any] | None = None
+    # checked(us, y) -> the cotangents of several results, None where there is none, as they may be pulled; it raises
+    # where a result has no derivative (the phase of an eigenvector).
+    checked: Callable[..., Any] | None = None
+    # accumulate(buffer, zeros, u, y, *args) adds the pull of the first argument into a buffer of its shape, so that a
+    # thousand reads x[i] share one array of zeros; zeros: whether the buffer holds nothing yet.
+    accumulate: Callable[..., Any] | None = None
     # Whether elements are only moved: what depends on one element of the arguments is that element.
     moves = False
-
     # Whether NumPy may give the result as a view of the first argument, and what writes a changed view back into its
     # base, write(new, y, *args) -> base; None where the view is read-only.
     view = False
     write: Callable[..., Any] | None = None
+    # 1 or 2 for a function of so many arrays and no parameters, which has a fast lane.
+    arity = 0
 
     def __init__(
         self,
@@ -147,25 +162,23 @@ class Op:
         *,
         name: str = "",
         arrays: int | None = 1,
+        sequence: bool = False,
+        params: Iterable[str] = (),
         evaluate: Callable[..., Any] | None = None,
         flops: Callable[..., float] | float = 0.0,
-        domain: Any = None,
-        params: Iterable[str] = (),
-        sequence: bool = False,
         products: int = 0,
+        domain: Any = None,
     ) -> None:
         self.fn = fn
         self.name = name or name_of(fn)
-        self.arrays = arrays  # leading positional arguments that are arrays; None: any number
+        self.arrays = arrays
+        self.sequence = sequence
+        self.names = parameter_names(fn)
+        self.params = frozenset(params)
         self.evaluate = evaluate or fn
         self.flops = flops
+        self.products = products
         self.domain = domain
-        self.params = frozenset(params)  # keyword parameters the rules know
-        self.products = products  # multiplications an element, of an elementwise function
-        # 1 or 2 for a function of so many arrays and no parameters, which has a fast lane; else 0.
-        self.arity = 0
-        self.sequence = sequence  # whether NumPy takes the arrays as one sequence, the first argument
-        self.names = parameter_names(fn)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -175,14 +188,19 @@ class Op:
         return trace.process(self, args, params)
 
     def multiply_adds(self, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
-        """Multiplications, each with the addition that may follow it: half the flops of a contraction."""
-        return self.count(y, args, params) / 2 if isinstance(self, Contraction | Via) else self.products * size_of(y)
+        """Multiplications, each with the addition that may follow it."""
+        return self.products * size_of(y)
 
     def count(self, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
         """Floating-point operations of one evaluation, from shapes alone."""
         if callable(self.flops):
             return float(self.flops(y, *args, **params))
         return self.flops * size_of(y)
+
+
+def half_the_flops(op: Op, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
+    """The multiply-adds of a function that consists of these: a product, a factorisation."""
+    return op.count(y, args, params) / 2
 
 
 def size_of(y: Any) -> int:
@@ -412,6 +430,8 @@ class Contraction(Op):
     push of argument 1:  'ij,zjk->zik'        pull of argument 1:  'zik,ij->zjk'
     """
 
+    multiply_adds = half_the_flops
+
     def __init__(self, fn: Callable[..., Any], subscripts: Callable[..., str], **row: Any) -> None:
         row.setdefault("flops", self._flops)
         row.setdefault("arrays", 2)
@@ -511,6 +531,8 @@ class Via(Op):
     pushes are push(t, y, *args, **params), one an argument.  A faster pull may be stated beside it; the
     tests then hold it against the derived one.
     """
+
+    multiply_adds = half_the_flops
 
     def __init__(
         self,
