@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .core.registry import Op, Passive, Refused, lookup
+from .core.tables import columns
 from .ops.refused import WITHOUT_ROW
 
 DIFFERENTIABLE = "differentiable"
@@ -157,10 +158,7 @@ def _title(e: Entry) -> str:
 
 def _print(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     if not sys.stdout.isatty():
-        widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head) - 1)]
-        for row in [head, *rows]:
-            print("  ".join([cell.ljust(w) for cell, w in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
-        print()
+        print(*columns([head, *rows], "<" * len(head)), sep="\n", end="\n\n")
         return
     from rich.console import Console
     from rich.table import Table

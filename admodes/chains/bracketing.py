@@ -115,6 +115,7 @@ class Bracketing:
         -------
         matplotlib.figure.Figure
 
+        >>> from admodes import optimal_bracketing
         >>> figure = optimal_bracketing([(3, 3, 29), (1, 3, 14), (2, 1, 7)]).draw()
         >>> len(figure.axes[0].patches)
         4

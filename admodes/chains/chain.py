@@ -19,6 +19,7 @@ import numpy as np
 from ..core import pytree
 from ..core.errors import PatternTooDense
 from ..core.registry import Elementwise, cast
+from ..core.tables import columns
 from ..ops.index import scatter
 from ..program import Cost, cost
 from ..transforms.directions import chunk_for, directions, private, unit_directions
@@ -66,19 +67,19 @@ class JacobianChain:
     >>> chain = JacobianChain([np.square, lambda x: W @ x], np.array([1.0, 2.0, 3.0]))
     >>> chain
     JacobianChain 1 × 3
-    layer       m ×       n  structure        edges
-        0       3 ×       3  diagonal             3
-        1       1 ×       3  dense                3
+    layer  m  n  structure  edges
+        0  3  3  diagonal       3
+        1  1  3  dense          3
     >>> chain.jacobian("reverse")
     array([[ 2.,  8., 18.]])
     >>> chain.cost("forward"), chain.cost("reverse")
     (18, 6)
     >>> JacobianChain([lambda x: x[1:] - x[:-1], lambda x: W.T @ np.tanh(W @ x)], np.ones(4))
     JacobianChain 3 × 4
-    factor       m ×       n  structure        edges
-         0       3 ×       4  sparse               0  6 entries
-         1       1 ×       3  dense                3  of layer 1
-         2       3 ×       1  dense                4  of layer 1
+    factor  m  n  structure  edges
+         0  3  4  sparse         0  6 entries
+         1  1  3  dense          3  of layer 1
+         2  3  1  dense          4  of layer 1
     """
 
     def __init__(self, layers: Sequence[Callable[..., Any]], x: Any) -> None:
@@ -105,13 +106,10 @@ class JacobianChain:
 
     def __repr__(self) -> str:
         head = [f"JacobianChain {self.shape[0]} × {self.shape[1]}"]
-        head += [f"{self._noun} {'m':>7} × {'n':>7}  {'structure':<9} {'edges':>12}"]
-        width = len(self._noun)
-        rows = [
-            f"{i:>{width}} {f.m:>7} × {f.n:>7}  {f.structure:<9} {_told(f.link)}{self._noted(f)}"
-            for i, f in enumerate(self.factors)
-        ]
-        return "\n".join([*head, *rows])
+        rows = [(self._noun, "m", "n", "structure", "edges", "")]
+        for i, f in enumerate(self.factors):
+            rows.append((str(i), f"{f.m:,}", f"{f.n:,}", f.structure, f"{f.push_edges:,}", self._noted(f)))
+        return "\n".join([*head, *columns(rows, ">>><><")])
 
     @property
     def _noun(self) -> str:
@@ -119,10 +117,11 @@ class JacobianChain:
         return "layer" if self.factors[-1].layer + 1 == len(self) else "factor"
 
     def _noted(self, factor: Factor) -> str:
-        """The entries of a sparse factor, and the layer that a part comes from."""
-        entries = f"  {factor.form.size:,} entries" if factor.form.kind == SPARSE else ""
+        """The edges of an adjoint where they are others, the entries of a sparse factor, the layer of a part."""
+        notes = [f"adjoint {factor.pull_edges:,}"] if factor.pull_edges != factor.push_edges else []
+        notes += [f"{factor.form.size:,} entries"] if factor.form.kind == SPARSE else []
         whole = sum(f.layer == factor.layer for f in self.factors) == 1
-        return entries + ("" if whole else f"  of layer {factor.layer}")
+        return ", ".join(notes if whole else [*notes, f"of layer {factor.layer}"])
 
     # Products with vectors ---------------------------------------------------------------------------
 
@@ -235,12 +234,12 @@ class JacobianChain:
         >>> import numpy as np
         >>> W = np.ones((4, 4))
         >>> print(JacobianChain([lambda x: W @ x, np.tanh, lambda x: W[0] @ x], np.zeros(4)).plan())
-        JacobianChain 1 × 4     multiply-adds         flops         bytes
-        forward                            96           176           864
-        reverse                            24            40           360
-        optimal                            24            40           360
-        from the input                    104           184         1,160
-        from the output                    92           172           968
+        JacobianChain 1 × 4  multiply-adds  flops  bytes
+        forward                         96    176    864
+        reverse                         24     40    360
+        optimal                         24     40    360
+        from the input                 104    184  1,160
+        from the output                 92    172    968
         reverse: 24 multiply-adds, as few as the optimal bracketing; from the output takes 3.833 times as many
         """
         counts = {name: self.counted(order) for name, order in self._ways().items()}
@@ -417,12 +416,10 @@ class ChainPlan:
 
     def __str__(self) -> str:
         name = f"JacobianChain {self.shape[0]} × {self.shape[1]}"
-        head = f"{name:<24}{'multiply-adds':>13}{'flops':>14}{'bytes':>14}"
-        rows = [
-            f"{name:<24}{self.multiply_adds[name]:>13,}{work.flops:>14,.0f}{work.bytes:>14,}"
-            for name, work in self.counted.items()
-        ]
-        return "\n".join([head, *rows, self._why()])
+        rows = [(name, "multiply-adds", "flops", "bytes")]
+        for name, work in self.counted.items():
+            rows.append((name, f"{self.multiply_adds[name]:,}", f"{work.flops:,.0f}", f"{work.bytes:,}"))
+        return "\n".join([*columns(rows, "<>>>"), self._why()])
 
     __repr__ = __str__
 
@@ -612,11 +609,6 @@ def _pattern(recording: Recording) -> Any:
         return jacobian_pattern(run, recording.leaves[0])
     except PatternTooDense:
         return None
-
-
-def _told(link: Link) -> str:
-    """The edges of a factor: one number where tangents and adjoints cost the same."""
-    return f"{link.push:>12,}" + (f" (adjoint {link.pull:,})" if link.pull != link.push else "")
 
 
 def _edges(apply: Callable[..., Any], x: Any) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.tables import columns
 from .orders import (
     MOST_EXHAUSTIVE,
     Remaining,
@@ -258,7 +259,7 @@ class LinearizedGraph:
             for v in self.vertices[:_MOST_LINES]
         ]
         more = [f"  … and {len(self.vertices) - _MOST_LINES:,} more"] if len(self.vertices) > _MOST_LINES else []
-        return "\n".join([f"LinearizedGraph: {head}", *("  " + line for line in _table(rows, ("<", "<", "<"))), *more])
+        return "\n".join([f"LinearizedGraph: {head}", *("  " + line for line in columns(rows, "<<<")), *more])
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,12 +298,7 @@ class Orders:
     def __repr__(self) -> str:
         rows = [("order", "multiplications", "additions", "fill-in")]
         rows += [(k, f"{e.multiplications:,}", f"{e.additions:,}", f"{e.fill_in:,}") for k, e in self.by_order.items()]
-        return "\n".join(_table(rows, ("<", ">", ">", ">")))
-
-
-def _table(rows: Sequence[tuple[str, ...]], sides: Sequence[str]) -> list[str]:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(sides))] if rows else []
-    return ["  ".join(f"{x:{s}{w}}" for x, s, w in zip(row, sides, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join(columns(rows, "<>>>"))
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.registry import Op
+from ..core.tables import columns
 from .recording import MARKS, Instruction, Value, leaves, trusted
 from .straightline import StraightLine
 
@@ -53,19 +54,12 @@ class Cost:
         for name, row in sorted(self.by_operation.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])):
             rows.append((name, *row.cells(), f"{row.flops / total:.0%}"))
         rows.append(("total", *Work(self.operations, self.flops, self.multiply_adds, self.bytes).cells(), ""))
-        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        lines = [_line(row, widths) for row in rows]
+        lines = columns(rows, "<>>>>>")
         rule = "-" * max(map(len, lines))
         tail = f"peak {self.peak_bytes:,} bytes; {self.intensity:.3g} flops a byte"
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], tail])
 
     __repr__ = __str__
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    """A row of the table: the name to the left, the numbers to the right."""
-    name, *numbers = row
-    return "  ".join([name.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))]).rstrip()
 
 
 def cost_of(program: StraightLine) -> Cost:

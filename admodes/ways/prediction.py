@@ -14,6 +14,7 @@ from ..chains.bracketing import Bracketing
 from ..chains.chain import JacobianChain
 from ..core import pytree
 from ..core.errors import PatternTooDense
+from ..core.tables import columns
 from ..core.tracing import Tracer
 from ..program import Cost, cost
 from ..transforms.arguments import Argnums, chosen_leaves
@@ -135,20 +136,12 @@ class JacobianPlan:
         best = ranked[0].seconds or 1.0
         head = ("mode", "directions", "flops", "bytes", "operations", "predicted cost", "")
         rows = [head, *(c.cells(best) for c in ranked)]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
         m, n = self.shape
         ahead = f", {ranked[1].seconds / best:.3g} times cheaper than {ranked[1].mode}" if len(ranked) > 1 else ""
-        lines = [_line(row, widths) for row in rows]
-        return "\n".join([f"Jacobian of {m:,} × {n:,}", *lines, *self.remarks, f"choice: {self.choice}{ahead}"])
+        table = columns(rows, "<>>>>><")
+        return "\n".join([f"Jacobian of {m:,} × {n:,}", *table, *self.remarks, f"choice: {self.choice}{ahead}"])
 
     __repr__ = __str__
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    """A row of the table: words to the left, numbers to the right."""
-    first, *numbers, note = row
-    cells = [first.ljust(widths[0]), *(x.rjust(w) for x, w in zip(numbers, widths[1:-1], strict=True)), note]
-    return "  ".join(cells).rstrip()
 
 
 # ---------------------------------------------------------------------------------------------------

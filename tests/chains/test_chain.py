@@ -65,8 +65,8 @@ def test_elementwise_layers_are_diagonals(chain):
     assert [f.diagonal for f in chain.factors] == [False, True] * 3
     assert repr(chain).splitlines()[:3] == [
         "JacobianChain 2 × 4",
-        "layer       m ×       n  structure        edges",
-        "    0       3 ×       4  dense               12",
+        "layer  m  n  structure  edges",
+        "    0  3  4  dense         12",
     ]
 
 
@@ -285,7 +285,7 @@ def test_tangents_and_adjoints_may_cost_differently():
     chain = JacobianChain([lambda x: np.convolve(x, w), np.tanh, lambda x: np.linalg.norm(np.outer(x, w), axis=1)], X)
     convolution = chain.factors[0]
     assert convolution.push_edges != convolution.pull_edges
-    assert f"{convolution.push_edges} (adjoint {convolution.pull_edges})" in repr(chain)
+    assert f"{convolution.push_edges}  adjoint {convolution.pull_edges}" in repr(chain)
     for order in ("forward", "reverse", "optimal", chain.bracketing(memory=30), ((0, 1), 2), (0, (1, 2))):
         assert chain.counted(order).multiply_adds == chain.cost(order) >= chain.bracketing().cost
         np.testing.assert_allclose(chain.jacobian(order), chain.jacobian(), rtol=1e-12, atol=1e-14)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...core.registry import OPS
+from ...core.tables import columns
 from ...ops.index import INDEX, SCATTER
 from ..boxes import box, outside
 from ..cost import copied_outputs, owners
@@ -586,21 +587,20 @@ def listing(program: StraightLine) -> str:
     """One line an instruction: name, dtype and shape, operation."""
     namer = Namer(program)
     head = ", ".join(f"{namer.names[v]}: {v.dtype}{list(v.shape)}" for v in program.inputs)
-    rows: list[tuple[str, str, str]] = []
+    rows: list[str | tuple[str, str, str]] = []  # a remark, or a result, its kind and how it is computed
     backward = False
     for instruction in program.instructions:
         if instruction.backward and not backward:
             backward = True
-            rows.append(("# backward", "", ""))
+            rows.append("# backward")
         text, *more = _statement(instruction, namer)
         if instruction.op is GUARD:
-            rows.append((f"guard {text[3:-1]} is false", "", ""))
+            rows.append(f"guard {text[3:-1]} is false")
             continue
         kinds = " ".join(f"{v.dtype}{list(v.shape)}" for v in instruction.outs)
         name, _, expression = text.partition(" = ")
-        rows.append((name, kinds, "; ".join([expression, *more])))
-    width = max((len(name) for name, _, e in rows if e), default=0)
-    middle = max((len(kind) for _, kind, e in rows if e), default=0)
-    lines = [f"  {name:<{width}}  {kind:<{middle}}  = {e}" if e else f"  {name}" for name, kind, e in rows]
+        rows.append((name, kinds, f"= {'; '.join([expression, *more])}"))
+    table = iter(columns([row for row in rows if not isinstance(row, str)], "<<<"))
+    lines = [f"  {row if isinstance(row, str) else next(table)}" for row in rows]
     outputs = ", ".join(namer.text(v) for v in program.outputs)
     return "\n".join([f"{program.name}({head}):", *lines, f"  return {outputs}"])
