@@ -19,7 +19,7 @@ from numpy import ndarray
 from .errors import MissingRule, OverwrittenValue
 from .forward import plus
 from .registry import Op
-from .tracing import Trace, Tracer, canonical
+from .tracing import Trace, Tracer, canonical, highest
 
 # Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
 COPIED_BYTES = 1 << 16
@@ -349,7 +349,7 @@ def _pull_general(entry: Entry, u: Any, cotangents: list[Any], owned: bytearray)
     if op.pull_all is not None:
         cotangents_of_args = op.pull_all(u, y, args, params)
         pulled = [cotangents_of_args[i] for i in positions]
-    elif op.accumulate is not None and not isinstance(u, Tracer) and not isinstance(cotangents[parents[0]], Tracer):
+    elif op.accumulate is not None and not _traced(u, cotangents[parents[0]], y, args):
         (parent,) = parents  # a scatter: into a buffer of zeros, or into the one that is there
         buffer, x = cotangents[parent], args[0]
         zeros = buffer is None
@@ -370,6 +370,13 @@ def _pull_general(entry: Entry, u: Any, cotangents: list[Any], owned: bytearray)
             cotangents[parent] = g
         else:
             _add(cotangents, owned, parent, g)
+
+
+def _traced(u: Any, earlier: Any, y: Any, args: Sequence[Any]) -> bool:
+    """Whether a transform below has to see the scatter of u at the index in args: y is traced where it is."""
+    if isinstance(u, Tracer) or isinstance(earlier, Tracer):
+        return True
+    return isinstance(y, Tracer) and highest(tuple(args[1:])) is not None
 
 
 def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:

@@ -33,10 +33,23 @@ INDICES: list[tuple[tuple[int, ...], Any]] = [
 ]  # fmt: skip
 
 
+# What NumPy does not read as an array of indices or as a mask.
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
 def as_tuple(index: Any) -> tuple[Any, ...]:
-    """An index as NumPy reads it: a tuple, its lists turned into arrays."""
+    """An index as NumPy reads it: a tuple, its lists and other sequences turned into arrays."""
     items = index if isinstance(index, tuple) else (index,)
-    return tuple(np.asarray(i, dtype=None if len(i) else int) if isinstance(i, list) else i for i in items)
+    return tuple(i if type(i) in _BASIC or not _is_sequence(i) else _array(i) for i in items)
+
+
+def _is_sequence(i: Any) -> bool:
+    """Whether NumPy makes an array of an entry of an index: a list, range, buffer …"""
+    return isinstance(i, list) or (not hasattr(i, "dtype") and hasattr(type(i), "__len__"))
+
+
+def _array(i: Any) -> np.ndarray:
+    return np.asarray(i, dtype=None if len(i) else int)
 
 
 def is_array(item: Any) -> bool:
@@ -64,6 +77,11 @@ def read(t: Any, index: tuple[Any, ...], lead: int) -> Any:
     return np.moveaxis(out, range(first, first + lead), range(lead)) if first else out
 
 
+def _never_repeats(i: Any) -> bool:
+    """Whether an entry of an index is known to name no place twice: a whole number, a range of places, or a mask."""
+    return type(i) in _BASIC or isinstance(i, bool | np.generic) or (isinstance(i, np.ndarray) and i.dtype == bool)
+
+
 def add_into(buffer: np.ndarray, index: tuple[Any, ...], u: np.ndarray, lead: int, zeros: bool = False) -> None:
     """buffer[index] += u behind `lead` leading axes; repeated indices add up. zeros: the buffer holds nothing else."""
     if lead:
@@ -71,8 +89,7 @@ def add_into(buffer: np.ndarray, index: tuple[Any, ...], u: np.ndarray, lead: in
         if first:
             u = np.moveaxis(u, range(lead), range(first, first + lead))
         index = (slice(None),) * lead + index
-    arrays = [i for i in index if is_array(i)]
-    if all(not isinstance(i, np.ndarray) or i.dtype == bool for i in arrays):
+    if all(map(_never_repeats, index)):
         if zeros:
             buffer[index] = u
         else:

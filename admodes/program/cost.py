@@ -126,7 +126,7 @@ def owners(program: StraightLine, exactly: bool = False) -> dict[Value, Value]:
     for instruction in program.instructions:
         source: Any = None
         if instruction.view or (instruction.aliases and not exactly):
-            source = instruction.args[0]
+            source = instruction.source
         elif instruction.into is not None:
             source = instruction.args[instruction.into]
         for v in instruction.outs:
@@ -156,10 +156,10 @@ def _shared(v: Value, owner: Value, times: dict[Value, int], made: dict[Value, I
 
 def _read_only(v: Value, made: dict[Value, Instruction]) -> bool:
     """Whether a value is a view of a broadcast array."""
-    while v in made and made[v].aliases and isinstance(made[v].args[0], Value):
+    while v in made and made[v].aliases and isinstance(made[v].source, Value):
         if made[v].op.fn is np.broadcast_to:
             return True
-        v = made[v].args[0]
+        v = made[v].source
     return False
 
 

@@ -85,7 +85,7 @@ def _negative_zeros(a: Value, made: dict[Value, Instruction], negative: dict[Val
 
 def _own_arrays(program: Program) -> list[Value]:
     """Arrays with memory of their own, and no view of it taken."""
-    viewed = {i.args[0] for i in program.instructions if i.aliases and isinstance(i.args[0], Value)}
+    viewed = {i.source for i in program.instructions if i.aliases and isinstance(i.source, Value)}
     return [v for v in _fresh_arrays(program) if v not in viewed]
 
 

@@ -70,7 +70,7 @@ class Instruction:
     params: dict[str, Any]
     out: Value | tuple[Value, ...]
     backward: bool = False
-    view: bool = False  # the result shared memory with the first argument
+    view: bool = False  # the result shared memory with `source`
     buffer: int | None = None  # the workspace array that takes the result
     into: int | None = None  # the argument whose memory takes the result
 
@@ -79,8 +79,13 @@ class Instruction:
         return self.out if isinstance(self.out, tuple) else (self.out,)
 
     @property
+    def source(self) -> Any:
+        """The argument whose memory the result may show: the first that is an array (einsum's text is none)."""
+        return self.args[0] if type(self.args[0]) is not str else self.args[1]
+
+    @property
     def aliases(self) -> bool:
-        """Whether the result may share memory with the first argument: a reshape does where the strides allow it."""
+        """Whether the result may share memory with its source: a reshape does where the strides allow it."""
         return self.view or self.op.fn is np.reshape
 
     @property
@@ -213,8 +218,18 @@ class Foreign(Detached):
         )
 
 
-def _overlaps(y: np.ndarray, x: Any) -> bool:
-    return is_memory(x) and bool(np.may_share_memory(y, x))
+def _overlaps(y: Any, values: list[Any]) -> bool:
+    """Whether y may show memory of the first array, which is `Instruction.source`."""
+    x = values[0] if type(values[0]) is not str else values[1]
+    return is_memory(y) and is_memory(x) and bool(np.may_share_memory(y, x))
+
+
+def _may_show(op: Op, values: list[Any], params: dict[str, Any]) -> bool:
+    """Whether the result of a scalar would be a view of an array without axes, as the program may have one there."""
+    if not isinstance(values[0], np.generic) or isinstance(op.fn, np.ufunc):
+        return False
+    arrays = [np.asarray(values[0]), *values[1:]]
+    return _overlaps(op.evaluate(*arrays, **params), arrays)
 
 
 class Symbol(Tracer):
@@ -333,7 +348,8 @@ class Recorder(Trace):
         if not trusted(op):
             op = detached(op)
         values, places = self._split(args)
-        y = op.evaluate(*values, **(self.values(params) if params else params))
+        given = self.values(params) if params else params
+        y = op.evaluate(*values, **given)
         named = self.node(params) if params else params
         if isinstance(y, tuple | list):
             parts = tuple([self._symbol(part) for part in y])
@@ -341,7 +357,7 @@ class Recorder(Trace):
             self.instructions.append(Instruction(op, places, named, out, self.pulling))
             return y._make(parts) if hasattr(y, "_make") else parts
         symbol = self._symbol(y)
-        view = is_memory(y) and (not y.flags.writeable or _overlaps(y, values[0]))
+        view = (is_memory(y) and not y.flags.writeable) or _overlaps(y, values) or _may_show(op, values, given)
         self.instructions.append(Instruction(op, places, named, symbol.node, self.pulling, view))
         return symbol
 

@@ -363,7 +363,7 @@ def _wide(instruction: Instruction) -> bool:
 
 
 def _arguments(instruction: Instruction, namer: Namer) -> str:
-    wide = _wide(instruction)
+    wide = _wide(instruction) and _public(instruction.op) is not None  # a helper may ask a number for its shape
     args = instruction.args
     if instruction.op.sequence:
         args = (tuple(args),)
