@@ -41,7 +41,8 @@ def register(
     TypeError : not exactly one of partial, transpose, push, composite; a function that does not dispatch.
 
     >>> import numpy as np
-    >>> from admodes import grad, registry
+    >>> from admodes import grad
+    >>> from admodes.core import registry
     >>> ours = registry.OPS[np.i0]
     >>> register(np.i0, partial=lambda y, x: np.exp(x))  # not its derivative, but what was stated
     >>> float(grad(np.i0)(0.0))

@@ -22,7 +22,7 @@ from ..core.registry import Elementwise, cast
 from ..core.tables import columns
 from ..ops.index import scatter
 from ..program import Cost, cost
-from ..transforms.directions import chunk_for, directions, private, unit_directions
+from ..transforms.directions import chunk_for, directions, in_chunks, private, unit_directions
 from ..transforms.recording import Recording
 from .bottlenecks import rerun, split
 from .bracketing import ACCUMULATE, ADJOINT, MULTIPLY, TANGENT, Bracketing, Link
@@ -367,14 +367,13 @@ def _pushed(factors: Sequence[Factor], rows: Any) -> Any:
     if not rows.shape[0]:
         return np.zeros((0, factors[-1].m), factors[-1].y.dtype)
 
-    def sweep(rows: Any) -> Any:
-        k = rows.shape[0]
-        t = np.reshape(rows, (k, *factors[0].x.shape))
+    def sweep(first: int, k: int) -> list[Any]:
+        t = np.reshape(rows[first : first + k], (k, *factors[0].x.shape))
         for factor in factors:
             t = factor.push(t, (k,))
-        return np.reshape(t, (k, factors[-1].m))
+        return [np.reshape(t, (k, factors[-1].m))]
 
-    return _in_chunks(sweep, factors, rows)
+    return in_chunks(len(rows), _step(factors, len(rows)), sweep)[0]
 
 
 def _pulled(factors: Sequence[Factor], rows: Any) -> Any:
@@ -382,23 +381,18 @@ def _pulled(factors: Sequence[Factor], rows: Any) -> Any:
     if not rows.shape[0]:
         return np.zeros((0, factors[0].n), factors[0].x.dtype)
 
-    def sweep(rows: Any) -> Any:
-        k = rows.shape[0]
-        u = np.reshape(rows, (k, *factors[-1].y.shape))
+    def sweep(first: int, k: int) -> list[Any]:
+        u = np.reshape(rows[first : first + k], (k, *factors[-1].y.shape))
         for factor in reversed(factors):
             u = factor.pull(u, (k,))
-        return np.reshape(u, (k, factors[0].n))
+        return [np.reshape(u, (k, factors[0].n))]
 
-    return _in_chunks(sweep, factors, rows)
+    return in_chunks(len(rows), _step(factors, len(rows)), sweep)[0]
 
 
-def _in_chunks(sweep: Callable[[Any], Any], factors: Sequence[Factor], rows: Any) -> Any:
-    """So many rows at once as bounds the memory."""
-    k = rows.shape[0]
-    step = chunk_for(k, max(max(f.m, f.n) for f in factors))
-    if step == k:
-        return sweep(rows)
-    return np.concatenate([sweep(rows[start : start + step]) for start in range(0, k, step)])
+def _step(factors: Sequence[Factor], rows: int) -> int:
+    """How many rows at once bound the memory."""
+    return chunk_for(rows, max(max(f.m, f.n) for f in factors))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.tracing import Tracer
 from ..ops.index import scatter
-from ..transforms.directions import chunk_for
+from ..transforms.directions import chunk_for, joined
 
 DIAGONAL, SPARSE, DENSE = "diagonal", "sparse", "dense"
 # A matrix of at most this share of entries is held as sparse; above it indices and gathers cost more than they save.
@@ -315,8 +315,8 @@ def _combined(entries: Any, rows: Any, columns: Any, dense: Any, m: int) -> Any:
     parts = []
     for start in range(0, n, step):
         block = dense[:, start : start + step]
-        parts.append(scatter(entries[:, None] * block[columns], (rows,), (m, block.shape[1]), 2))
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        parts.append([scatter(entries[:, None] * block[columns], (rows,), (m, block.shape[1]), 2)])
+    return joined(parts, axis=1)[0]
 
 
 def _blocks(counts: Any) -> list[Any]:

@@ -34,13 +34,15 @@ class Linearized(LinearOperator):
 
     def _rmatmat(self, U: Any) -> Any:
         """Jᴴ U = conj(Jᵀ conj U)."""
+        self.recording.require_rows()
         k = U.shape[1]
         rows = np.array(np.conj(U).T, order="C")
         return np.conj(raveled(self.recording.pull(unraveled(rows, self._out), (k,)), k)).T
 
     def dense(self) -> Any:
         """The matrix, of shape J.shape, by pushes or by pulls, whichever are fewer."""
-        blocks = (blocks_by_pushes if self.shape[1] <= self.shape[0] else blocks_by_pulls)(self.recording, None)
+        by_pushes = self.shape[1] <= self.shape[0] or not self.recording.has_rows
+        blocks = (blocks_by_pushes if by_pushes else blocks_by_pulls)(self.recording, None)
         return np.block(
             [[np.reshape(b, (y.size, x.size)) for b, x in zip(row, self._in, strict=True)]
              for row, y in zip(blocks, self._out, strict=True)]

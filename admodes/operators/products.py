@@ -24,7 +24,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Any]:
 
     Raises
     ------
-    TypeError : an integer array to differentiate by.
+    TypeError : an integer array to differentiate by; J.T @ u of a complex result of real arguments.
 
     >>> import numpy as np
     >>> y, J = linearize(lambda x: np.array([x[0] * x[1], x[0] ** 2]), np.array([2.0, 3.0]))

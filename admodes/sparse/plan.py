@@ -21,7 +21,7 @@ from ..program.program import record
 from ..program.straightline import as_input, is_input
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
-from ..transforms.directions import chunk_for, raveled, unraveled
+from ..transforms.directions import chunk_for, joined, raveled, unraveled
 from ..transforms.recording import Recording, push_forward
 from .bounds import least
 from .colouring import colour_bidirectional, colour_columns, colour_rows, colour_symmetric
@@ -308,9 +308,8 @@ class Scheme:
 
     def gathered(self, batches: Any) -> list[Any]:
         """The products of all batches, one array for the pushes and one for the pulls."""
-        parts = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*batches, strict=True)]
         counts = self.colouring.decompression.shapes
-        return [p[: shape[0]] for p, shape in zip(parts, counts, strict=True)]
+        return [p[: shape[0]] for p, shape in zip(joined(list(batches)), counts, strict=True)]
 
     def recover(self, compressed: Sequence[Any]) -> Any:
         """The matrix."""
@@ -357,6 +356,7 @@ def _pushed(f: Callable[..., Any], tree: Any, leaves: list[Any], seeds: Any) -> 
 
 
 def _pulled(recording: Recording, seeds: Any) -> Any:
+    recording.require_rows()
     k = seeds.shape[0]
     return raveled(recording.pull(unraveled(seeds, recording.values), (k,)), k)
 

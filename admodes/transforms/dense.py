@@ -21,6 +21,8 @@ from .directions import (
     check_chunk,
     chunk_for,
     directions,
+    in_chunks,
+    joined,
     lifted,
     observer,
     own,
@@ -308,31 +310,23 @@ def jacobian_forward(f: Any, structure: Any, leaves: list[Any], chunk: int | Non
         parts.append(tangents)
         start += k
         step = chunk or chunk_for(total, max([total, *(int(y.size) for y in out)]))
-    columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
-    return _own_blocks([split_columns(c, y.shape, leaves) for c, y in zip(columns, out, strict=True)]), out_structure
+    columns = zip(joined(parts), out, strict=True)
+    return _own_blocks([split_columns(c, y.shape, leaves) for c, y in columns]), out_structure
 
 
 def jacobian_reverse(f: Any, structure: Any, leaves: list[Any], chunk: int | None) -> tuple[list[list[Any]], Any]:
     """Blocks of the Jacobian from pulls of unit cotangents, chunk by chunk, over one tape."""
     recording = Recording(f, pytree.unflatten(structure, leaves))
-    if any(y.dtype.kind == "c" for y in recording.values) and any(x.dtype.kind != "c" for x in leaves):
-        raise TypeError(
-            "jacrev of a function with real arguments and a complex result: use jacfwd, or take np.real and "
-            "np.imag of the "
-            "result as two real results."
-        )
     return blocks_by_pulls(recording, chunk), recording.out_structure
 
 
 def blocks_by_pulls(recording: Recording, chunk: int | None) -> list[list[Any]]:
+    """The blocks from pulls over a tape."""
+    recording.require_rows()
     leaves, values = recording.leaves, recording.values
     total = sum(int(y.size) for y in values)
     step = chunk or chunk_for(total, max([total, *(int(x.size) for x in leaves)]))
-    parts = []
-    for start in range(0, total, step) if total else [0]:
-        k = min(step, total - start)
-        parts.append(recording.pull(unit_directions(values, start, k), (k,)))
-    rows = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    rows = in_chunks(total, step, lambda first, k: recording.pull(unit_directions(values, first, k), (k,)))
     blocks, start = [], 0
     for y in values:
         size = int(y.size)
@@ -349,13 +343,9 @@ def _own_blocks(blocks: list[list[Any]]) -> list[list[Any]]:
 
 
 def blocks_by_pushes(recording: Recording, chunk: int | None) -> list[list[Any]]:
-    """The blocks again, from pushes over the same tape."""
+    """The blocks from pushes over a tape."""
     leaves, values = recording.leaves, recording.values
     total = sum(int(x.size) for x in leaves)
     step = chunk or chunk_for(total, max([total, *(int(y.size) for y in values)]))
-    parts = []
-    for start in range(0, total, step) if total else [0]:
-        k = min(step, total - start)
-        parts.append(recording.push(unit_directions(leaves, start, k), (k,)))
-    columns = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    columns = in_chunks(total, step, lambda first, k: recording.push(unit_directions(leaves, first, k), (k,)))
     return _own_blocks([split_columns(c, y.shape, leaves) for c, y in zip(columns, values, strict=True)])

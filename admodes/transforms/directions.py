@@ -25,6 +25,16 @@ def chunk_for(directions: int, width: int) -> int:
     return max(1, min(directions, CHUNK_ELEMENTS // max(width, 1)))
 
 
+def in_chunks(total: int, step: int, sweep: Callable[[int, int], Sequence[Any]]) -> list[Any]:
+    """The arrays of sweep(first, k) for all directions, at most `step` at once, joined along these."""
+    return joined([sweep(first, min(step, total - first)) for first in range(0, total, step) or [0]])
+
+
+def joined(chunks: Sequence[Sequence[Any]], axis: int = 0) -> list[Any]:
+    """Of each array its chunks, one behind the other; without a copy where there is one."""
+    return [np.concatenate(p, axis=axis) if len(p) > 1 else p[0] for p in zip(*chunks, strict=True)]
+
+
 def unit_directions(leaves: Sequence[Any], start: int, k: int) -> list[Any]:
     """Rows start … start+k of the identity on the raveled leaves, one array (k, *shape) a leaf."""
     out, offset = [], 0

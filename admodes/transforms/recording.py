@@ -29,6 +29,11 @@ def push_forward(
         trace.closed = True
 
 
+def complex_of_real(leaves: Sequence[Any], results: Sequence[Any]) -> bool:
+    """Complex results of real arguments: a cotangent of a real array is real, so that pulls lose the imaginary part."""
+    return any(y.dtype.kind == "c" for y in results) and any(x.dtype.kind != "c" for x in leaves)
+
+
 class Recording:
     """One run of f on a tape, ready to pull cotangents back and to push tangents forward, any number of times."""
 
@@ -43,6 +48,19 @@ class Recording:
         finally:
             self.tape.closed = True
         self.leaves = [x.value for x in inputs]  # as recorded: immune to later overwriting
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether pulls give rows of the Jacobian: see `complex_of_real`."""
+        return not complex_of_real(self.leaves, self.values)
+
+    def require_rows(self) -> None:
+        """Raise where pulls give no rows of the Jacobian."""
+        if not self.has_rows:
+            raise TypeError(
+                "reverse mode of a function with real arguments and a complex result: a pull gives the real part of a "
+                "row alone. Use forward mode, as jacfwd does, or take np.real and np.imag of the result as two results."
+            )
 
     def traced(self, y: Any) -> bool:
         return type(y) is Var and y.transform is self.tape

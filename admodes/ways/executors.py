@@ -27,7 +27,7 @@ from ..core.errors import WorkerLost, revived
 from ..core.tracing import Tracer
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import assemble, complex_checked, jacfwd, jacrev
-from ..transforms.directions import check_chunk, chunk_for, private, split_columns, unit_directions
+from ..transforms.directions import check_chunk, chunk_for, joined, private, split_columns, unit_directions
 from ..transforms.recording import Recording, push_forward
 
 MODES = {"forward": jacfwd, "reverse": jacrev}
@@ -98,7 +98,7 @@ def jacobian_by(
         parts = in_order(executor, take_chunk, [(job, *r) for r in ranges], _Names(ranges, total))
     finally:
         forget(job.token)
-    directions = [np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True)]
+    directions = joined(parts)
     if job.forward:
         split = [split_columns(t, y.shape, leaves) for t, y in zip(directions, described.outputs, strict=True)]
     else:
@@ -242,17 +242,9 @@ def recorded(job: Job) -> Recording:
     if token != job.token or recording is None:
         function, leaves, structure = job.built()
         recording = Recording(function, pytree.unflatten(structure, leaves))
-        _refuse_complex(recording)
+        recording.require_rows()
         _last = (job.token, recording)
     return recording
-
-
-def _refuse_complex(recording: Recording) -> None:
-    if any(y.dtype.kind == "c" for y in recording.values) and any(x.dtype.kind != "c" for x in recording.leaves):
-        raise TypeError(
-            "jacrev of a function with real arguments and a complex result: use jacfwd, or take np.real and np.imag of "
-            "the result as two real results."
-        )
 
 
 def forget(token: str) -> None:

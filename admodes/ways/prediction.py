@@ -19,7 +19,7 @@ from ..core.tracing import Tracer
 from ..program import Cost, cost
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.directions import chunk_for, raveled, unit_directions, unraveled
-from ..transforms.recording import Recording, push_forward
+from ..transforms.recording import Recording, complex_of_real, push_forward
 
 if TYPE_CHECKING:
     from ..sparse.plan import Scheme
@@ -166,7 +166,7 @@ def predict(
     reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)), beforehand=SECONDS_A_TAPE)
     if complex_in and not holomorphic:
         return JacobianPlan(counts.shape, (reverse,), ("real results of complex arguments: reverse mode alone",))
-    if counts.complex_result and not complex_in:
+    if complex_of_real(leaves, counts.results):
         return JacobianPlan(counts.shape, (forward,), ("complex results of real arguments: forward mode alone",))
     dense = (forward, reverse)
     if not sparse or complex_in or any(isinstance(x, Tracer) for x in pytree.flatten((args, kwargs))[0]):
@@ -183,7 +183,7 @@ class Counts:
         n = sum(int(x.size) for x in leaves)
         push_one, push_two = self._forward(1), self._forward(2)
         m = sum(y.size for y in self.results)
-        self.shape, self.complex_result = (m, n), any(y.dtype.kind == "c" for y in self.results)
+        self.shape = (m, n)
         self.tape = self._reverse(0)
         width = max(n, m, 1)
         self.push = Sweep.counted(push_one, push_two, width)
