@@ -62,6 +62,18 @@ class Detached(Travelling, TypeError):
         )
 
 
+class Deferred(Travelling, TypeError):
+    """An operand of another library with operators of its own met a traced value: the operation is left to it."""
+
+    def __init__(self, operand: Any) -> None:
+        kind = type(operand)
+        super().__init__(
+            f"a {kind.__module__}.{kind.__qualname__} met a traced value. It has operators of its own (labels, units, a "
+            "storage), and no derivative goes through these. Take the plain array out before: np.asarray(a), "
+            "a.to_numpy(), a.value, a.toarray(); of sparse matrices and LinearOperators the product A @ x has a rule."
+        )
+
+
 class WorkerLost(Travelling, RuntimeError):
     """A worker of an executor ended before it had returned its part."""
 

@@ -7,15 +7,17 @@ the arguments; its level, a number from one counter, keeps nested transforms apa
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from .errors import Detached, LeakedTracer, MissingRule, missing_parameter
+from .errors import Deferred, Detached, LeakedTracer, MissingRule, missing_parameter
 from .registry import NO_VALUE, OPS, Op, Passive, lookup, public_name
 from .views import link, overwrite
 
@@ -87,8 +89,10 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             if a.transform.level > level:
                 trace = a.transform
                 level = trace.level
-        elif type(a) is ndarray and a.dtype is OBJECT:
-            return apply(op, tuple(packed(x) for x in args), params)
+        elif (type(a) is ndarray and a.dtype is OBJECT) or type(a) is list or type(a) is tuple:
+            collected = _collected(op, args)
+            if collected is not args:
+                return apply(op, collected, params)
     if trace is None:
         trace = highest((args, params))
         if trace is None:
@@ -99,6 +103,19 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if op.view and isinstance(result, Tracer) and result is not args[0]:
         _link(op, result, args, params)
     return result
+
+
+def _collected(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments with arrays of objects, and lists that hold traced values in place of an array, as traced arrays."""
+    arrays = len(args) if op.arrays is None else op.arrays
+    new = []
+    for i, a in enumerate(args):
+        if type(a) is ndarray and a.dtype is OBJECT:
+            a = packed(a)
+        elif i < arrays and (type(a) is list or type(a) is tuple) and highest(a) is not None:
+            a = gathered(a)
+        new.append(a)
+    return tuple(new) if any(a is not b for a, b in zip(args, new, strict=True)) else args
 
 
 def _link(op: Op, result: Tracer, args: tuple[Any, ...], params: dict[str, Any]) -> None:
@@ -131,15 +148,23 @@ def binary(op: Op, a: Any, b: Any) -> Any:
         if isinstance(b, Tracer):
             if b.transform.level > trace.level:
                 trace = b.transform
-        elif type(b) is ndarray and b.dtype is OBJECT:
-            return binary(op, a, packed(b))
-        elif type(b) is complex:
-            b = _numpy_complex(b, a)
+        elif type(b) is not float:
+            if type(b) is ndarray:
+                if b.dtype is OBJECT:
+                    return binary(op, a, packed(b))
+            elif type(b) is complex:
+                b = _numpy_complex(b, a)
+            elif type(b) is list or type(b) is tuple:
+                return binary(op, a, canonical(b))
     else:
-        if type(a) is ndarray and a.dtype is OBJECT:
-            return binary(op, packed(a), b)
-        if type(a) is complex:
-            a = _numpy_complex(a, b)
+        if type(a) is not float:
+            if type(a) is ndarray:
+                if a.dtype is OBJECT:
+                    return binary(op, packed(a), b)
+            elif type(a) is complex:
+                a = _numpy_complex(a, b)
+            elif type(a) is list or type(a) is tuple:
+                return binary(op, canonical(a), b)
         trace = b.transform
     if trace.closed:
         raise LeakedTracer
@@ -234,7 +259,44 @@ def canonical(a: Any) -> Any:
         return a
     if is_memory(a):
         a = plain(a)
+    elif kind is list or kind is tuple:
+        if highest(a) is not None:
+            return gathered(a)
+    elif defers(kind):
+        raise Deferred(a)
     return packed(np.asarray(a))
+
+
+def gathered(tree: Any) -> Any:
+    """What np.array would make of nested lists and tuples with traced values among their leaves."""
+    leaves: list[Any] = []
+    shape = _flattened(tree, leaves)
+    if len({np.shape(x) for x in leaves}) > 1:
+        raise ValueError(
+            "a list of traced values of different shapes makes no array: "
+            + ", ".join(sorted({str(np.shape(x)) for x in leaves}))
+            + ". Join them with np.concatenate, or bring them to one shape."
+        )
+    return np.reshape(np.stack(leaves), (*shape, *np.shape(leaves[0])))
+
+
+def _flattened(tree: Any, leaves: list[Any]) -> tuple[int, ...]:
+    """Append the leaves of nested sequences to a list; the extents of the nesting."""
+    if type(tree) is not list and type(tree) is not tuple:
+        leaves.append(canonical(tree))
+        return ()
+    inner = {_flattened(x, leaves) for x in tree}
+    if len(inner) > 1:
+        raise ValueError(f"a list whose parts are nested differently makes no array: {sorted(inner)}")
+    return (len(tree), *inner.pop()) if inner else (0,)
+
+
+@functools.lru_cache(maxsize=256)
+def defers(kind: type) -> bool:
+    """Whether NumPy leaves an operation with an array to this class: it states how ufuncs act on it, or operators."""
+    if issubclass(kind, ndarray | np.generic | int | float | complex | Sequence):
+        return getattr(kind, "__array_ufunc__", ndarray.__array_ufunc__) is not ndarray.__array_ufunc__
+    return hasattr(kind, "__array_ufunc__") or any(hasattr(kind, f"__r{symbol}__") for symbol in OPERATORS)
 
 
 def is_memory(a: Any) -> bool:
@@ -244,6 +306,8 @@ def is_memory(a: Any) -> bool:
 
 def plain(a: ndarray) -> ndarray:
     """An array of a subclass as a plain one, where that does not change what operations mean."""
+    if defers(type(a)):
+        raise Deferred(a)
     if isinstance(a, np.matrix) or type(a).__module__.startswith("numpy.ma"):
         raise TypeError(
             f"{type(a).__name__} arrays have operations of their own (products, masks), for which there are "
@@ -306,20 +370,27 @@ class Tracer:
         op = OPS.get(ufunc) or lookup(ufunc)
         if op is None:
             raise MissingRule(public_name(ufunc))
-        if method == "__call__":
-            if params:
-                return ufunc_call(ufunc, inputs, params)
-            if op.arity == 2:
-                return binary(op, inputs[0], inputs[1])
-            if op.arity == 1:
-                trace = self.transform
-                if trace.closed:
-                    raise LeakedTracer
-                return trace.unary(op, self)
-            return apply(op, inputs, params)
-        return ufunc_method(ufunc, method, inputs, params)
+        try:
+            if method == "__call__":
+                if params:
+                    return ufunc_call(ufunc, inputs, params)
+                if op.arity == 2:
+                    return binary(op, inputs[0], inputs[1])
+                if op.arity == 1:
+                    trace = self.transform
+                    if trace.closed:
+                        raise LeakedTracer
+                    return trace.unary(op, self)
+                return apply(op, inputs, params)
+            return ufunc_method(ufunc, method, inputs, params)
+        except Deferred:
+            if any(hasattr(x, "__array_ufunc__") and defers(type(x)) and not isinstance(x, Tracer) for x in inputs):
+                return NotImplemented  # NumPy asks the other operand then
+            raise
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if len(types) > 1 and not all(issubclass(t, Tracer) or not defers(t) for t in types):
+            return NotImplemented
         op = OPS.get(func) or lookup(func)
         if op is None:
             raise MissingRule(public_name(func))
@@ -333,6 +404,9 @@ class Tracer:
                 f"conversion to a plain array of dtype {np.dtype(dtype)}",
                 "Leave out the dtype, or build the array with np.stack, np.concatenate or np.array([...]).",
             )
+        asker = sys._getframe(1)
+        if asker.f_globals.get("__name__", "").startswith("scipy."):
+            return asked_by_scipy(self, asker)
         out = np.empty(self.shape, dtype=object)
         for index in np.ndindex(self.shape):
             out[index] = self[index] if index else self
@@ -506,6 +580,21 @@ class Tracer:
         return apply(OPS[np.invert], (self,), {})
 
 
+# Function of SciPy -> what to write instead.
+INSTEAD = {
+    "brentq": "admodes.root(f, x)", "fsolve": "admodes.root(f, x)", "root": "admodes.root(f, x)",
+}
+
+
+def asked_by_scipy(x: Tracer, asker: Any) -> np.ndarray:
+    """What np.asarray(x) is inside SciPy: one object for the operators of sparse matrices, which then leave it to x."""
+    if asker.f_globals["__name__"] == "scipy.sparse._base" and asker.f_code.co_name == "_matmul_dispatch":
+        out = np.empty((), dtype=object)
+        out[()] = x
+        return out
+    raise NotImplementedError
+
+
 class Flat:
     """x.flat: the elements in C order; to read, to assign to, to iterate over."""
 
@@ -631,14 +720,29 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], params: 
 # ---------------------------------------------------------------------------------------------------
 
 
+# Row -> what carries it out where the other operand is of another library, (a, b) -> result or NotImplemented.
+PARTNERS: dict[Op, Callable[[Any, Any], Any]] = {}
+
+
+def partner(op: Op, a: Any, b: Any) -> Any:
+    """An operator with an operand of another library; NotImplemented leaves it to that."""
+    return PARTNERS[op](a, b) if op in PARTNERS else NotImplemented
+
+
 def _operators(op: Op, symbol: str) -> None:
     """Define x ∘ y, y ∘ x and x ∘= y, which changes an array in place and, like Python, gives a new scalar."""
 
     def forward(self: Tracer, other: Any) -> Any:
-        return binary(op, self, other)
+        try:
+            return binary(op, self, other)
+        except Deferred:
+            return partner(op, self, other)
 
     def reflected(self: Tracer, other: Any) -> Any:
-        return binary(op, other, self)
+        try:
+            return binary(op, other, self)
+        except Deferred:
+            return partner(op, other, self)
 
     def in_place(self: Tracer, other: Any) -> Any:
         result = binary(op, self, other)

@@ -9,7 +9,7 @@ from ..core.registry import LATE
 from ..core.tracing import define_operators
 
 from . import contraction, elementwise, fft, index, joining, linalg, reduction, resizing, shape  # isort: skip
-from . import assignment, functional, overwriting, polynomial, refused, statistics
+from . import assignment, functional, matrices, overwriting, polynomial, refused, statistics
 
 define_operators()
 LATE["scipy.special"] = lambda: importlib.import_module(".special", __name__)
@@ -23,6 +23,7 @@ __all__ = [
     "index",
     "joining",
     "linalg",
+    "matrices",
     "overwriting",
     "polynomial",
     "reduction",

@@ -25,7 +25,7 @@ def _select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0
     out = canonical(default)
     for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
         condition = canonical(condition)
-        if condition.dtype.kind != "b":
+        if np.result_type(condition).kind != "b":
             raise TypeError("invalid entry in condlist: should be boolean ndarray")
         out = np.where(condition, canonical(choice), out)
     return out
