@@ -68,7 +68,7 @@ class Deferred(Travelling, TypeError):
     def __init__(self, operand: Any) -> None:
         kind = type(operand)
         super().__init__(
-            f"a {kind.__module__}.{kind.__qualname__} met a traced value. It has operators of its own (labels, units, a "
+            f"a {kind.__module__}.{kind.__qualname__} met a traced value. It has operators of its own (labels, units, "
             "storage), and no derivative goes through these. Take the plain array out before: np.asarray(a), "
             "a.to_numpy(), a.value, a.toarray(); of sparse matrices and LinearOperators the product A @ x has a rule."
         )

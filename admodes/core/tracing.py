@@ -7,7 +7,6 @@ the arguments; its level, a number from one counter, keeps nested transforms apa
 
 from __future__ import annotations
 
-import functools
 import itertools
 import operator
 import sys
@@ -291,7 +290,6 @@ def _flattened(tree: Any, leaves: list[Any]) -> tuple[int, ...]:
     return (len(tree), *inner.pop()) if inner else (0,)
 
 
-@functools.lru_cache(maxsize=256)
 def defers(kind: type) -> bool:
     """Whether NumPy leaves an operation with an array to this class: it states how ufuncs act on it, or operators."""
     if issubclass(kind, ndarray | np.generic | int | float | complex | Sequence):
@@ -345,6 +343,9 @@ def pack(a: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------
 
 
+_OF_ARRAYS = ndarray.__array_function__
+
+
 class TracedArray(ndarray):
     """What isinstance takes a traced array for, so that `isinstance(x, np.ndarray)` goes the way of plain arrays."""
 
@@ -389,7 +390,7 @@ class Tracer:
             raise
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if len(types) > 1 and not all(issubclass(t, Tracer) or not defers(t) for t in types):
+        if len(types) > 1 and not all(issubclass(t, Tracer) or t.__array_function__ is _OF_ARRAYS for t in types):
             return NotImplemented
         op = OPS.get(func) or lookup(func)
         if op is None:
@@ -404,9 +405,10 @@ class Tracer:
                 f"conversion to a plain array of dtype {np.dtype(dtype)}",
                 "Leave out the dtype, or build the array with np.stack, np.concatenate or np.array([...]).",
             )
-        asker = sys._getframe(1)
-        if asker.f_globals.get("__name__", "").startswith("scipy."):
-            return asked_by_scipy(self, asker)
+        if _asked_for_an_operand(sys._getframe(1)):
+            out = np.empty((), dtype=object)
+            out[()] = self
+            return out
         out = np.empty(self.shape, dtype=object)
         for index in np.ndindex(self.shape):
             out[index] = self[index] if index else self
@@ -580,19 +582,11 @@ class Tracer:
         return apply(OPS[np.invert], (self,), {})
 
 
-# Function of SciPy -> what to write instead.
-INSTEAD = {
-    "brentq": "admodes.root(f, x)", "fsolve": "admodes.root(f, x)", "root": "admodes.root(f, x)",
-}
-
-
-def asked_by_scipy(x: Tracer, asker: Any) -> np.ndarray:
-    """What np.asarray(x) is inside SciPy: one object for the operators of sparse matrices, which then leave it to x."""
-    if asker.f_globals["__name__"] == "scipy.sparse._base" and asker.f_code.co_name == "_matmul_dispatch":
-        out = np.empty((), dtype=object)
-        out[()] = x
-        return out
-    raise NotImplementedError
+def _asked_for_an_operand(asker: Any) -> bool:
+    """Whether a sparse matrix asks np.asanyarray(x) if it is to leave A @ x to x, as it does with a single object."""
+    while asker.f_code.co_name == "__array__":
+        asker = asker.f_back
+    return asker.f_code.co_name == "_matmul_dispatch" and asker.f_globals.get("__name__") == "scipy.sparse._base"
 
 
 class Flat:

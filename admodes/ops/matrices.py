@@ -8,6 +8,7 @@ the operation like any array, so that overwriting them later is noticed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +80,9 @@ def _flops(y: Any, x: Any, numbers: Any, matrix: Any, axis: int) -> float:
 # [[1, 0, 2], [0, 0, 3]] and its transpose.
 _M = Stored(np.array([0, 2, 2], dtype=np.int32), np.array([0, 2, 3], dtype=np.int32), (2, 3))
 _N = np.array([1.0, 2.0, 3.0])
-along = primitive(
-    ROW := add(
+_CASES = [case(A(3), _N, _M, -1), case(A(2, 2), _N, _M.T, -2), case(A(4, 3), _N, _M, -1)]
+along: Callable[..., Any] = primitive(
+    add(
         Linear(
             _along,
             lambda t, x, numbers, matrix, axis: along(t, numbers, matrix, axis),
@@ -88,7 +90,7 @@ along = primitive(
             name="sparse_matmul",
             arrays=2,
             flops=_flops,
-            domain=[case(A(3), _N, _M, -1), case(A(2, 4), _N, _M.T, -2), case(A(4, 3), _N, _M, -1)],
+            domain=_CASES,
         )
     )
 )

@@ -81,3 +81,107 @@ def test_deepcopy_is_a_copy(derivative):
         return y * z * w["b"] * a
 
     assert np.allclose(derivative(f, X), [4 * X[0] ** 3 + X[1] ** 3, 3 * X[0] * X[1] ** 2])
+
+
+# ---------------------------------------------------------------------------------------------------
+# Operands of other libraries
+# ---------------------------------------------------------------------------------------------------
+
+
+class Reflected:
+    """Operators, and nothing of NumPy's protocols."""
+
+    def __rmul__(self, other):
+        return other * 3.0
+
+    __rmatmul__ = __rmul__
+
+
+class Aloof(Reflected):
+    """Says that ufuncs are not for it."""
+
+    __array_ufunc__ = None
+
+
+class Ahead(Reflected):
+    """A legacy class that goes before arrays."""
+
+    __array_priority__ = 100
+
+
+class Unit(np.ndarray):
+    """An array with a unit: every ufunc is ten times as large."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **params):
+        return 10.0 * ufunc(*[np.asarray(i) if isinstance(i, Unit) else i for i in inputs])
+
+
+ONES = np.ones(2).view(Unit)
+
+
+@every_way
+@pytest.mark.parametrize("operand", [Reflected(), Aloof(), Ahead()], ids=["reflected", "aloof", "ahead"])
+def test_an_operator_is_left_to_the_other_operand(derivative, operand):
+    for f, right in ((lambda x: x * operand, 3), (lambda x: x @ operand, 3), (lambda x: x[0] * operand, [3, 0])):
+        assert np.allclose(derivative(f, X), right)
+    with pytest.raises(TypeError, match=rf"unsupported operand.*'{type(operand).__name__}'"):
+        derivative(lambda x: x - operand, X)
+    with pytest.raises(TypeError, match=type(operand).__name__):
+        derivative(lambda x: np.multiply(x, operand), X)
+
+
+@every_way
+@pytest.mark.parametrize("f", [lambda x: x * ONES, lambda x: ONES * x, lambda x: np.multiply(x, ONES)])
+def test_a_subclass_that_states_its_ufuncs_keeps_them(derivative, f):
+    assert np.allclose(derivative(f, X), 10.0)
+
+
+@every_way
+def test_where_no_one_takes_it_the_operand_is_named(derivative):
+    for f in (lambda x: np.where(x > 0, x, ONES), lambda x: np.stack([x, ONES]), lambda x: np.dot(x, Reflected())):
+        with pytest.raises(TypeError, match=r"(Unit|Reflected) met a traced value.*plain array"):
+            derivative(f, X)
+
+
+def test_a_series_keeps_its_labels():
+    pandas = pytest.importorskip("pandas")
+    s = pandas.Series([1.0, 2.0], index=[1, 0])
+    with pytest.raises(TypeError):
+        ad.grad(lambda x: np.sum((x * s).to_numpy()))(X)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Lists in place of arrays
+# ---------------------------------------------------------------------------------------------------
+
+LISTS = {
+    "operand": lambda x: x * [x[1], 2.0],
+    "reflected": lambda x: (x[0], 2.0) - x,
+    "nested": lambda x: x @ [[x[0], 1.0], [x[1], x[0]]],
+    "rows": lambda x: x.dot([x, 2 * x]),
+    "where": lambda x: np.where(x > 0.3, x, [x[1], x[0]]),
+    "solve": lambda x: np.linalg.solve([[x[0], 1.0], [2.0, x[1]]], x),
+    "stack": lambda x: np.stack([[x[0], x[1]], [1.0, x[0] ** 2]]),
+    "concatenate": lambda x: np.concatenate([[x[0], 2.0], x * x]),
+    "interp": lambda x: np.interp(x, [0.0, x[0], 1.0], [x[1], 2.0, 3.0]),
+    "select": lambda x: np.select([True], [x[0] ** 2]),
+    "select of lists": lambda x: np.select([x > 0.3, [True, True]], [[x[0], 1.0], x**2]),
+    "einsum": lambda x: np.einsum("i,i", [x[0] ** 2, 1.0], x),
+    "comparison": lambda x: x * (x > [x[1], 0.1]),
+}
+
+
+@every_way
+@pytest.mark.parametrize("f", LISTS.values(), ids=LISTS)
+def test_lists_of_traced_values_are_arrays(derivative, f):
+    eps = 1e-6
+    differences = [(np.sum(f(X + e)) - np.sum(f(X - e))) / (2 * eps) for e in eps * np.eye(2)]
+    assert np.allclose(derivative(f, X), differences, atol=1e-7)
+
+
+@every_way
+def test_a_ragged_list_is_no_array(derivative):
+    with pytest.raises(ValueError, match=r"different shapes.*\(\), \(2,\).*concatenate"):
+        derivative(lambda x: x * [x[0], x], X)
+    with pytest.raises(ValueError, match="nested differently"):
+        derivative(lambda x: x * [x[0], [x[1]]], X)

@@ -81,7 +81,7 @@ def _multi_dot(arrays: Any) -> Any:
 # fmt: off
 add(Composite(np.linalg.matrix_power, _matrix_power,
     domain=[case(A(3, 3), 3), case(A(2, 2), 0), case(A(2, 2), 1), case(well(2, 3, 3), -2), case(A(2, 2), 6)]))
-add(Composite(np.linalg.multi_dot,    _multi_dot,
+add(Composite(np.linalg.multi_dot,    _multi_dot, arrays=0,
     domain=[case([A(2, 3), A(3, 4), A(4, 2)]), case([A(3), A(3, 2), A(2)]), case([A(2, 3), A(3)])]))
 add(Composite(np.linalg.trace,        _trace, domain=[case(A(3, 3)), case(A(2, 2, 3), offset=1)]))
 add(Composite(np.linalg.diagonal,     lambda x, offset=0: np.diagonal(x, offset, -2, -1),
