@@ -15,11 +15,14 @@ from .chains.search import optimal_bracketing
 from .core import errors
 from .core.errors import (
     Detached,
+    IllConditioned,
     LeakedTracer,
     MissingRule,
+    NotConverged,
     OverwrittenValue,
     PatternMiss,
     PatternTooDense,
+    SingularJacobian,
     WorkerLost,
 )
 from .custom import custom_op, register
@@ -32,6 +35,7 @@ from .ways.hessians import hessian, hvp
 from .ways.jacobians import jacobian
 
 if TYPE_CHECKING:
+    from .implicit import fixed_point, minimize, odeint, root
     from .sparse.pattern import hessian_pattern, jacobian_pattern
     from .sparse.plan import sparse_hessian_plan, sparse_jacobian_plan
 
@@ -42,14 +46,17 @@ __all__ = [
     "Cost",
     "Detached",
     "GuardFailed",
+    "IllConditioned",
     "JacobianChain",
     "LeakedTracer",
     "LinearizedGraph",
     "MissingRule",
+    "NotConverged",
     "OverwrittenValue",
     "PatternMiss",
     "PatternTooDense",
     "Program",
+    "SingularJacobian",
     "WorkerLost",
     "checkpoint",
     "checkpoint_chain",
@@ -58,6 +65,7 @@ __all__ = [
     "cost",
     "custom_op",
     "errors",
+    "fixed_point",
     "gauss_newton",
     "grad",
     "hessian",
@@ -72,9 +80,12 @@ __all__ = [
     "layers",
     "linearize",
     "linearized_graph",
+    "minimize",
+    "odeint",
     "ops",
     "optimal_bracketing",
     "register",
+    "root",
     "sparse_hessian_plan",
     "sparse_jacobian_plan",
     "special",
@@ -85,6 +96,10 @@ __all__ = [
 
 # These need scipy.sparse, which `import admodes` does not load.
 _LATE = {
+    "fixed_point": ".implicit",
+    "minimize": ".implicit",
+    "odeint": ".implicit",
+    "root": ".implicit",
     "hessian_pattern": ".sparse.pattern",
     "jacobian_pattern": ".sparse.pattern",
     "sparse_hessian_plan": ".sparse.plan",

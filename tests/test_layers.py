@@ -25,7 +25,7 @@ FLOORS = [
     ["special"],
     ["transforms", "program"],
     ["sparse", "elimination", "operators"],
-    ["chains"],
+    ["chains", "implicit"],
     ["ways"],
     ["coverage"],
     [""],  # admodes/__init__.py

@@ -111,3 +111,23 @@ class PatternTooDense(Travelling, ValueError):
 def missing_parameter(name: str, parameter: str, value: Any) -> MissingRule:
     """The error for a parameter of a known function that its rule does not know."""
     return MissingRule(f"np.{name}", f"the rule does not know the argument {parameter}={value!r:.40}")
+
+
+class NotConverged(Travelling, RuntimeError):
+    """A search for the solution of an implicit function, or of its linear system, did not come to rest."""
+
+
+class SingularJacobian(Travelling, ValueError):
+    """∂g/∂z is singular at the solution, so that the implicit function has no derivative there."""
+
+    def __init__(self, condition: float) -> None:
+        self.condition = condition
+        super().__init__(
+            f"∂g/∂z is singular at the solution (condition number {condition:.1e}): a bifurcation, a double root, or "
+            "equations that depend on each other. There the implicit function has no derivative; move the parameters, "
+            "or add equations that choose a branch."
+        )
+
+
+class IllConditioned(UserWarning):
+    """∂g/∂z is nearly singular at the solution of an implicit function: the derivative has few digits."""

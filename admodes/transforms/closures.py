@@ -17,12 +17,13 @@ import optree
 from ..core import pytree
 from ..core.tracing import Tracer
 
-Rebuild = Callable[[list[Any]], Callable[..., Any]]
+Rebuild = Callable[[list[Any]], Any]
 
 
-def closed_over(f: Callable[..., Any]) -> tuple[list[Tracer], Rebuild]:
+def closed_over(f: Any) -> tuple[list[Tracer], Rebuild]:
     """The traced values in f's closure, defaults and `functools.partial`, and f made anew with others in their place.
 
+    f may be a tuple of functions, too.
     Functions inside the closure, and lists, tuples and dicts in it, are looked into too.  Globals and attributes of
     objects are not.
 
@@ -55,7 +56,7 @@ def closed_over(f: Callable[..., Any]) -> tuple[list[Tracer], Rebuild]:
 
     look(f)
 
-    def rebuild(values: list[Any]) -> Callable[..., Any]:
+    def rebuild(values: list[Any]) -> Any:
         made: dict[int, Any] = {}
 
         def new(x: Any) -> Any:
@@ -67,8 +68,7 @@ def closed_over(f: Callable[..., Any]) -> tuple[list[Tracer], Rebuild]:
                 made[id(x)] = _remade(x, new, made)
             return made[id(x)]
 
-        function: Callable[..., Any] = new(f)
-        return function
+        return new(f)
 
     return found, rebuild
 
