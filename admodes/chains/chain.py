@@ -302,8 +302,13 @@ class JacobianChain:
             for node in _postorder(order, len(self), self._noun)
         ]
 
+    @property
+    def dimensions(self) -> tuple[tuple[int, int, int], ...]:
+        """Rows, columns and edges of every factor, by which a `Bracketing` knows the chains it is for."""
+        return tuple((f.m, f.n, f.push_edges) for f in self.factors)
+
     def _own(self, plan: Bracketing) -> Bracketing:
-        if plan.factors != tuple((f.m, f.n, f.push_edges) for f in self.factors):
+        if plan.factors != self.dimensions:
             raise ValueError("order is a Bracketing of another chain; make it by chain.bracketing()")
         return plan
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy as np
 from ..chains.bracketing import Bracketing
 from ..chains.chain import JacobianChain
 from ..core import pytree
-from ..transforms.arguments import Argnums, chosen_leaves
+from ..transforms.arguments import SEVERAL, Argnums, chosen_leaves
 from ..transforms.dense import assemble, jacfwd, jacrev
 from ..transforms.directions import check_chunk
 from .executors import check_executor, jacobian_by
+from .meter import first_estimate
 from .prediction import BRACKETING, SPARSE, JacobianPlan, bracketed, predict
 
 if TYPE_CHECKING:
@@ -42,11 +44,12 @@ def jacobian(
     mode : "forward" (`jacfwd`); "reverse" (`jacrev`);
         "sparse": the pattern is found and coloured, columns (rows) of one colour are pushed (pulled) together;
         "mixed": some rows are pulled and some columns pushed;
-        "auto": the work of one and of two directions is counted in both modes on the first call for each set of shapes
-        and dtypes, and extrapolated; where that is much and sampled columns are sparse, the pattern is found and
-        coloured; of layers, the cheapest bracketing of their Jacobians is weighed too ("bracketing", see
-        `JacobianChain`). What is learnt is kept for the next call. `jacobian(f).plan(x)` prints the candidates and
-        the choice.
+        "auto": on the first call for each set of shapes and dtypes f is run once and its operations are counted. Where
+        by that estimate a dense mode is done sooner than a plan is made, the cheaper one is taken. Else the work of one
+        and of two directions is counted in both modes and extrapolated; where that is much and sampled columns are
+        sparse, the pattern is found and coloured; of layers, the cheapest bracketing of their Jacobians is weighed too
+        ("bracketing", see `JacobianChain`). What is learnt is kept as long as f is, for other calls of `jacobian` too.
+        `jacobian(f).plan(x)` makes the plan in any case and prints the candidates and the choice.
     chunk : how many directions at once, for the dense modes; None bounds the memory.
     executor : a `concurrent.futures.Executor` (process pool, Dask, MPI) whose workers take the chunks of directions of
         the dense modes; f must then be a function that can be pickled.
@@ -72,6 +75,27 @@ def jacobian(
            [0., 2., 1.]])
     """
     return Jacobian(f, argnums, mode, chunk, holomorphic, executor)
+
+
+@dataclass(eq=False)
+class Learnt:
+    """What was learnt of one function, by the shapes and dtypes of its arguments."""
+
+    choices: dict[Any, str] = field(default_factory=dict)
+    schemes: dict[Any, Scheme] = field(default_factory=dict)
+    bracketings: dict[Any, Bracketing] = field(default_factory=dict)  # by the dimensions of the chain
+
+
+# Function -> what was learnt of it, by what else the choice depends on.
+_LEARNT: weakref.WeakKeyDictionary[Any, dict[Any, Learnt]] = weakref.WeakKeyDictionary()
+
+
+def learnt_of(f: Any, *settings: Any) -> Learnt:
+    """What is known of f; of a function that cannot be looked up (a bound method, a ufunc) nothing is kept."""
+    try:
+        return _LEARNT.setdefault(f, {}).setdefault(settings, Learnt())
+    except TypeError:  # no weak reference to it, or no hash
+        return Learnt()
 
 
 class Jacobian:
@@ -100,9 +124,8 @@ class Jacobian:
         functools.update_wrapper(self, f)  # takes over f's attributes, so that ours come after
         self.f, self.layers, self.argnums, self.mode = f, layers, argnums, mode
         self.chunk, self.holomorphic, self.executor = chunk, holomorphic, executor
-        self._learnt: dict[Any, str] = {}
-        self._schemes: dict[Any, Scheme] = {}
-        self._bracketings: dict[Any, Bracketing] = {}
+        places = tuple(argnums) if isinstance(argnums, SEVERAL) else argnums
+        self._learnt = learnt_of(f, places, chunk, holomorphic, executor is None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = self.mode if self.mode != "auto" else self._choice(args, kwargs)
@@ -124,26 +147,32 @@ class Jacobian:
         found = predict(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic, self.executor is None)
         if self.layers and not kwargs and self.executor is None:
             chain = JacobianChain(self.layers, *args)
-            self._bracketings[_shapes(args)] = chain.bracketing()
-            found = replace(found, candidates=(*found.candidates, bracketed(chain, self._bracketings[_shapes(args)])))
+            found = replace(found, candidates=(*found.candidates, bracketed(chain, self._order(chain))))
         if found.scheme is not None and found.choice in SPARSE:
-            self._schemes[found.choice, _shapes(args)] = found.scheme
-        self._learnt[_shapes(args)] = found.choice
+            self._learnt.schemes[found.choice, _shapes(args)] = found.scheme
+        self._learnt.choices[_shapes(args, kwargs)] = found.choice
         return found
 
     def __repr__(self) -> str:
         return f"<Jacobian of {getattr(self.f, '__name__', self.f)}, mode={self.mode!r}>"
 
     def _choice(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        key = _shapes(args)
-        if key not in self._learnt:
-            self.plan(*args, **kwargs)
-        return self._learnt[key]
+        key = _shapes(args, kwargs)
+        if key not in self._learnt.choices:
+            first = first_estimate(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic)
+            self._learnt.choices[key] = first.choice if first.suffices else self.plan(*args, **kwargs).choice
+        return self._learnt.choices[key]
 
     def _bracketed(self, x: Any) -> Any:
         chain = JacobianChain(self.layers, x)
-        order = self._bracketings.setdefault(_shapes((x,)), chain.bracketing())
-        return chain.jacobian(order)
+        return chain.jacobian(self._order(chain))
+
+    def _order(self, chain: JacobianChain) -> Bracketing:
+        """The cheapest order of a chain; layers may make another chain at another point."""
+        known = self._learnt.bracketings
+        if chain.dimensions not in known:
+            known[chain.dimensions] = chain.bracketing()
+        return known[chain.dimensions]
 
     def _dense(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.executor is None:
@@ -156,7 +185,8 @@ class Jacobian:
 
         f = functools.partial(self.f, **kwargs) if kwargs else self.f
         key = (mode, _shapes(args))
-        matrix, self._schemes[key] = sparse_matrix(f, self.argnums, args, mode, self._schemes.get(key))
+        schemes = self._learnt.schemes
+        matrix, schemes[key] = sparse_matrix(f, self.argnums, args, mode, schemes.get(key))
         return matrix
 
     def _unfolded(self, matrix: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -193,6 +223,6 @@ def split_matrix(matrix: Any, shapes: list[tuple[int, ...]], leaves: list[Any]) 
     ]
 
 
-def _shapes(args: tuple[Any, ...]) -> Any:
+def _shapes(*args: Any) -> Any:
     """What the choice depends on."""
     return tuple((np.shape(x), getattr(x, "dtype", None)) for x in pytree.flatten(args)[0])
