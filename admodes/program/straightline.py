@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
 from ..core import pytree
-from ..core.tracing import Tracer, is_memory
-from .recording import Instruction, Value
+from ..core.tracing import Tracer, apply, is_memory
+from .recording import GUARD, Instruction, Value, mapped
 
 
 class GuardFailed(RuntimeError):
@@ -47,6 +48,19 @@ class StraightLine:
             elif type(x) is not type(constant) or x != constant:
                 raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
         return chosen
+
+    def values(self, inputs: Mapping[Value, Any]) -> dict[Value, Any]:
+        """Every value of a run, instruction by instruction, in the branches that were taken; they may be traced."""
+        known = dict(inputs)
+
+        def of(x: Any) -> Any:
+            return known[x] if isinstance(x, Value) else x
+
+        for instruction in self.instructions:
+            if instruction.op is not GUARD:
+                y = apply(instruction.op, mapped(instruction.args, of), mapped(instruction.params, of))
+                known.update(zip(instruction.outs, y if isinstance(y, tuple | list) else (y,), strict=True))
+        return known
 
     def _checked(self, x: Any, v: Value) -> Any:
         """The argument for an input as an array or scalar; else an error."""

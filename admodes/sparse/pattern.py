@@ -15,12 +15,13 @@ from scipy import sparse
 from ..core import pytree
 from ..core.registry import Passive
 from ..core.tracing import Tracer
-from ..program.program import Program, record
+from ..program.program import Program
 from ..program.recording import GUARD, NESTED, Instruction, Value
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
 from .dependence import Unbounded, Walk
 from .indexsets import below, block, nothing
+from .recorded import Recorded
 
 
 def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, local: bool = False) -> Any:
@@ -52,8 +53,8 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, lo
            [0, 1, 1]])
     """
     refuse_traced(args)
-    floats, program, active = _recorded(f, args, argnums)
-    return pattern_of(program, active, floats, local)
+    found = _recorded(f, args, argnums)
+    return pattern_of(found.program, found.active, found.args, local)
 
 
 def hessian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, local: bool = False) -> Any:
@@ -84,30 +85,15 @@ def refuse_traced(args: Any) -> None:
         )
 
 
-def _recorded(
-    f: Callable[..., Any], args: tuple[Any, ...], argnums: Argnums
-) -> tuple[tuple[Any, ...], Program, list[Value]]:
-    """The arguments with Python's whole numbers as floats where f is differentiated, the program of f, and its inputs
-    that are differentiated."""
+def _recorded(f: Callable[..., Any], args: tuple[Any, ...], argnums: Argnums) -> Recorded:
+    """f at its arguments, by those that argnums names, which are real."""
     places = tuple(argnums) if isinstance(argnums, tuple | list) else (argnums,)
     _, chosen, _ = chosen_leaves(f, argnums, args, {})
     if len({p % len(args) for p in places}) < max(1, len(places)):
         raise ValueError(f"argnums={argnums}: name one or more arguments, each once.")
     if any(x.dtype.kind == "c" for x in chosen):
         raise TypeError("the pattern of a function of complex arguments: pass their real and imaginary parts instead.")
-    floats = tuple(_as_floats(a) if i in {p % len(args) for p in places} else a for i, a in enumerate(args))
-    program = record(f, floats, {})
-    inputs = iter(program.inputs)
-    given = [None if constant is not None else next(inputs) for constant in program.static]
-    active: list[Value] = []
-    for p in places:
-        first = len(pytree.flatten(args[: p % len(args)])[0])
-        active += [v for v in given[first : first + len(pytree.flatten((args[p],))[0])] if v is not None]
-    return floats, program, active
-
-
-def _as_floats(tree: Any) -> Any:
-    return pytree.tree_map(lambda x: float(x) if type(x) is int else x, tree)
+    return Recorded(f, argnums, args, {})
 
 
 def pattern_of(program: Program, active: Sequence[Value], args: tuple[Any, ...] | None, local: bool = False) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from ..chains.bracketing import Bracketing
 from ..chains.chain import JacobianChain
 from ..core import pytree
+from ..core.tables import columns
 from ..transforms.arguments import SEVERAL, Argnums, chosen_leaves
 from ..transforms.dense import assemble, jacfwd, jacrev
 from ..transforms.directions import check_chunk
@@ -44,12 +45,13 @@ def jacobian(
     mode : "forward" (`jacfwd`); "reverse" (`jacrev`);
         "sparse": the pattern is found and coloured, columns (rows) of one colour are pushed (pulled) together;
         "mixed": some rows are pulled and some columns pushed;
-        "auto": on the first call for each set of shapes and dtypes f is run once and its operations are counted. Where
-        by that estimate a dense mode is done sooner than a plan is made, the cheaper one is taken. Else the work of one
-        and of two directions is counted in both modes and extrapolated; where that is much and sampled columns are
-        sparse, the pattern is found and coloured; of layers, the cheapest bracketing of their Jacobians is weighed too
-        ("bracketing", see `JacobianChain`). What is learnt is kept as long as f is, for other calls of `jacobian` too.
-        `jacobian(f).plan(x)` makes the plan in any case and prints the candidates and the choice.
+        "auto": on the first call for each kind of arguments f is run once and its operations are counted. Where by that
+        estimate a dense mode is done sooner than a plan is made, the cheaper one is taken. Else the work of one and of
+        two directions is counted in both modes and extrapolated; where that is much and sampled columns are sparse, the
+        pattern is found and coloured; of layers, the cheapest bracketing of their Jacobians is weighed too
+        ("bracketing", see `JacobianChain`). What is learnt is kept as long as f is, for other calls of `jacobian` too;
+        `jacobian(f).learnt` shows it. `jacobian(f).plan(x)` makes the plan in any case and prints the candidates and
+        the choice.
     chunk : how many directions at once, for the dense modes; None bounds the memory.
     executor : a `concurrent.futures.Executor` (process pool, Dask, MPI) whose workers take the chunks of directions of
         the dense modes; f must then be a function that can be pickled.
@@ -77,13 +79,28 @@ def jacobian(
     return Jacobian(f, argnums, mode, chunk, holomorphic, executor)
 
 
+@dataclass
+class Known:
+    """What is known for one kind of arguments."""
+
+    arguments: str  # as they are shown
+    choice: str = ""  # of mode="auto", once it is made
+    schemes: dict[str, Scheme] = field(default_factory=dict)  # the colouring of a sparse mode
+    order: Bracketing | None = None  # of layers, the one taken last
+
+    def __str__(self) -> str:
+        made = [str(scheme) for scheme in self.schemes.values()]
+        if self.order is not None:
+            made.append(f"order of {len(self.order.factors)} factors, {self.order.cost:,} multiply-adds")
+        return ": ".join(part for part in (self.choice, "; ".join(made)) if part)
+
+
 @dataclass(eq=False)
 class Learnt:
-    """What was learnt of one function, by the shapes and dtypes of its arguments."""
+    """What was learnt of one function, by the kinds of its arguments; orders by the dimensions of a chain of layers."""
 
-    choices: dict[Any, str] = field(default_factory=dict)
-    schemes: dict[Any, Scheme] = field(default_factory=dict)
-    bracketings: dict[Any, Bracketing] = field(default_factory=dict)  # by the dimensions of the chain
+    kinds: dict[Any, Known] = field(default_factory=dict)
+    bracketings: dict[Any, Bracketing] = field(default_factory=dict)
 
 
 # Function -> what was learnt of it, by what else the choice depends on.
@@ -130,7 +147,7 @@ class Jacobian:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = self.mode if self.mode != "auto" else self._choice(args, kwargs)
         if mode == BRACKETING:
-            return self._bracketed(*args)
+            return self._bracketed(args, kwargs)
         if mode not in SPARSE:
             return self._dense(mode, args, kwargs)
         matrix = self._sparse(mode, args, kwargs)
@@ -145,34 +162,72 @@ class Jacobian:
         'reverse'
         """
         found = predict(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic, self.executor is None)
+        known = self._at(args, kwargs)
         if self.layers and not kwargs and self.executor is None:
-            chain = JacobianChain(self.layers, *args)
-            found = replace(found, candidates=(*found.candidates, bracketed(chain, self._order(chain))))
+            found = self._with_bracketing(found, args, known)
         if found.scheme is not None and found.choice in SPARSE:
-            self._learnt.schemes[found.choice, _shapes(args)] = found.scheme
-        self._learnt.choices[_shapes(args, kwargs)] = found.choice
+            known.schemes[found.choice] = found.scheme
+        known.choice = found.choice
         return found
 
+    @property
+    def learnt(self) -> dict[str, str]:
+        """What is kept for the next call: for each kind of arguments met (shapes, dtypes, other values) the mode, and
+        the colouring or the order that goes with it.
+
+        >>> import numpy as np
+        >>> J = jacobian(lambda x, k: np.sum(np.tanh(x)) * np.ones(k))
+        >>> J(np.ones(500), 2).shape, J(np.ones(2), 500).shape
+        ((2, 500), (500, 2))
+        >>> J.learnt
+        {'float64[500], 2': 'reverse', 'float64[2], 500': 'forward'}
+        """
+        return {known.arguments: str(known) for known in list(self._learnt.kinds.values()) if str(known)}
+
     def __repr__(self) -> str:
-        return f"<Jacobian of {getattr(self.f, '__name__', self.f)}, mode={self.mode!r}>"
+        head = f"Jacobian of {getattr(self.f, '__name__', self.f)}, mode={self.mode!r}"
+        rows = columns(list(self.learnt.items()), "<<")
+        return f"<{head}>" if not rows else "\n  ".join([f"<{head}; learnt:", *rows]) + ">"
+
+    def _at(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Known:
+        """What is known for arguments of this kind, to be added to; kept unless a leaf cannot be looked up by."""
+        places = self.argnums if isinstance(self.argnums, SEVERAL) else (self.argnums,)
+        kinds = [_kinds(a, i in places or i - len(args) in places) for i, a in enumerate(args)]
+        key = (*kinds, _kinds(kwargs, False)) if kwargs else tuple(kinds)
+        try:
+            if key not in self._learnt.kinds:
+                shown = ", ".join(_shown(kind) for _, leaves in key for kind in leaves)
+                self._learnt.kinds[key] = Known(shown)
+            return self._learnt.kinds[key]
+        except TypeError:  # unhashable
+            return Known("")
 
     def _choice(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        key = _shapes(args, kwargs)
-        if key not in self._learnt.choices:
+        known = self._at(args, kwargs)
+        if not known.choice:
             first = first_estimate(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic)
-            self._learnt.choices[key] = first.choice if first.suffices else self.plan(*args, **kwargs).choice
-        return self._learnt.choices[key]
+            known.choice = first.choice if first.suffices else self.plan(*args, **kwargs).choice
+        return known.choice
 
-    def _bracketed(self, x: Any) -> Any:
-        chain = JacobianChain(self.layers, x)
-        return chain.jacobian(self._order(chain))
+    def _with_bracketing(self, found: JacobianPlan, args: tuple[Any, ...], known: Known) -> JacobianPlan:
+        """The plan with the cheapest order of the layers' Jacobians as one candidate more, where there is a chain."""
+        try:
+            chain = JacobianChain(self.layers, *args)
+        except (TypeError, ValueError) as error:  # complex numbers, trees, empty arrays between layers
+            return replace(found, remarks=(*found.remarks, f"bracketing: {error}"))
+        return replace(found, candidates=(*found.candidates, bracketed(chain, self._order(chain, known))))
 
-    def _order(self, chain: JacobianChain) -> Bracketing:
+    def _bracketed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        chain = JacobianChain(self.layers, *args, **kwargs)
+        return chain.jacobian(self._order(chain, self._at(args, kwargs)))
+
+    def _order(self, chain: JacobianChain, known: Known) -> Bracketing:
         """The cheapest order of a chain; layers may make another chain at another point."""
-        known = self._learnt.bracketings
-        if chain.dimensions not in known:
-            known[chain.dimensions] = chain.bracketing()
-        return known[chain.dimensions]
+        orders = self._learnt.bracketings
+        if chain.dimensions not in orders:
+            orders[chain.dimensions] = chain.bracketing()
+        known.order = orders[chain.dimensions]
+        return known.order
 
     def _dense(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.executor is None:
@@ -184,9 +239,8 @@ class Jacobian:
         from ..sparse.plan import sparse_matrix
 
         f = functools.partial(self.f, **kwargs) if kwargs else self.f
-        key = (mode, _shapes(args))
-        schemes = self._learnt.schemes
-        matrix, schemes[key] = sparse_matrix(f, self.argnums, args, mode, schemes.get(key))
+        kept = self._at(args, kwargs).schemes
+        matrix, kept[mode] = sparse_matrix(f, self.argnums, args, mode, kept.get(mode))
         return matrix
 
     def _unfolded(self, matrix: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -223,6 +277,22 @@ def split_matrix(matrix: Any, shapes: list[tuple[int, ...]], leaves: list[Any]) 
     ]
 
 
-def _shapes(*args: Any) -> Any:
-    """What the choice depends on."""
-    return tuple((np.shape(x), getattr(x, "dtype", None)) for x in pytree.flatten(args)[0])
+def _kinds(tree: Any, differentiated: bool) -> tuple[Any, tuple[Any, ...]]:
+    """What a choice depends on in an argument: its structure, of arrays dtype and shape, of other leaves the value."""
+    leaves, structure = pytree.flatten(tree)
+    return structure, tuple([_kind(x, differentiated) for x in leaves])
+
+
+def _kind(x: Any, differentiated: bool) -> Any:
+    if hasattr(x, "dtype"):
+        return x.dtype, x.shape
+    if type(x) in (float, complex) or (differentiated and type(x) is int):
+        return _NUMBERS[type(x)], ()
+    return type(x), x, None
+
+
+_NUMBERS = {int: np.dtype(float), float: np.dtype(float), complex: np.dtype(complex)}
+
+
+def _shown(kind: Any) -> str:
+    return repr(kind[1]) if len(kind) == 3 else f"{kind[0]}{list(kind[1]) if kind[1] else ''}"

@@ -12,6 +12,7 @@ from ..core.registry import Op, Via, size_of
 from ..core.tracing import Trace, Tracer, canonical
 from ..program.recording import ground, mapped
 from ..transforms.arguments import Argnums, chosen_leaves
+from ..transforms.recording import complex_of_real
 from .prediction import NOTHING, Sweep, Work
 
 # What a rule takes beyond its flops and bytes, for any number of directions, in operations of the cost model.
@@ -63,10 +64,9 @@ def first_estimate(
     direction = NOTHING.plus(Work(meter.flops, meter.bytes, 0), WORK_A_DIRECTION)
     sweep = Sweep(rules, direction, max(n, m, 1))
     seconds = {"forward": sweep(n, chunk).seconds, "reverse": sweep(m, chunk).plus(rules).seconds}
-    complex_in, complex_out = (any(x.dtype.kind == "c" for x in xs) for xs in (chosen, results))
-    if complex_in and not holomorphic:
+    if any(x.dtype.kind == "c" for x in chosen) and not holomorphic:
         del seconds["forward"]
-    elif complex_out and not complex_in:
+    elif complex_of_real(chosen, results):
         del seconds["reverse"]
     return FirstEstimate(seconds, meter.operations * SECONDS_TO_COUNT_AN_OPERATION)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from ..core.errors import PatternTooDense
 from ..core.tables import columns
 from ..core.tracing import Tracer
 from ..program import Cost, cost
+from ..sparse.recorded import Recorded
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.directions import chunk_for, raveled, unit_directions, unraveled
 from ..transforms.recording import Recording, complex_of_real, push_forward
@@ -159,8 +159,9 @@ def predict(
     sparse: bool = True,
 ) -> JacobianPlan:
     """The counted work of the full Jacobian by each mode; sparse: by colouring too, where that may pay."""
-    function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
-    counts = Counts(function, structure, leaves)
+    _, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+    recorded = Recorded(f, argnums, args, kwargs, strict=False)
+    counts = Counts(recorded, structure, leaves)
     (m, n), complex_in = counts.shape, any(x.dtype.kind == "c" for x in leaves)
     forward = Candidate("forward", n, counts.push(n, chunk))
     reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)), beforehand=SECONDS_A_TAPE)
@@ -171,7 +172,7 @@ def predict(
     dense = (forward, reverse)
     if not sparse or complex_in or any(isinstance(x, Tracer) for x in pytree.flatten((args, kwargs))[0]):
         return JacobianPlan(counts.shape, dense)
-    return _with_colouring(counts, dense, functools.partial(f, **kwargs), argnums, args)
+    return _with_colouring(counts, dense, recorded)
 
 
 class Counts:
@@ -211,9 +212,7 @@ def _directions(leaves: list[Any], k: int) -> list[Any]:
     return [np.broadcast_to(d[:1], (k, *d.shape[1:])).copy() for d in unit_directions(leaves, 0, 1)]
 
 
-def _with_colouring(
-    counts: Counts, dense: tuple[Candidate, ...], f: Any, argnums: Argnums, args: tuple[Any, ...]
-) -> JacobianPlan:
+def _with_colouring(counts: Counts, dense: tuple[Candidate, ...], recorded: Recorded) -> JacobianPlan:
     """The plan with coloured candidates, where finding the pattern costs less than the cheaper dense mode."""
     beforehand = counts.tape.operations * SECONDS_TO_DETECT_AN_OPERATION + SECONDS_TO_DETECT
     if beforehand >= min(c.seconds for c in dense):
@@ -222,11 +221,11 @@ def _with_colouring(
     if density > DENSE:
         remark = f"sparse: not looked for; sampled rows and columns are {density:.0%} nonzero"
         return JacobianPlan(counts.shape, dense, (remark,))
-    from ..sparse.pattern import jacobian_pattern
+    from ..sparse.pattern import pattern_of
     from ..sparse.plan import jacobian_scheme
 
     try:
-        pattern = jacobian_pattern(f, *args, argnums=argnums)
+        pattern = pattern_of(recorded.program, recorded.active, None)
     except PatternTooDense as error:
         return JacobianPlan(counts.shape, dense, (f"sparse: {error}",))
     found = {mode: jacobian_scheme(pattern, mode) for mode in SPARSE}

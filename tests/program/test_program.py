@@ -379,7 +379,7 @@ SIMPLE = trace(grad(lambda x, y, z: (x + y) * z, argnums=(0, 1, 2)), -2.0, 5.0, 
 
 def test_every_value_knows_its_adjoint():
     """Seed 002: at x = −2, y = 5, z = −4 the gradients by x, y, z, q, f are −4, −4, 3, −4, 1."""
-    known = drawing.values(SIMPLE, -2.0, 5.0, -4.0)
+    known = SIMPLE.values(dict(zip(SIMPLE.inputs, (-2.0, 5.0, -4.0), strict=True)))
     forward = [*SIMPLE.inputs, *(v for i in SIMPLE.instructions if not i.backward for v in i.outs)]
     assert [float(known[v]) for v in forward] == [-2, 5, -4, 3, -12]
     assert [float(known[v.adjoint]) for v in forward] == [-4, -4, 3, -4, 1]

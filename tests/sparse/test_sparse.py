@@ -320,7 +320,7 @@ def test_auto_does_not_look_for_patterns_where_they_cannot_pay(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("looked for a pattern")
 
-    monkeypatch.setattr("admodes.sparse.pattern.jacobian_pattern", refuse)
+    monkeypatch.setattr("admodes.sparse.pattern.pattern_of", refuse)
     assert "not looked for" in str(jacobian(tridiagonal).plan(np.ones(20)))
     W = rng.normal(size=(600, 600))
     assert "100% nonzero" in str(jacobian(lambda x: np.tanh(W @ np.tanh(W @ x))).plan(np.ones(600) / 600))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...core.registry import Op
 from ...ops.index import INDEX
-from ..recording import GUARD, MARKS, SEED, Instruction, Value, leaves, mapped
+from ..recording import GUARD, MARKS, SEED, Instruction, Value, leaves
 from ..straightline import StraightLine
 
 # Signs for operations, by the function they compute; any other is drawn with its name.
@@ -161,20 +161,6 @@ def lecture_part(program: StraightLine) -> tuple[list[Instruction], list[Any]]:
             needed.update(instruction.uses)
             kept.append(instruction)
     return kept[::-1], results
-
-
-def values(program: StraightLine, *args: Any) -> dict[Value, Any]:
-    """Every value of one run of the program, by evaluating its instructions one by one."""
-    known: dict[Value, Any] = dict(zip(program.inputs, program.checked(args), strict=True))
-
-    def of(x: Any) -> Any:
-        return known[x] if isinstance(x, Value) else x
-
-    for instruction in program.instructions:
-        if instruction.op is not GUARD:
-            y = instruction.op.evaluate(*mapped(instruction.args, of), **mapped(instruction.params, of))
-            known.update(zip(instruction.outs, y if isinstance(y, tuple | list) else (y,), strict=True))
-    return known
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -348,7 +334,9 @@ def draw(program: StraightLine, *args: Any, path: Any = None) -> Any:
     >>> sorted(t.get_text() for t in draw(program, -2.0, 5.0, -4.0).axes[0].texts if "." in t.get_text())[:3]
     ['1.00', '3.00', '3.00']
     """
-    known = values(program, *args) if args or not program.inputs else {}
+    known: dict[Value, Any] = {}
+    if args or not program.inputs:
+        known = program.values(dict(zip(program.inputs, program.checked(args), strict=True)))
     part = lecture_part(program) if known else (list(program.instructions), list(program.outputs))
     nodes = graph(program, *part)
     if len(nodes) > MOST_NODES:
