@@ -389,7 +389,7 @@ def chosen(function, x):
     ran = set()
 
     def watched(x):
-        ran.add({Dual: "forward", Var: "reverse"}[type(x)])
+        ran.add({Dual: "forward", Var: "reverse"}.get(type(x)))  # None while the plan is made
         return function(x)
 
     J = jacobian(watched)
