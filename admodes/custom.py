@@ -40,6 +40,8 @@ def register(
     ------
     TypeError : not exactly one of partial, transpose, push, composite; a function that does not dispatch.
 
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), section 2.2, elemental functions.
+
     >>> import numpy as np
     >>> from admodes import grad
     >>> from admodes.core import registry
@@ -70,8 +72,13 @@ def custom_op(
 ) -> Any:
     """A function of your own with a derivative you state, by its partial, its transpose or a push.
 
-    Parameters as for `register`; may be used as a decorator.  The function itself sees plain arrays only, so it may
-    be anything: compiled code, a table, a simulation.
+    Parameters
+    ----------
+    fn : the function. It sees plain arrays only, so it may be anything: compiled code, a table, a simulation. None, and
+        what is returned is a decorator.
+    partial, transpose, push, composite : the derivative, one of the four, as for `register`.
+    flops : floating-point operations an element of the result, for counts.
+    batched : transpose and push work on K directions at once, shape (K, *s); else they are called once a direction.
 
     Returns
     -------
@@ -80,6 +87,8 @@ def custom_op(
     Raises
     ------
     TypeError : not exactly one of partial, transpose, push, composite.
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), section 2.2, elemental functions.
 
     >>> import numpy as np
     >>> from admodes import grad, jvp

@@ -1,4 +1,4 @@
-"""The layers of the seed lectures, as plain functions of NumPy arrays.
+"""The layers of four lectures on backpropagation, as plain functions of NumPy arrays.
 
 They run on plain arrays and under every transform.  Softmax and cross-entropy are given twice: fused, with a
 stated derivative of linear cost, and composed of NumPy calls, so that the two may be compared.
@@ -36,7 +36,15 @@ _relu = custom_op(lambda x: np.maximum(x, 0), partial=lambda y, x: np.greater(x,
 def sigmoid(x: Any) -> Any:
     """σ(x) = 1/(1 + e⁻ˣ), elementwise; σ′ = (1 − σ)σ.  No overflow at any x.
 
-    Source: seed 002, "sigmoid local gradient".
+    Parameters
+    ----------
+    x : real array of any shape, or a number.
+
+    Returns
+    -------
+    An array of the shape of x, between 0 and 1.
+
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "sigmoid local gradient".
 
     >>> sigmoid(1.0).round(2), sigmoid(-1000.0)
     (np.float64(0.73), np.float64(0.0))
@@ -45,7 +53,17 @@ def sigmoid(x: Any) -> Any:
 
 
 def tanh(x: Any) -> Any:
-    """tanh(x), elementwise; tanh′ = 1 − tanh².  Source: seed 002, "activation functions".
+    """tanh(x), elementwise; tanh′ = 1 − tanh².
+
+    Parameters
+    ----------
+    x : array of any shape, or a number.
+
+    Returns
+    -------
+    An array of the shape of x.
+
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "activation functions".
 
     >>> tanh(np.array([0.0, 0.5])).round(4)
     array([0.    , 0.4621])
@@ -54,7 +72,17 @@ def tanh(x: Any) -> Any:
 
 
 def relu(x: Any) -> Any:
-    """max(0, x), elementwise, with relu′(0) = 0, where np.maximum shares the tie.  Source: seeds 002; 003, 13.3.3.2.
+    """max(0, x), elementwise, with relu′(0) = 0, where np.maximum shares the tie.
+
+    Parameters
+    ----------
+    x : real array of any shape, or a number.
+
+    Returns
+    -------
+    An array of the shape of x.
+
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.3.2.
 
     >>> relu(np.array([1.0, -2.0, 3.0, -1.0]))
     array([1., 0., 3., 0.])
@@ -63,7 +91,18 @@ def relu(x: Any) -> Any:
 
 
 def leaky_relu(x: Any, slope: float = 0.1) -> Any:
-    """x for x > 0, else slope · x; the derivative at 0 is the slope.  Source: seed 002, max(0.1x, x).
+    """x for x > 0, else slope · x; the derivative at 0 is the slope.
+
+    Parameters
+    ----------
+    x : real array of any shape, or a number.
+    slope : the derivative for x ≤ 0.
+
+    Returns
+    -------
+    An array of the shape of x.
+
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "activation functions", max(0.1x, x).
 
     >>> leaky_relu(np.array([-2.0, 3.0]))
     array([-0.2,  3. ])
@@ -72,7 +111,18 @@ def leaky_relu(x: Any, slope: float = 0.1) -> Any:
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """x for x ≥ 0, else α(eˣ − 1); the derivative at 0 is 1.  Source: seed 002, "activation functions".
+    """x for x ≥ 0, else α(eˣ − 1); the derivative at 0 is 1.
+
+    Parameters
+    ----------
+    x : real array of any shape, or a number.
+    alpha : α, minus the limit for x → −∞.
+
+    Returns
+    -------
+    An array of the shape of x.
+
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "activation functions".
 
     >>> elu(np.array([-1.0, 2.0])).round(4)
     array([-0.6321,  2.    ])
@@ -86,10 +136,24 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def linear(x: Any, W: Any, b: Any = 0.0) -> Any:
-    """W x + b: x of shape (n,), or (N, n) for a batch of N; W (m, n), or (n,) for one unit; b (m,) or a scalar.
+    """W x + b.  With g the cotangent of the result: x̄ = g W, W̄ = g xᵀ, b̄ = g (summed over the batch).
 
-    With g the cotangent of the result: x̄ = g W, W̄ = g xᵀ, b̄ = g (summed over the batch).
-    Raises ValueError where the shapes do not fit.  Source: seeds 000 and 003, 13.3.3.3.
+    Parameters
+    ----------
+    x : shape (n,), or (N, n) for a batch of N.
+    W : shape (m, n), or (n,) for one unit.
+    b : shape (m,), or a scalar.
+
+    Returns
+    -------
+    An array of shape (m,) or (N, m); for one unit a scalar or (N,).
+
+    Raises
+    ------
+    ValueError : shapes that do not fit.
+
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.3.3; CTU Prague, "Deep
+    Learning" (BEV033DLA), lecture 2, "linear layer".
 
     >>> linear(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [3.0, 4.0]]), np.array([0.5, 0.5]))
     array([ 1.5, 11.5])
@@ -98,9 +162,19 @@ def linear(x: Any, W: Any, b: Any = 0.0) -> Any:
 
 
 def maxout(x: Any, w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
-    """max(w₁ᵀx + b₁, w₂ᵀx + b₂): x (n,) or (N, n); weights (n,), or (m, n) for m units; ties share the derivative.
+    """max(w₁ᵀx + b₁, w₂ᵀx + b₂); where both are equal they share the derivative.
 
-    Source: seed 002, "activation functions".
+    Parameters
+    ----------
+    x : shape (n,), or (N, n) for a batch of N.
+    w1, w2 : shape (n,), or (m, n) for m units.
+    b1, b2 : scalars, or shape (m,).
+
+    Returns
+    -------
+    What `linear` returns, the larger of the two.
+
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "activation functions".
 
     >>> maxout(np.array([1.0, 2.0]), np.array([1.0, 1.0]), 0.0, np.array([-1.0, 0.0]), 1.0)
     np.float64(3.0)
@@ -109,10 +183,25 @@ def maxout(x: Any, w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
 
 
 def correlation(x: Any, w: Any, b: Any = 0.0) -> Any:
-    """y_j = Σ_k w_k x_{j+k} + b_j, for j = 0 … n − m: real x of shape (n,), w (m,), m ≤ n, b (n − m + 1,) or a scalar.
+    """y_j = Σ_k w_k x_{j+k} + b_j, for j = 0 … n − m.
 
     With g the cotangent of y: x̄_i = Σ_j g_j w_{i−j}, w̄_k = Σ_j g_j x_{j+k}, b̄ = g.
-    Raises ValueError where w is empty, longer than x, or either is no vector.  Source: seed 000, "correlation layer".
+
+    Parameters
+    ----------
+    x : real, shape (n,).
+    w : shape (m,), 1 ≤ m ≤ n.
+    b : shape (n − m + 1,), or a scalar.
+
+    Returns
+    -------
+    An array of shape (n − m + 1,).
+
+    Raises
+    ------
+    ValueError : w is empty or longer than x, or either is no vector.
+
+    Source: CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, "correlation layer".
 
     >>> correlation(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, -1.0]), 0.5)
     array([-0.5, -0.5, -0.5])
@@ -139,7 +228,16 @@ def _logsumexp(a: Any, axis: Any = -1) -> Any:
 def softmax_composed(a: Any, axis: int | tuple[int, ...] = -1) -> Any:
     """`softmax` as a composition of NumPy calls, each with its own derivative.
 
-    Source: seed 000, the second of its three forms of softmax.
+    Parameters
+    ----------
+    a : scores of any shape (a scalar has no classes).
+    axis : the axis, or axes, of the classes.
+
+    Returns
+    -------
+    Probabilities of the shape of a.
+
+    Source: CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, the second of its three forms of softmax.
 
     >>> softmax_composed(np.array([3.2, 5.1, -1.7])).round(2)
     array([0.13, 0.87, 0.  ])
@@ -173,7 +271,7 @@ def softmax(a: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
     ------
     AxisError, ValueError : no such axis; no classes along it.
 
-    Source: seed 000, "forward and backward are both linear complexity".
+    Source: CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, "forward and backward are both linear complexity".
 
     >>> softmax(np.array([3.2, 5.1, -1.7])).round(2)
     array([0.13, 0.87, 0.  ])
@@ -192,7 +290,20 @@ _log_softmax = custom_op(lambda a, axis: a - _logsumexp(a, axis), push=_log_soft
 def log_softmax(a: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
     """a_j − log Σ_i e^{a_i}: the logarithm of `softmax`, exact where a probability is too small for a float.
 
-    Source: seeds 000 and 002, L = −tᵀ log y.
+    Parameters
+    ----------
+    a : scores of any shape (a scalar has no classes).
+    axis : the axis, or axes, of the classes; None for all.
+
+    Returns
+    -------
+    Log-probabilities, in nats, of the shape of a.
+
+    Raises
+    ------
+    AxisError, ValueError : no such axis; no classes along it.
+
+    Source: CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, L = −tᵀ log y.
 
     >>> log_softmax(np.array([0.0, -1000.0]))
     array([    0., -1000.])
@@ -206,7 +317,23 @@ def log_softmax(a: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
 
 
 def cross_entropy_composed(scores: Any, target: Any, axis: int = -1) -> Any:
-    """`cross_entropy` as a composition of NumPy calls.
+    """`cross_entropy` as a composition of NumPy calls, each with its own derivative.
+
+    Parameters
+    ----------
+    scores : (…, C), unnormalised log-probabilities.
+    target : probabilities of the shape of `scores`; or integer labels 0 … C − 1, of that shape without `axis`.
+    axis : the axis of the classes.
+
+    Returns
+    -------
+    One loss for each item of the batch, in nats: the shape of `scores` without `axis`.
+
+    Raises
+    ------
+    ValueError : a target of another shape; a label that is not among the classes.
+
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.3.1.
 
     >>> cross_entropy_composed(np.array([3.2, 5.1, -1.7]), 0).round(2)
     np.float64(2.04)
@@ -250,7 +377,8 @@ def cross_entropy(scores: Any, target: Any, axis: int = -1) -> Any:
     ------
     ValueError : a target of another shape; a label that is not among the classes.
 
-    Source: seed 003, 13.3.3.1; seed 002, "softmax classifier".
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.3.1; Galasso, "Neural
+    Networks and Backpropagation" (2023), "softmax classifier".
 
     >>> cross_entropy(np.array([3.2, 5.1, -1.7]), 0).round(2)
     np.float64(2.04)
@@ -281,10 +409,24 @@ def _one_hot(labels: Any, classes: int, dtype: Any, axis: int) -> Any:
 
 
 def logistic_loss(z: Any, label: Any) -> Any:
-    """log Σ_i e^{z_i} − z_{y*}: the multivariate logistic loss of scores z (…, C) for labels y* (…), integers.
+    """log Σ_i e^{z_i} − z_{y*}: the multivariate logistic loss.
 
     Its gradient by z is p − δ, with p = softmax(z) and δ_y = [y = y*].
-    Raises ValueError for labels that do not fit.  Source: seed 001, eq. 18.
+
+    Parameters
+    ----------
+    z : scores, (…, C).
+    label : y*, integers 0 … C − 1, of the shape of z without its last axis.
+
+    Returns
+    -------
+    One loss for each item of the batch, in nats.
+
+    Raises
+    ------
+    ValueError : labels that do not fit.
+
+    Source: Zhang, "Backpropagation" (2019, after Hofmann, ETH), eq. 18, with the sign and the index put right.
 
     >>> logistic_loss(np.array([3.2, 5.1, -1.7]), 0).round(2)
     np.float64(2.04)
@@ -294,7 +436,18 @@ def logistic_loss(z: Any, label: Any) -> Any:
 
 
 def quadratic_loss(y: Any, nu: Any) -> Any:
-    """½‖y − ν‖², over all elements; the gradient by y is y − ν, by ν it is ν − y.  Source: seed 001, eq. 17.
+    """½‖y − ν‖², over all elements; the gradient by y is y − ν, by ν it is ν − y.
+
+    Parameters
+    ----------
+    y : real array of any shape.
+    nu : ν, the target, of that shape.
+
+    Returns
+    -------
+    A scalar.
+
+    Source: Zhang, "Backpropagation" (2019, after Hofmann, ETH), eq. 17.
 
     >>> quadratic_loss(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
     np.float64(2.5)
@@ -303,7 +456,18 @@ def quadratic_loss(y: Any, nu: Any) -> Any:
 
 
 def l2_penalty(W: Any, *more: Any) -> Any:
-    """R = Σ_k Σ_l W²_{k,l}, summed over all the weights given; the gradient is 2W.  Source: seed 002, "regularization".
+    """R = Σ_k Σ_l W²_{k,l}, summed over all the weights given; the gradient is 2W.
+
+    Parameters
+    ----------
+    W : weights, a real array of any shape.
+    *more : further weights.
+
+    Returns
+    -------
+    A scalar.
+
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "regularization".
 
     >>> l2_penalty(np.array([0.25, 0.25, 0.25, 0.25]))
     np.float64(0.25)

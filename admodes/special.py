@@ -37,6 +37,7 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     Parameters
     ----------
     a : real array of any shape.
+    axis : the axis, or axes, of the sum; None for all.
     b : weights that broadcast against a; they may be negative with return_sign, and 0 takes an element out.
     keepdims : whether the reduced axes stay, with extent 1.
     return_sign : give (log |Σ b eᵃ|, sign) instead; without it a negative sum is nan, as in SciPy.
@@ -49,7 +50,7 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     ------
     TypeError : complex a.
 
-    Source: scipy.special.logsumexp; seed 000, the third form of softmax.
+    Source: scipy.special.logsumexp; CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, the third form of softmax.
 
     >>> from admodes import grad
     >>> logsumexp(np.array([1000.0, 1000.0])).round(4)
@@ -104,7 +105,20 @@ def _real_array(name: str, x: Any) -> Any:
 def softmax(x: Any, axis: Axis = None) -> Any:
     """e^{x_j}/Σ_i e^{x_i} over `axis`, over all axes by default: `layers.softmax` with SciPy's default.
 
-    Raises AxisError where there is no such axis, ValueError where it is empty.  Source: scipy.special.softmax.
+    Parameters
+    ----------
+    x : real array of any shape.
+    axis : the axis, or axes, of the classes; None for all.
+
+    Returns
+    -------
+    An array of the shape of x.
+
+    Raises
+    ------
+    AxisError, ValueError : no such axis; nothing along it.
+
+    Source: scipy.special.softmax.
 
     >>> softmax(np.array([[0.0, 0.0], [0.0, -np.inf]])).round(3)
     array([[0.333, 0.333],
@@ -116,7 +130,20 @@ def softmax(x: Any, axis: Axis = None) -> Any:
 def log_softmax(x: Any, axis: Axis = None) -> Any:
     """x_j − log Σ_i e^{x_i} over `axis`, over all axes by default: `layers.log_softmax` with SciPy's default.
 
-    Raises AxisError where there is no such axis, ValueError where it is empty.  Source: scipy.special.log_softmax.
+    Parameters
+    ----------
+    x : real array of any shape.
+    axis : the axis, or axes, of the classes; None for all.
+
+    Returns
+    -------
+    An array of the shape of x.
+
+    Raises
+    ------
+    AxisError, ValueError : no such axis; nothing along it.
+
+    Source: scipy.special.log_softmax.
 
     >>> log_softmax(np.array([0.0, -1000.0]))
     array([    0., -1000.])
@@ -125,7 +152,17 @@ def log_softmax(x: Any, axis: Axis = None) -> Any:
 
 
 def softplus(x: Any) -> Any:
-    """log(1 + eˣ), elementwise; its derivative is the logistic function.  Source: scipy.special.softplus.
+    """log(1 + eˣ), elementwise; its derivative is the logistic function.
+
+    Parameters
+    ----------
+    x : real array of any shape, or a number.
+
+    Returns
+    -------
+    An array of the shape of x.
+
+    Source: scipy.special.softplus.
 
     >>> softplus(0.0).round(4), softplus(1000.0)
     (np.float64(0.6931), np.float64(1000.0))
@@ -134,10 +171,18 @@ def softplus(x: Any) -> Any:
 
 
 def polygamma(n: Any, x: Any) -> Any:
-    """ψ⁽ⁿ⁾(x), the n-th derivative of the digamma function, for integers n ≥ 0 and real x that broadcast.
+    """ψ⁽ⁿ⁾(x), the n-th derivative of the digamma function: (−1)ⁿ⁺¹ n! ζ(n + 1, x), whose derivative is ψ⁽ⁿ⁺¹⁾.
 
-    ψ⁽ⁿ⁾(x) = (−1)ⁿ⁺¹ n! ζ(n + 1, x), whose derivative is ψ⁽ⁿ⁺¹⁾.  n is constant: a traced n raises Detached.
-    Source: scipy.special.polygamma; DLMF 5.15.
+    Parameters
+    ----------
+    n : integers ≥ 0; constant: a traced n raises Detached.
+    x : real, of any shape that broadcasts with n.
+
+    Returns
+    -------
+    An array of the shape that n and x broadcast to.
+
+    Source: scipy.special.polygamma; NIST Digital Library of Mathematical Functions, 5.15.
 
     >>> polygamma(1, 1.0).round(6)  # π²/6
     np.float64(1.644934)
@@ -154,7 +199,20 @@ def polygamma(n: Any, x: Any) -> Any:
 def multigammaln(a: Any, d: int) -> Any:
     """log Γ_d(a), the multivariate gamma function: (d(d − 1)/4) log π + Σ_{j<d} log Γ(a − j/2), elementwise in a.
 
-    Raises ValueError unless d is a positive integer and every a exceeds (d − 1)/2.  Source: scipy.special.multigammaln.
+    Parameters
+    ----------
+    a : real array of any shape, every element above (d − 1)/2.
+    d : the dimension, a positive integer.
+
+    Returns
+    -------
+    An array of the shape of a.
+
+    Raises
+    ------
+    ValueError : d is no positive integer; an element of a that is too small.
+
+    Source: scipy.special.multigammaln.
 
     >>> multigammaln(2.5, 1).round(6)  # log Γ(2.5)
     np.float64(0.284683)
@@ -184,9 +242,19 @@ def _spherical(name: str, n: Any, z: Any, derivative: bool, parity: int | None) 
 
 
 def spherical_jn(n: Any, z: Any, derivative: bool = False) -> Any:
-    """The spherical Bessel function j_n(z), or its derivative; n ≥ 0 integers, z real or complex, broadcast.
+    """The spherical Bessel function j_n(z), or its derivative.
 
-    n is constant: a traced n raises Detached.  Source: scipy.special.spherical_jn; DLMF 10.51.
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant: a traced n raises Detached.
+    z : real or complex, of any shape that broadcasts with n.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_jn; NIST Digital Library of Mathematical Functions, 10.47 and 10.51.
 
     >>> spherical_jn(0, np.array([0.0, np.pi])).round(6)
     array([1., 0.])
@@ -195,7 +263,19 @@ def spherical_jn(n: Any, z: Any, derivative: bool = False) -> Any:
 
 
 def spherical_yn(n: Any, z: Any, derivative: bool = False) -> Any:
-    """The spherical Bessel function y_n(z), or its derivative, as `spherical_jn`.
+    """The spherical Bessel function of the second kind, y_n(z), or its derivative.
+
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant: a traced n raises Detached.
+    z : real or complex, of any shape that broadcasts with n.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_yn; NIST Digital Library of Mathematical Functions, 10.47 and 10.51.
 
     >>> spherical_yn(0, 1.0).round(6)  # −cos 1
     np.float64(-0.540302)
@@ -204,7 +284,19 @@ def spherical_yn(n: Any, z: Any, derivative: bool = False) -> Any:
 
 
 def spherical_in(n: Any, z: Any, derivative: bool = False) -> Any:
-    """The modified spherical Bessel function i_n(z), or its derivative, as `spherical_jn`.
+    """The modified spherical Bessel function i_n(z), or its derivative.
+
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant: a traced n raises Detached.
+    z : real or complex, of any shape that broadcasts with n.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_in; NIST Digital Library of Mathematical Functions, 10.47 and 10.51.
 
     >>> spherical_in(0, 1.0).round(6)  # sinh 1
     np.float64(1.175201)
@@ -213,7 +305,19 @@ def spherical_in(n: Any, z: Any, derivative: bool = False) -> Any:
 
 
 def spherical_kn(n: Any, z: Any, derivative: bool = False) -> Any:
-    """The modified spherical Bessel function k_n(z), or its derivative, for Re z > 0 as `spherical_jn`.
+    """The modified spherical Bessel function of the second kind, k_n(z), or its derivative.
+
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant: a traced n raises Detached.
+    z : real or complex, of any shape that broadcasts with n, Re z > 0.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_kn; NIST Digital Library of Mathematical Functions, 10.47 and 10.51.
 
     >>> spherical_kn(0, 1.0).round(6)  # π/(2e)
     np.float64(0.577864)

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from admodes import Bracketing, JacobianChain, optimal_bracketing
+from admodes.chains.chain import OrderName
 
 from . import style
 from .frame import SEED, Row, Study
@@ -53,7 +54,7 @@ WIDEST = 100
 BLOCK = 20  # random chains drawn at once
 
 PLAIN = ("tangent", "adjoint", "preaccumulation")
-ORDERS = ("forward", "reverse", "optimal")
+ORDERS: tuple[OrderName, ...] = ("forward", "reverse", "optimal")
 LOOKS: Mapping[str, Mapping[str, Any]] = {
     "tangent": {"color": style.VERMILION, "marker": "s"},
     "adjoint": {"color": style.BLUE, "marker": "o"},

@@ -25,6 +25,7 @@ from scipy import sparse
 
 import admodes
 from admodes.program import cost
+from admodes.ways.hessians import Mode
 
 from . import style
 from .frame import SEED, Row, Study
@@ -36,7 +37,12 @@ SPARSE_SIZES = (10_000, 100_000)  # of the full run, beyond the nestings
 FORWARD_TWICE_UP_TO = 50
 REVERSE_TWICE_UP_TO = 200
 
-NESTINGS = ("forward-over-reverse", "reverse-over-forward", "reverse-over-reverse", "forward-over-forward")
+NESTINGS: tuple[Mode, ...] = (
+    "forward-over-reverse",
+    "reverse-over-forward",
+    "reverse-over-reverse",
+    "forward-over-forward",
+)
 WAYS = (*NESTINGS, "star", "acyclic", "in one call", "H·v", "by hand")
 LOOKS: dict[str, dict[str, Any]] = {
     "forward-over-reverse": {"color": style.VERMILION, "marker": "s"},
@@ -89,7 +95,7 @@ def product(f: Callable[[Any], Any], x: Any) -> Any:
 
 def calls(kind: str, f: Callable[[Any], Any], x: np.ndarray) -> dict[str, tuple[Callable[[Any], Any], int, Any]]:
     """For each way to the Hessian the call, its products with the Hessian, and what is to be counted."""
-    n, found = x.size, {}
+    n, found = x.size, dict[str, tuple[Callable[[Any], Any], int, Any]]()
     limits = {"forward-over-forward": FORWARD_TWICE_UP_TO, "reverse-over-reverse": REVERSE_TWICE_UP_TO}
     for mode in NESTINGS:
         if n <= min(FULL_SIZES[-1], limits.get(mode, n)):

@@ -25,6 +25,7 @@ import numpy as np
 from scipy import sparse
 
 import admodes
+from admodes.sparse.plan import Mode
 
 from . import style
 from .frame import SEED, Row, Study
@@ -105,7 +106,8 @@ def ways(kind: str, f: Callable[[Any], Any], x: np.ndarray) -> dict[str, tuple[C
     if x.size <= DENSE_UP_TO:
         for mode in ("forward", "reverse"):
             found[mode] = admodes.jacobian(f, mode=mode), x.size, 0.0
-    for way, mode in (("coloured", "sparse"), ("mixed", "mixed")):
+    colourings: tuple[tuple[str, Mode], ...] = (("coloured", "sparse"), ("mixed", "mixed"))
+    for way, mode in colourings:
         if mode == "mixed" or kind != "arrow" or x.size <= COLOURED_UP_TO:
             start = time.process_time()
             plan = admodes.sparse_jacobian_plan(f, x, mode=mode)

@@ -64,6 +64,14 @@ class Bracketing:
     tangent, adjoint : one homogeneous sweep over the whole chain, on one worker; adjoint is None where its tape is
         larger than `memory`. Of matrices: the products from the input's and from the output's side.
     preaccumulation : every factor accumulated, followed by the best products, on one worker.
+    workers : the machines among which the steps are divided.
+
+    Source: Naumann, "Matrix-free Jacobian chaining" (arXiv 2406.11862), section 3.
+
+    >>> from admodes import optimal_bracketing
+    >>> plan = optimal_bracketing([(3, 3, 29), (1, 3, 14), (2, 1, 7)])
+    >>> plan.cost, plan.adjoint, [step.node[0] for step in plan.steps]
+    (56, 100, ['accumulate', 'adjoint', 'accumulate', 'multiply'])
     """
 
     cost: int

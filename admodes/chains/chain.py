@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,10 @@ from .bottlenecks import rerun, split
 from .bracketing import ACCUMULATE, ADJOINT, MULTIPLY, TANGENT, Bracketing, Link
 from .search import cheapest, limits
 from .structure import DENSE, SPARSE, Matrix, Structure, from_adjoints, from_tangents
+
+# The way to the product of the factors: by name, a plan, or a bracketing as nested pairs of their numbers.
+OrderName = Literal["forward", "reverse", "optimal", "auto"]
+Order = OrderName | Bracketing | tuple[Any, Any] | int
 
 
 class JacobianChain:
@@ -60,7 +64,8 @@ class JacobianChain:
     TypeError : a layer that is no function, or returns a tree, integers or complex numbers; x likewise.
     ValueError : no layer, an empty array, a layer that fails on the shape of the result before it.
 
-    Source: seed 003, 13.3.1: algorithm 5 (`jvp`) and algorithm 6 (`vjp`), for one vector or a collection of them.
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.1: algorithm 5 (`jvp`) and
+    algorithm 6 (`vjp`), for one vector or a collection of them.
 
     >>> import numpy as np
     >>> W = np.array([[1.0, 2.0, 3.0]])
@@ -126,7 +131,7 @@ class JacobianChain:
     # Products with vectors ---------------------------------------------------------------------------
 
     def jvp(self, v: Any) -> Any:
-        """J·v for a tangent of the shape of x, or of shape (K, *x.shape) for K at once: algorithm 5 of seed 003.
+        """J·v for a tangent of the shape of x, or of shape (K, *x.shape) for K at once: Murphy's algorithm 5.
 
         >>> import numpy as np
         >>> JacobianChain([np.square, np.sum], np.array([1.0, 2.0])).jvp(np.array([[1.0, 0.0], [0.0, 1.0]]))
@@ -138,7 +143,7 @@ class JacobianChain:
         return private([t], taken=[v])[0]
 
     def vjp(self, u: Any) -> Any:
-        """Jᵀ·u for a cotangent of the shape of the result, or K of them at once: algorithm 6 of seed 003.
+        """Jᵀ·u for a cotangent of the shape of the result, or K of them at once: Murphy's algorithm 6.
 
         >>> import numpy as np
         >>> JacobianChain([np.square, np.sum], np.array([1.0, 2.0])).vjp(1.0)
@@ -151,7 +156,7 @@ class JacobianChain:
 
     # The whole Jacobian ------------------------------------------------------------------------------
 
-    def jacobian(self, order: Any = "reverse", sparse: bool = False) -> Any:
+    def jacobian(self, order: Order = "reverse", sparse: bool = False) -> Any:
         """The product of all factors, of shape (*result.shape, *x.shape).
 
         Parameters
@@ -183,10 +188,12 @@ class JacobianChain:
         shape = self.factors[-1].y.shape + self.factors[0].x.shape
         return private([np.reshape(matrix.full(), shape)], taken=seeds)[0]
 
-    def cost(self, order: Any = "reverse") -> int:
+    def cost(self, order: Order = "reverse") -> int:
         """Multiply-adds of `jacobian(order)`, from the dimensions, the edges and the structure of the factors.
 
-        "forward": n₀ · Σ edges; "reverse": m_L · Σ edges; "optimal": the cost of the plan. A bracketing: the local
+        order : as for `jacobian`.
+        "forward": n₀ · Σ edges; "reverse": m_L · Σ edges; "optimal": the cost of the plan; "auto": that of the cheapest
+        of `plan`. A bracketing: the local
         Jacobian of each factor, edges · min(m, n), n for a diagonal, and edges · colours for a sparse one; and for each
         product A·B the products of two entries, Σ_k nnz(A[:, k]) · nnz(B[k, :]): m·k·n of dense matrices, m·n if one of
         them is a diagonal, n if both are.
@@ -211,10 +218,11 @@ class JacobianChain:
             total += work
         return total
 
-    def counted(self, order: Any = "reverse") -> Cost:
+    def counted(self, order: Order = "reverse") -> Cost:
         """The work of `jacobian(order)` as carried out: its run on the unit directions, traced and counted.
 
-        `counted(order).multiply_adds` equals `cost(order)`, which is predicted from the factors.
+        `counted(order).multiply_adds` equals `cost(order)`, which is predicted from the factors; order: "forward",
+        "reverse", "optimal", "auto", or a plan, as for `jacobian`.
 
         >>> import numpy as np
         >>> chain = JacobianChain([np.square, lambda x: np.ones((2, 3)) @ x], np.ones(3))

@@ -45,7 +45,7 @@ def optimal_bracketing(
     ValueError : no factor, sizes that are not positive integers, dimensions that do not fit, memory that is no integer
         ≥ 0, workers < 1.
 
-    Sources: Naumann, "Optimization of generalized Jacobian chain products without memory constraints"
+    Source: Naumann, "Optimization of generalized Jacobian chain products without memory constraints"
     (arXiv 2003.05755); "Matrix-free Jacobian chaining" (arXiv 2406.11862), section 3, and section 4 for limited memory;
     Märtens and Naumann, "Scheduled Jacobian chaining" (arXiv 2505.06056), section 2, for workers. The recurrences are
     those of the authors' reference implementation (STCE-at-RWTH/Jacobian-Chaining); that tangents and adjoints need one

@@ -22,7 +22,14 @@ def revived(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, A
 
 
 class MissingRule(Travelling, TypeError):
-    """A NumPy function without a row in the registry met a traced value."""
+    """A NumPy function without a row in the registry met a traced value; the message says how to state its derivative.
+
+    >>> import numpy as np
+    >>> from admodes import grad
+    >>> grad(lambda x: np.histogram(x)[0].sum())(np.ones(3))
+    Traceback (most recent call last):
+    admodes.core.errors.MissingRule: np.histogram has no derivative rule...
+    """
 
     def __init__(self, name: str, reason: str = "") -> None:
         super().__init__(
@@ -32,7 +39,15 @@ class MissingRule(Travelling, TypeError):
 
 
 class LeakedTracer(Travelling, RuntimeError):
-    """A traced value was used after the transform that made it had returned."""
+    """A traced value was used after the transform that made it had returned.
+
+    >>> from admodes import grad
+    >>> kept = []
+    >>> g = grad(lambda x: (kept.append(x), x * x)[1])(3.0)
+    >>> kept[0] + 1
+    Traceback (most recent call last):
+    admodes.core.errors.LeakedTracer: a traced value was used after its transform had returned...
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -42,7 +57,17 @@ class LeakedTracer(Travelling, RuntimeError):
 
 
 class OverwrittenValue(Travelling, RuntimeError):
-    """A large array that a tape had recorded was changed in place before its derivative was pulled."""
+    """A large array that a tape had recorded was changed in place before its derivative was pulled.
+
+    >>> import numpy as np
+    >>> from admodes import vjp
+    >>> c = np.ones(20_000)
+    >>> y, pullback = vjp(lambda x: x * c, np.ones(20_000))
+    >>> c[0] = 7.0
+    >>> pullback(np.ones(20_000))
+    Traceback (most recent call last):
+    admodes.core.errors.OverwrittenValue: an array of shape (20000,) and dtype float64 was overwritten in place...
+    """
 
     def __init__(self, a: Any) -> None:
         super().__init__(
@@ -54,7 +79,14 @@ class OverwrittenValue(Travelling, RuntimeError):
 
 
 class Detached(Travelling, TypeError):
-    """A conversion would have cut a traced value off from its derivative."""
+    """A conversion would have cut a traced value off from its derivative.
+
+    >>> import math
+    >>> from admodes import grad
+    >>> grad(lambda x: math.sin(x))(1.0)
+    Traceback (most recent call last):
+    admodes.core.errors.Detached: float(x), a function of the math module, ... would detach a traced value...
+    """
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(
@@ -75,7 +107,11 @@ class Deferred(Travelling, TypeError):
 
 
 class WorkerLost(Travelling, RuntimeError):
-    """A worker of an executor ended before it had returned its part."""
+    """A worker of an executor ended before it had returned its part of a Jacobian or Hessian.
+
+    >>> print(WorkerLost("ProcessPoolExecutor", "directions 0 to 4", "A process ended abruptly."))
+    ProcessPoolExecutor lost a worker; under way: directions 0 to 4. A process ended abruptly. Nothing is returned...
+    """
 
     def __init__(self, executor: str, tasks: str, cause: str) -> None:
         super().__init__(
@@ -88,7 +124,14 @@ class WorkerLost(Travelling, RuntimeError):
 
 
 class PatternMiss(Travelling, ValueError):
-    """A sparsity pattern lacks an entry that is not zero, so that the compressed derivative is wrong."""
+    """A sparsity pattern lacks an entry that is not zero, so that the compressed derivative is wrong.
+
+    >>> import numpy as np
+    >>> from admodes import sparse_jacobian_plan
+    >>> sparse_jacobian_plan(np.cumsum, np.ones(3), pattern=np.eye(3), verify=True)(np.ones(3))
+    Traceback (most recent call last):
+    admodes.core.errors.PatternMiss: the pattern misses a nonzero entry in row 1 and in 1 others...
+    """
 
     def __init__(self, rows: Any) -> None:
         super().__init__(
@@ -99,7 +142,14 @@ class PatternMiss(Travelling, ValueError):
 
 
 class PatternTooDense(Travelling, ValueError):
-    """A sparsity pattern, or that of a value on the way to it, has too many entries to be held."""
+    """A sparsity pattern, or that of a value on the way to it, has too many entries to be held: more than 2²⁸.
+
+    >>> import numpy as np
+    >>> from admodes import jacobian_pattern
+    >>> jacobian_pattern(np.sort, np.ones(20_000))
+    Traceback (most recent call last):
+    admodes.core.errors.PatternTooDense: the pattern of one value has 400,000,000 entries...
+    """
 
     def __init__(self, entries: int) -> None:
         super().__init__(
@@ -114,11 +164,25 @@ def missing_parameter(name: str, parameter: str, value: Any) -> MissingRule:
 
 
 class NotConverged(Travelling, RuntimeError):
-    """A search for the solution of an implicit function, or of its linear system, did not come to rest."""
+    """A search for the solution of an implicit function, or of its linear system, did not come to rest.
+
+    >>> import numpy as np
+    >>> from admodes import root
+    >>> root(lambda z: z * z + 1, 1.0)
+    Traceback (most recent call last):
+    admodes.core.errors.NotConverged: ...
+    """
 
 
 class SingularJacobian(Travelling, ValueError):
-    """∂g/∂z is singular at the solution, so that the implicit function has no derivative there."""
+    """∂g/∂z is singular at the solution, so that the implicit function has no derivative there.
+
+    >>> import numpy as np
+    >>> from admodes import grad, root
+    >>> grad(lambda x: root(lambda z, x: z * z - x, 0.0, x))(0.0)
+    Traceback (most recent call last):
+    admodes.core.errors.SingularJacobian: ∂g/∂z is singular at the solution...
+    """
 
     def __init__(self, condition: float) -> None:
         self.condition = condition
@@ -130,4 +194,15 @@ class SingularJacobian(Travelling, ValueError):
 
 
 class IllConditioned(UserWarning):
-    """∂g/∂z is nearly singular at the solution of an implicit function: the derivative has few digits."""
+    """∂g/∂z is nearly singular at the solution of an implicit function: the derivative has few digits. A warning.
+
+    >>> import warnings
+    >>> import numpy as np
+    >>> A = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-12]])
+    >>> from admodes import grad, root
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     g = grad(lambda x: root(lambda z, x: A @ z - x, np.zeros(2), x).sum())(np.zeros(2))
+    >>> [w.category.__name__ for w in caught]
+    ['IllConditioned']
+    """

@@ -6,7 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from .orders import (
     lowest_degree,
 )
 
-Order = str | Sequence[Vertex]
+OrderName = Literal["forward", "reverse", "markowitz", "relative-markowitz", "exhaustive"]
+Order = OrderName | Sequence[Vertex]
 
-ORDERS = ("forward", "reverse", "markowitz", "relative-markowitz", "exhaustive")
+ORDERS = get_args(OrderName)
 _MOST_LINES = 60
 
 
@@ -53,7 +54,7 @@ class LinearizedGraph:
     ValueError : a cycle, an input with predecessors or named twice.  TypeError : an edge that is no pair, a partial
     that is no real number.
 
-    Sources: Griewank & Walther, "Evaluating Derivatives", 2nd ed. (2008), chapters 9 and 10; Naumann, "Optimal
+    Source: Griewank & Walther, "Evaluating Derivatives", 2nd ed. (2008), chapters 9 and 10; Naumann, "Optimal
     accumulation of Jacobian matrices by elimination methods on the dual computational graph", Math. Program. 99 (2004).
 
     >>> graph = LinearizedGraph({("x", "a"): 3.0, ("a", "b"): 2.0, ("b", "y"): 5.0, ("b", "z"): 7.0})
@@ -111,7 +112,8 @@ class LinearizedGraph:
 
         Parameters
         ----------
-        order : one of `ORDERS`, or the intermediate vertices in a sequence of one's own; see `sequence`.
+        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive", as `sequence` has them; or the
+            intermediate vertices in a sequence of one's own.
 
         Raises
         ------
@@ -131,7 +133,12 @@ class LinearizedGraph:
     def eliminate(self, order: Order = "relative-markowitz") -> Elimination:
         """Eliminate all intermediate vertices in an order: the Jacobian, and the work counted on the way.
 
-        Parameters and errors as for `accumulate`; a graph without partials has `.jacobian` None.
+        Parameters
+        ----------
+        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive", as `sequence` has them; or the
+            intermediate vertices in a sequence of one's own.
+
+        Errors as for `accumulate`; a graph without partials has `.jacobian` None.
 
         >>> LinearizedGraph({(0, 1): 2.0, (1, 2): 3.0, (0, 2): 1.0}).eliminate("forward")
         Elimination(order='forward', sequence=(1,), multiplications=1, additions=1, fill_in=0)
@@ -148,6 +155,11 @@ class LinearizedGraph:
 
     def multiplications(self, order: Order = "relative-markowitz") -> int:
         """How many multiplications the accumulation takes in an order; partials are not needed.
+
+        Parameters
+        ----------
+        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive", as `sequence` has them; or the
+            intermediate vertices in a sequence of one's own.
 
         >>> LinearizedGraph([(0, 1), (1, 2), (1, 3)]).multiplications("forward")
         2

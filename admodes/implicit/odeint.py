@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..transforms.closures import closed_over
 from ..transforms.recording import Recording, push_forward
 
 Method = Literal["RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA"]
-METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
+METHODS = get_args(Method)
 
 
 def odeint(
@@ -35,8 +35,9 @@ def odeint(
     y0 : array (or number) of shape s.
     t : times, shape (T,), rising or falling; t[0] is where y0 holds.
     *params : arrays or trees of arrays.
-    method, rtol, atol : of `scipy.integrate.solve_ivp`, for the solution and for its derivatives alike. Stiff problems
-        want "Radau", "BDF" or "LSODA".
+    method : of `scipy.integrate.solve_ivp`, for the solution and for its derivatives alike: "DOP853", "RK45" or "RK23",
+        explicit Runge–Kutta methods of order 8, 5 and 3; "Radau", "BDF" or "LSODA" for stiff problems.
+    rtol, atol : its tolerances, relative and absolute.
 
     Returns
     -------

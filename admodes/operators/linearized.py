@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from ..core.types import Array
 from ..transforms.dense import blocks_by_pulls, blocks_by_pushes, grad
 from ..transforms.directions import raveled, unraveled
 from ..transforms.recording import Recording
@@ -39,7 +40,7 @@ class Linearized(LinearOperator):
         rows = np.array(np.conj(U).T, order="C")
         return np.conj(raveled(self.recording.pull(unraveled(rows, self._out), (k,)), k)).T
 
-    def dense(self) -> Any:
+    def dense(self) -> Array:
         """The matrix, of shape J.shape, by pushes or by pulls, whichever are fewer."""
         by_pushes = self.shape[1] <= self.shape[0] or not self.recording.has_rows
         blocks = (blocks_by_pushes if by_pushes else blocks_by_pulls)(self.recording, None)

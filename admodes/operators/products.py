@@ -6,25 +6,40 @@ For `gmres`, `cg`, `lsqr`, `svds`, `eigsh`, and for `jac=` and `hess=` of `scipy
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..core import pytree
+from ..core.types import Tree
 from ..transforms.recording import Recording
 
+if TYPE_CHECKING:
+    from .linearized import GaussNewton, HessianOperator, Linearized
 
-def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Any]:
+Y = TypeVar("Y")
+
+
+def linearize(f: Callable[..., Y], *primals: Tree) -> tuple[Y, Linearized]:
     """f and its Jacobian as a matrix-free `scipy.sparse.linalg.LinearOperator` on raveled arrays.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy, of arrays or trees of arrays; it runs once, on a tape.
+    *primals : its arguments, the point to linearise at.
 
     Returns
     -------
     (y, J) : J.shape is (size of y, size of the arguments); J @ v pushes, J.T @ u pulls, with a matrix of K columns K
-        directions at once; J.dense() is the matrix. f runs once, on a tape.
+        directions at once; J.dense() is the matrix. Several leaves are raveled and concatenated.
 
     Raises
     ------
     TypeError : an integer array to differentiate by; J.T @ u of a complex result of real arguments.
+    OverwrittenValue : J @ v or J.T @ u, where a large array that f met has been overwritten since (see `vjp`).
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), sections 3.1 and 3.2: tangents ẏ = F′(x) ẋ
+    and adjoints x̄ = ȳ F′(x).
 
     >>> import numpy as np
     >>> y, J = linearize(lambda x: np.array([x[0] * x[1], x[0] ** 2]), np.array([2.0, 3.0]))
@@ -39,8 +54,13 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Any]:
     return recording.value(), Linearized(recording)
 
 
-def hessian_operator(f: Callable[..., Any], *primals: Any) -> Any:
+def hessian_operator(f: Callable[..., Any], *primals: Tree) -> HessianOperator:
     """The Hessian of a scalar function as a symmetric LinearOperator on raveled arrays.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy that returns a real scalar; its gradient runs once, on a tape.
+    *primals : its arguments, the point at which the Hessian is taken.
 
     Returns
     -------
@@ -66,12 +86,13 @@ def hessian_operator(f: Callable[..., Any], *primals: Any) -> Any:
     return HessianOperator(f, primals)
 
 
-def gauss_newton(f: Callable[..., Any], *primals: Any, loss: Callable[..., Any] | None = None) -> Any:
+def gauss_newton(f: Callable[..., Any], *primals: Tree, loss: Callable[..., Any] | None = None) -> GaussNewton:
     """The Gauss–Newton matrix Jᵀ J of residuals f, or Jᵀ W J with W the Hessian of a loss at f(x), matrix-free.
 
     Parameters
     ----------
     f : returns residuals (or, with a loss, predictions): one array.
+    *primals : its arguments, the point at which J and W are taken.
     loss : a scalar function of f's result; None for half the sum of squares, whose W is the identity.
 
     Returns
@@ -80,7 +101,7 @@ def gauss_newton(f: Callable[..., Any], *primals: Any, loss: Callable[..., Any] 
 
     Raises
     ------
-    TypeError : an integer or complex array to differentiate by; a loss that returns no scalar.
+    TypeError : an integer or complex array to differentiate by, a complex result; a loss that returns no scalar.
 
     Source: Schraudolph, "Fast curvature matrix-vector products", Neural Computation 14 (2002).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
 from .recording import Foreign, uncollected
 from .straightline import GuardFailed, as_input, is_input
+
+P = ParamSpec("P")
+Y = TypeVar("Y")
 
 # Traces kept for one kind of arguments; where there are more, the code branches on values too often to be worth it.
 TRACES = 64
@@ -96,7 +99,7 @@ class Kind(Branches):
         self.warned = False
 
 
-def compile(f: Callable[..., Any], reassociate: bool = False) -> Callable[..., Any]:
+def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
     One trace serves all arguments of the same shapes, dtypes and tree structure that take the same branches; ints,
@@ -119,6 +122,9 @@ def compile(f: Callable[..., Any], reassociate: bool = False) -> Callable[..., A
     Raises
     ------
     TypeError : f is no function; in a call, an argument that is no array and not hashable.
+
+    Source: Frostig, Johnson and Leary, "Compiling machine learning programs via high-level tracing" (SysML 2018), for
+    tracing by the shapes and dtypes of arguments.
 
     >>> import numpy as np
     >>> from admodes import grad

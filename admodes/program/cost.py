@@ -34,7 +34,26 @@ class Work(NamedTuple):
 
 @dataclass(frozen=True)
 class Cost:
-    """Counted work; printing it gives a table of the operations the work goes to."""
+    """Counted work; printing it gives a table of the operations the work goes to. Made by `cost`.
+
+    flops : floating-point operations; + − × ÷ √ and comparisons are 1 an element, transcendental functions 10, a
+        contraction 2 for each product of its extents.
+    multiply_adds : multiplications, each with the addition that may follow it: half the flops of a contraction.
+    bytes : of the arrays read and written; none for a view.
+    peak_bytes : of the values alive at once, inputs and constants among them.
+    operations : NumPy calls.
+    by_operation : {name: (times, flops, multiply-adds, bytes)}.
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapter 4, "Memory issues and complexity
+    bounds".
+
+    >>> import numpy as np
+    >>> from admodes import cost
+    >>> print(cost(lambda A, x: np.sum(A @ x), np.ones((3, 4)), np.ones(4)))
+    operation  times  flops  multiply-adds  bytes  share
+    ----------------------------------------------------
+    ...
+    """
 
     flops: float = 0.0
     multiply_adds: float = 0.0

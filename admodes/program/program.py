@@ -20,10 +20,32 @@ from .straightline import StraightLine, as_input, is_input
 
 @dataclass(frozen=True)
 class Program(StraightLine):
-    """Straight-line code: what one run of a function did, instruction by instruction.
+    """Straight-line code: what one run of a function did, instruction by instruction. Made by `trace`.
 
     `print(program)` lists the instructions with shapes, `program.source` is flat Python that runs, `program(*args)`
-    runs it, `program.cost` counts it, `program.to_dot()` and `program.draw()` show the graph. Made by `trace`.
+    runs it, `program.cost` counts it, `program.to_dot()` and `program.draw()` show the graph. len(program) is the
+    number of instructions.
+
+    name : of the function.
+    inputs : a `Value` (shape, dtype, name) for each array or float among the arguments, in order.
+    instructions : in the order in which they are carried out; each says its operation, arguments and result.
+    outputs : the leaves of the result: values, or constants.
+    in_structure, out_structure : the trees of the arguments and of the result, of optree.
+    static : the leaves of the arguments that are no arrays, part of the program; None where there is an input.
+    workspace : buffers that a call brings with it, where a pass has planned to use memory again.
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), section 2.2, the evaluation procedure;
+    Galasso, "Neural Networks and Backpropagation" (2023), "flat code".
+
+    >>> from admodes import trace
+    >>> program = trace(lambda x, y: (x + y) * y, 3.0, 4.0)
+    >>> len(program), program(1.0, 2.0)
+    (2, np.float64(6.0))
+    >>> print(program.source[program.source.index("def") :].strip())
+    def f(x, y):
+        t0 = x + y
+        t1 = t0 * y
+        return t1,
     """
 
     def __call__(self, *args: Any) -> Any:
@@ -70,11 +92,26 @@ class Program(StraightLine):
         return len(self.instructions)
 
     def to_dot(self) -> str:
-        """The graph in the DOT language."""
+        """The graph in the DOT language of Graphviz: values as edges, operations as nodes."""
         return to_dot(self)
 
     def draw(self, *args: Any, path: Any = None) -> Any:
-        """Draw the graph with matplotlib; see `admodes.program.draw.draw`."""
+        """Draw the graph with matplotlib.
+
+        Parameters
+        ----------
+        *args : arguments to run it on: wires then carry values, and of a gradient the forward part is drawn with the
+            gradients below the values. Without them the whole graph is drawn, and wires carry shapes.
+        path : where to save the picture; its suffix says how (.svg, .png, .pdf).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError : more than 500 nodes.  TypeError : arguments of another shape than it was traced for.
+        """
         return draw(self, *args, path=path)
 
 
@@ -91,7 +128,15 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
     -------
     Program : print it, run it, count it (`.cost`), read its `.source`.
 
-    Source: seed 002, "flat code"; seed 003, 13.3.4: the static graph beside the one built on the fly.
+    Raises
+    ------
+    Detached : f takes the plain value of a traced one (`float(x)`), or uses a traced value of a transform around it.
+    TypeError : f returns what is no array or tree of arrays.
+
+    A branch on a traced value (`if x > 0`) is followed, and a guard keeps what was assumed: see `GuardFailed`.
+
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "flat code"; Murphy, "Probabilistic Machine Learning:
+    An Introduction" (2022), section 13.3.4: the static graph beside the one built on the fly.
 
     >>> import numpy as np
     >>> from admodes import grad
@@ -134,10 +179,24 @@ def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
 
 
 def cost(f: Callable[..., Any], *args: Any) -> Cost:
-    """The exact cost of f(*args): flops, multiply-adds, bytes, peak bytes, operations, by operation and in total.
+    """The exact cost of f(*args): counted from shapes, without a clock, the same on every machine.
 
-    f may be a derivative: cost(grad(f), x).  It is traced, so what is counted is what it does, not what an optimised
-    program would (`trace`, `optimise`, `.cost`).  See the module for the conventions.
+    Parameters
+    ----------
+    f : a function in plain NumPy, or any derivative of one: cost(grad(f), x).
+    *args : its arguments; f is traced on them, so what is counted is what it does, not what an optimised program would
+        (that is `optimise(trace(f, *args)).cost`, from `admodes.program.passes`).
+
+    Returns
+    -------
+    Cost : flops, multiply-adds, bytes moved, peak bytes and operations, in total and by operation; print it.
+
+    Raises
+    ------
+    Detached, TypeError : as `trace`.
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapter 4, "Memory issues and complexity
+    bounds": a count for each kind of operation, arithmetic and moves.
 
     >>> import numpy as np
     >>> cost(lambda A, x: A @ x, np.ones((3, 4)), np.ones(4)).flops

@@ -9,12 +9,26 @@ from typing import Any, Self
 import numpy as np
 
 from ..core import pytree
+from ..core.errors import Travelling
 from ..core.tracing import Tracer, apply, is_memory
 from .recording import GUARD, Instruction, Value, mapped
 
 
-class GuardFailed(RuntimeError):
-    """A branch that the program took for granted goes the other way for these inputs."""
+class GuardFailed(Travelling, RuntimeError):
+    """A branch that a program took for granted goes the other way for these inputs; `compile` then traces again.
+
+    >>> from admodes import trace
+    >>> program = trace(lambda x: x * x if x > 0 else -x, 3.0)
+    >>> program(-3.0)
+    Traceback (most recent call last):
+    admodes.program.straightline.GuardFailed: a branch goes another way than when the program was traced...
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a branch goes another way than when the program was traced: an `if` on a traced value, a mask, an index. "
+            "Trace again for these inputs, or use admodes.compile, which does so by itself; np.where has no branch."
+        )
 
 
 @dataclass(frozen=True)
@@ -31,11 +45,11 @@ class StraightLine:
     workspace: tuple[Value, ...] = field(default=())
 
     def with_(self, **changes: Any) -> Self:
-        """The program with some fields changed."""
+        """The program with some fields changed: changes are the new ones, by name."""
         return replace(self, **changes)
 
     def checked(self, args: tuple[Any, ...]) -> list[Any]:
-        """The arrays and scalars of the arguments, in the order of the inputs; raises as a call does."""
+        """The arrays and scalars of the arguments args, in the order of the inputs; raises TypeError as a call does."""
         leaves, structure = pytree.flatten(args)
         if structure != self.in_structure or len(leaves) != len(self.static):
             traced, called = _tree(self.in_structure), _tree(structure)

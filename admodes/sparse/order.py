@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from ..core.types import Array
 from .graph import Graph, Intersection
 
-ORDERS = ("natural", "largest-first", "smallest-last", "incidence-degree")
-Order = str | Sequence[int] | Any
+OrderName = Literal["natural", "largest-first", "smallest-last", "incidence-degree"]
+Order: TypeAlias = OrderName | Sequence[int] | Array
+ORDERS = get_args(OrderName)
 _GONE = np.int64(2) ** 62
 
 

@@ -31,7 +31,7 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, lo
     ----------
     f : a function in plain NumPy, of real arrays or trees of them.
     *args : its arguments; for a global pattern their values only decide the branches that f takes.
-    argnums : which of them are differentiated.
+    argnums : which of them are differentiated, counted from 0; one, or a tuple of them.
     local : the pattern at this point alone: of `np.where`, `maximum`, `sort` … what is taken here, and no partial that
         is zero here. Else the pattern of all points at which f takes the same branches, no values assumed.
 
@@ -60,11 +60,23 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, lo
 def hessian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, local: bool = False) -> Any:
     """Where the Hessian of a scalar f may be nonzero: the pattern of its gradient's Jacobian, made symmetric.
 
-    Parameters, Raises : as for `jacobian_pattern`; TypeError too where f returns no real scalar.
+    Parameters
+    ----------
+    f : a function in plain NumPy, of real arrays or trees of them, that returns a real scalar.
+    *args : its arguments; for a global pattern their values only decide the branches that f takes.
+    argnums : which of them are differentiated, counted from 0; one, or a tuple of them.
+    local : the pattern at this point alone, else that of all points at which f takes the same branches.
 
     Returns
     -------
     Symmetric scipy.sparse.csr_array of booleans, shape (n, n).
+
+    Raises
+    ------
+    TypeError, ValueError, PatternTooDense : as `jacobian_pattern`; TypeError too where f returns no real scalar.
+
+    Source: Walther, "Computing sparse Hessians with automatic differentiation", ACM TOMS 34 (2008); here the pattern of
+    the gradient's Jacobian by index domains.
 
     >>> import numpy as np
     >>> hessian_pattern(lambda x: np.sum(x[1:] * x[:-1] ** 2), np.zeros(3)).astype(int).toarray()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -29,7 +29,9 @@ from .graph import structure, symmetric_structure
 from .order import Order
 from .pattern import hessian_pattern, jacobian_pattern, refuse_traced
 
-MODES = ("sparse", "forward", "reverse", "mixed")
+Mode = Literal["sparse", "forward", "reverse", "mixed"]
+MODES = get_args(Mode)
+Method = Literal["star", "acyclic"]
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -41,7 +43,7 @@ def sparse_jacobian_plan(
     f: Callable[..., Any],
     *args: Any,
     argnums: Argnums = 0,
-    mode: str = "sparse",
+    mode: Mode = "sparse",
     pattern: Any = None,
     order: Order = "natural",
     verify: bool = False,
@@ -52,6 +54,7 @@ def sparse_jacobian_plan(
     ----------
     f : a function in plain NumPy, of real arrays (or trees of them).
     *args : arguments of the shapes and dtypes that the plan is for.
+    argnums : which of them are differentiated, counted from 0; one, or a tuple of them.
     mode : "forward" (columns that share no row are pushed together), "reverse" (rows that share no column are pulled
         together), "sparse" (the one of the two with fewer passes) or "mixed" (some rows and some columns).
     pattern : where entries may be nonzero: a scipy.sparse matrix or an array of shape (m, n), m and n the sizes of the
@@ -96,7 +99,7 @@ def sparse_hessian_plan(
     f: Callable[..., Any],
     *args: Any,
     argnums: Argnums = 0,
-    method: str = "star",
+    method: Method = "star",
     pattern: Any = None,
     order: Order = "natural",
     verify: bool = False,
@@ -105,10 +108,15 @@ def sparse_hessian_plan(
 
     Parameters
     ----------
+    f : a function in plain NumPy, of real arrays (or trees of them), that returns a real scalar.
+    *args : arguments of the shapes and dtypes that the plan is for.
+    argnums : which of them are differentiated, counted from 0; one, or a tuple of them.
     method : "star" (entries are read directly) or "acyclic" (fewer colours; the entries follow by substitution, which
         may add up rounding errors).
     pattern : symmetric, (n, n); None finds it by `hessian_pattern`.
-    argnums, order, verify : as for `sparse_jacobian_plan`.
+    order : "natural", "largest-first", "smallest-last", "incidence-degree" or a permutation: in which the colouring
+        takes its vertices.
+    verify : after each evaluation compare H·v with one product of a random v.
 
     Returns
     -------

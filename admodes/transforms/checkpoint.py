@@ -244,6 +244,9 @@ def checkpoint_scan(
     ------
     TypeError : step returns no pair. ValueError : leaves of xs of different lengths; else as `checkpoint_chain`.
 
+    Source: Griewank and Walther, "Algorithm 799: revolve", ACM TOMS 26 (2000); for an iterator, whose end is not known:
+    Stumm and Walther, "New algorithms for optimal online checkpointing", SIAM J. Sci. Comput. 32 (2010).
+
     >>> import numpy as np
     >>> from admodes import checkpoint_scan, grad
     >>> xs = np.array([1.0, 2.0, 3.0])

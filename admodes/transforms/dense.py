@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from ..core import pytree
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
+from ..core.types import Cotangent, Tangent, Tree
 from .arguments import SEVERAL, Argnums, chosen_leaves
 from .directions import (
     check_chunk,
@@ -33,8 +34,12 @@ from .directions import (
 )
 from .recording import Recording, push_forward
 
+P = ParamSpec("P")  # the parameters of f, which its derivatives take too
+Y = TypeVar("Y")  # its result
+Aux = TypeVar("Aux")
 
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+
+def jvp(f: Callable[..., Y], primals: Sequence[Tree], tangents: Sequence[Tangent]) -> tuple[Y, Y]:
     """f and its directional derivative J·t, in one forward pass.
 
     Parameters
@@ -52,7 +57,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     ------
     TypeError, ValueError : a tangent whose tree, shape or dtype does not fit; an integer array to differentiate by.
 
-    Source: dual numbers, seed lecture 4 (CS4787); algorithm 5 (JVP) of section 13.3.1 in seed 003.
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.1, algorithm 5 (JVP); dual
+    numbers: Cornell CS4787, "Principles of Large-Scale Machine Learning Systems", lecture 4, forward mode AD.
 
     >>> import numpy as np
     >>> jvp(lambda x: x * x, (3.0,), (1.0,))
@@ -73,7 +79,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return pytree.unflatten(out_structure, out), pytree.unflatten(out_structure, tangents_out)
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Callable[..., Y], *primals: Tree) -> tuple[Y, Callable[[Cotangent], tuple[Cotangent, ...]]]:
     """f and its pullback u ↦ Jᵀ·u, which may be called again and again.
 
     Parameters
@@ -90,9 +96,12 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     ------
     TypeError, ValueError : an integer array to differentiate by; pullback: a cotangent whose tree, shape or dtype
         does not fit.
+    OverwrittenValue : pullback, where a large array that f met has been overwritten since. Arrays of at most 64 KiB are
+        copied when they are recorded, so overwriting them changes nothing; larger ones are hashed, and compared before
+        each pull. `a.flags.writeable = False` saves both.
 
-    Arrays that f meets are copied when they are recorded, so that overwriting them later changes nothing.
-    Source: algorithm 6 (VJP) of section 13.3.1 in seed 003; backpropagation, seeds 000 and 004.
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.1, algorithm 6 (VJP);
+    Cornell CS4787, "Principles of Large-Scale Machine Learning Systems", lecture 4, "Backpropagation".
 
     >>> import numpy as np
     >>> y, pullback = vjp(lambda x, w: (x * w).sum(), np.array([1.0, 2.0]), np.array([3.0, 4.0]))
@@ -103,14 +112,26 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     return recording.value(), recording.pullback
 
 
+@overload
+def grad(f: Callable[P, Any], argnums: int = 0, has_aux: Literal[False] = False) -> Callable[P, Tree]: ...
+@overload
+def grad(
+    f: Callable[P, Any], argnums: Sequence[int], has_aux: Literal[False] = False
+) -> Callable[P, tuple[Tree, ...]]: ...
+@overload
+def grad(
+    f: Callable[P, tuple[Any, Aux]], argnums: Argnums = 0, *, has_aux: Literal[True]
+) -> Callable[P, tuple[Tree, Aux]]: ...
+@overload
+def grad(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]: ...
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a scalar function, by one reverse sweep.
 
     Parameters
     ----------
     f : a function in plain NumPy that returns a real scalar (has_aux: a pair of it and anything else).
-    argnums : which positional arguments to differentiate by; a tuple gives a tuple of gradients.
-    has_aux : f returns (scalar, aux); the gradient function returns (gradient, aux).
+    argnums : which positional argument to differentiate by, counted from 0; a tuple of them gives a tuple of gradients.
+    has_aux : f returns (scalar, aux), aux being anything; the gradient function returns (gradient, aux).
 
     Returns
     -------
@@ -120,8 +141,10 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     Raises
     ------
     TypeError : f returns no real scalar; an integer array to differentiate by.
+    OverwrittenValue : f overwrites a large array after using it (see `vjp`).
 
-    Source: seed 002, "backpropagation"; seed 000, J_x read from the left: O(L·n²) for L layers of n units.
+    Source: Galasso, "Neural Networks and Backpropagation" (Fundamentals of Data Science, 2023), "Backpropagation"; CTU
+    Prague, "Deep Learning" (BEV033DLA), lecture 2, J_x read from the left: O(L·n²) for L layers of n units.
 
     >>> import numpy as np
     >>> grad(lambda x: (x**2).sum())(np.array([1.0, 2.0, 3.0]))
@@ -136,8 +159,32 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     return gradient
 
 
+@overload
+def value_and_grad(f: Callable[P, Y], argnums: int = 0, has_aux: bool = False) -> Callable[P, tuple[Y, Tree]]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, Y], argnums: Sequence[int], has_aux: bool = False
+) -> Callable[P, tuple[Y, tuple[Tree, ...]]]: ...
 def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Like `grad`, but returns (value, gradient), or ((value, aux), gradient) with has_aux.
+    """The value of a scalar function and its gradient, from one run of f and one reverse sweep.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy that returns a real scalar (has_aux: a pair of it and anything else).
+    argnums : which positional argument to differentiate by, counted from 0; a tuple of them gives a tuple of gradients.
+    has_aux : f returns (scalar, aux), aux being anything.
+
+    Returns
+    -------
+    A function of f's arguments that returns (value, gradient), with has_aux ((value, aux), gradient). The gradient is
+    that of `grad`. It serves `scipy.optimize.minimize(..., jac=True)`.
+
+    Raises
+    ------
+    TypeError, OverwrittenValue : as `grad`.
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapter 4: value and gradient cost a small
+    multiple of the value, whatever the number of arguments.
 
     >>> import numpy as np
     >>> value_and_grad(lambda x: (x**2).sum())(np.array([1.0, 2.0]))
@@ -203,14 +250,15 @@ def _scalar(y: Any) -> Any:
 
 
 def jacfwd(
-    f: Callable[..., Any], argnums: Argnums = 0, chunk: int | None = None, holomorphic: bool = False
-) -> Callable[..., Any]:
+    f: Callable[P, Any], argnums: Argnums = 0, chunk: int | None = None, holomorphic: bool = False
+) -> Callable[P, Tree]:
     """The Jacobian by forward mode: all n unit tangents at once, or `chunk` of them at a time.
 
     Parameters
     ----------
-    argnums : which positional arguments to differentiate by.
-    chunk : how many directions at once; None bounds the memory.
+    f : a function in plain NumPy of arrays, or trees of them, to an array or a tree.
+    argnums : which positional argument to differentiate by, counted from 0, or a tuple of them.
+    chunk : how many directions are pushed at once; None takes so many that an array of them has at most 2²² numbers.
     holomorphic : f is a complex-differentiable function of complex arguments; the Jacobian is then df/dz.
 
     Returns
@@ -222,7 +270,9 @@ def jacfwd(
     ------
     ValueError : chunk < 1.  TypeError : an integer array to differentiate by; complex arguments without holomorphic.
 
-    Work: n pushes. Cheaper than `jacrev` where f has fewer inputs than outputs (seed 003, 13.3.1).
+    Work: n pushes, in n/chunk runs of f. Cheaper than `jacrev` where f has fewer inputs than outputs.
+
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.1: a column at a time.
 
     >>> import numpy as np
     >>> jacfwd(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))
@@ -233,12 +283,32 @@ def jacfwd(
 
 
 def jacrev(
-    f: Callable[..., Any], argnums: Argnums = 0, chunk: int | None = None, holomorphic: bool = False
-) -> Callable[..., Any]:
+    f: Callable[P, Any], argnums: Argnums = 0, chunk: int | None = None, holomorphic: bool = False
+) -> Callable[P, Tree]:
     """The Jacobian by reverse mode: all m unit cotangents at once, or `chunk` of them at a time.
 
-    Like `jacfwd` in all but the work: one taped run of f and m pulls. Cheaper where f has fewer outputs than inputs.
-    A complex result needs holomorphic=True; for a real result of complex z = x + iy the rows are ∂f/∂x − i ∂f/∂y.
+    Parameters
+    ----------
+    f : a function in plain NumPy of arrays, or trees of them, to an array or a tree.
+    argnums : which positional argument to differentiate by, counted from 0, or a tuple of them.
+    chunk : how many directions are pulled at once; None takes so many that an array of them has at most 2²² numbers.
+    holomorphic : f is a complex-differentiable function of complex arguments; the Jacobian is then df/dz.
+
+    Returns
+    -------
+    A function of f's arguments. For x of shape s and a result of shape r the Jacobian has shape (*r, *s),
+    J[i, j] = ∂f_i/∂x_j; for a real result of complex z = x + iy its entries are ∂f_i/∂x_j − i ∂f_i/∂y_j. A tuple of
+    argnums gives a tuple; a tree of results a tree of (trees of) blocks.
+
+    Raises
+    ------
+    ValueError : chunk < 1.  TypeError : an integer array to differentiate by; complex arguments and a complex result
+        without holomorphic.
+    OverwrittenValue : f overwrites a large array after using it (see `vjp`).
+
+    Work: one taped run of f and m pulls. Cheaper than `jacfwd` where f has fewer outputs than inputs.
+
+    Source: Murphy, "Probabilistic Machine Learning: An Introduction" (2022), section 13.3.1: a row at a time.
 
     >>> import numpy as np
     >>> jacrev(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))

@@ -5,36 +5,41 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Literal, ParamSpec, get_args
 
 import numpy as np
 
 from ..core import pytree
+from ..core.types import Tangent, Tree
 from ..transforms.arguments import Argnums
 from ..transforms.dense import grad, jacfwd, jacrev, jvp
 from ..transforms.directions import check_chunk
 from .executors import check_executor, jacobian_by
 
+P = ParamSpec("P")
+Mode = Literal["forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse", "sparse"]
+MODES = get_args(Mode)
 _NESTINGS = {
     "forward-over-reverse": (jacfwd, jacrev),
     "reverse-over-forward": (jacrev, jacfwd),
     "forward-over-forward": (jacfwd, jacfwd),
     "reverse-over-reverse": (jacrev, jacrev),
 }
-MODES = (*_NESTINGS, "sparse")
 
 
 def hessian(
-    f: Callable[..., Any],
+    f: Callable[P, Any],
     argnums: Argnums = 0,
-    mode: str = "forward-over-reverse",
+    mode: Mode = "forward-over-reverse",
     chunk: int | None = None,
     executor: Executor | None = None,
-) -> Callable[..., Any]:
+) -> Callable[P, Tree]:
     """The Hessian: a Jacobian of the Jacobian, in one of four nestings of the two modes, or coloured.
 
     Parameters
     ----------
+    f : a function in plain NumPy of arrays; for all modes but "sparse" of any result, most often a scalar.
+    argnums : which positional argument to differentiate by twice, counted from 0; a tuple of them gives blocks.
     mode : "forward-over-reverse" (n pushes through one gradient: the cheapest for a scalar f of many inputs),
         "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"; or
         "sparse": the pattern is found and star-coloured, and one product H·s is made for each colour.
@@ -52,6 +57,8 @@ def hessian(
     ------
     ValueError : an unknown mode, chunk < 1; chunk or executor with mode="sparse".  TypeError : an executor that is
         none; mode="sparse" of an f that is no scalar.  WorkerLost : a worker's process ended.
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapter 5, second-order adjoints.
 
     >>> import numpy as np
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
@@ -102,11 +109,12 @@ def _sparse(f: Callable[..., Any], argnums: Argnums, chunk: int | None, executor
     return hessian_of
 
 
-def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tangent]) -> Tree:
     """H·t, the Hessian of a scalar function times a direction, without the Hessian: forward over reverse.
 
     Parameters
     ----------
+    f : a function in plain NumPy that returns a real scalar.
     primals, tangents : tuples, as for `jvp`; a tangent of shape (K, *s) gives K products at once.
 
     Returns
@@ -116,6 +124,8 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     Raises
     ------
     TypeError : f returns no real scalar; tangents that do not fit.
+
+    Source: Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994).
 
     >>> import numpy as np
     >>> hvp(lambda x: (x**3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))

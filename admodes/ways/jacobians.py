@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -26,13 +26,14 @@ from .prediction import BRACKETING, SPARSE, JacobianPlan, bracketed, predict
 if TYPE_CHECKING:
     from ..sparse.plan import Scheme
 
-MODES = ("auto", "forward", "reverse", *SPARSE)
+Mode = Literal["auto", "forward", "reverse", "sparse", "mixed", "bracketing"]
+MODES = tuple(mode for mode in get_args(Mode) if mode != BRACKETING)  # of one function; of layers that one too
 
 
 def jacobian(
     f: Callable[..., Any] | Sequence[Callable[..., Any]],
     argnums: Argnums = 0,
-    mode: str = "auto",
+    mode: Mode = "auto",
     chunk: int | None = None,
     holomorphic: bool = False,
     executor: Executor | None = None,
@@ -42,17 +43,20 @@ def jacobian(
     Parameters
     ----------
     f : a function; or a list of layers, the first applied first, each of one array to one array: their composition.
+    argnums : which positional argument to differentiate by, counted from 0; a tuple of them gives a tuple of blocks.
     mode : "forward" (`jacfwd`); "reverse" (`jacrev`);
         "sparse": the pattern is found and coloured, columns (rows) of one colour are pushed (pulled) together;
         "mixed": some rows are pulled and some columns pushed;
+        "bracketing": of layers, their Jacobians multiplied in the cheapest order (see `JacobianChain`);
         "auto": on the first call for each kind of arguments f is run once and its operations are counted. Where by that
         estimate a dense mode is done sooner than a plan is made, the cheaper one is taken. Else the work of one and of
         two directions is counted in both modes and extrapolated; where that is much and sampled columns are sparse, the
-        pattern is found and coloured; of layers, the cheapest bracketing of their Jacobians is weighed too
-        ("bracketing", see `JacobianChain`). What is learnt is kept as long as f is, for other calls of `jacobian` too;
-        `jacobian(f).learnt` shows it. `jacobian(f).plan(x)` makes the plan in any case and prints the candidates and
-        the choice.
-    chunk : how many directions at once, for the dense modes; None bounds the memory.
+        pattern is found and coloured; of layers "bracketing" is weighed too. What is learnt is kept as long as f is,
+        for other calls of `jacobian` too; `jacobian(f).learnt` shows it. `jacobian(f).plan(x)` makes the plan in any
+        case and prints the candidates and the choice.
+    chunk : how many directions at once, for the dense modes; None takes so many that an array of them has at most 2²²
+        numbers.
+    holomorphic : f is a complex-differentiable function of complex arguments; the Jacobian is then df/dz.
     executor : a `concurrent.futures.Executor` (process pool, Dask, MPI) whose workers take the chunks of directions of
         the dense modes; f must then be a function that can be pickled.
 
@@ -67,6 +71,9 @@ def jacobian(
     ------
     ValueError : an unknown mode, chunk < 1; chunk, executor or holomorphic where a sparse mode cannot use them.
     TypeError : an integer array to differentiate by; an executor that is none. WorkerLost : a worker's process ended.
+
+    Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapters 3, 4, 8 and 10: the two modes,
+    their cost, compression by colours, and accumulation in any order.
 
     >>> import numpy as np
     >>> jacobian(lambda x: np.array([x[0] * x[1], x[1] ** 2]))(np.array([2.0, 3.0]))

@@ -1,4 +1,4 @@
-"""Flat code: a program as straight-line Python, like the lecture's (seed 002): forward lines, then backward lines."""
+"""Flat code: a program as straight-line Python, forward lines and then backward lines, as lectures write it."""
 
 from __future__ import annotations
 

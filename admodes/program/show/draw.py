@@ -1,4 +1,4 @@
-"""The graph of a program: as DOT text, and as a picture like the lecture's (seed 002), values above, gradients below.
+"""The graph of a program: as DOT text, and as the picture that lectures draw, values above, gradients below.
 
 Operations are nodes, values the wires between them.  The layout is layered (Sugiyama, Tagawa & Toda 1981): longest
 paths give the layers from left to right, barycentres the order within a layer.  Nothing beside matplotlib is needed.
@@ -326,7 +326,7 @@ def draw(program: StraightLine, *args: Any, path: Any = None) -> Any:
     ------
     ValueError : more than 500 nodes.  TypeError : arguments of another shape than it was traced for.
 
-    Source: seed 002, "Backpropagation: a simple example".
+    Source: Galasso, "Neural Networks and Backpropagation" (2023), "Backpropagation: a simple example".
 
     >>> from admodes import grad
     >>> from admodes.program import trace
