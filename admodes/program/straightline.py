@@ -64,7 +64,7 @@ class StraightLine:
         return chosen
 
     def values(self, inputs: Mapping[Value, Any]) -> dict[Value, Any]:
-        """Every value of a run, instruction by instruction, in the branches that were taken; they may be traced."""
+        """Every value of a run, from those of the `inputs`, in the branches that were taken; they may be traced."""
         known = dict(inputs)
 
         def of(x: Any) -> Any:
