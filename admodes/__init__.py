@@ -13,6 +13,7 @@ from .chains.bracketing import Bracketing
 from .chains.chain import JacobianChain
 from .chains.search import optimal_bracketing
 from .core import errors
+from .core.creation import no_rerun
 from .core.errors import (
     Detached,
     IllConditioned,
@@ -81,6 +82,7 @@ __all__ = [
     "linearize",
     "linearized_graph",
     "minimize",
+    "no_rerun",
     "odeint",
     "ops",
     "optimal_bracketing",

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
+
+
+class _Noted(threading.local):
+    """Whether a traced value was asked for its plain one, in this thread, since the flag was last taken down.
+
+    NumPy may wrap the error, or drop it: `y.flat[0] = x` says "Error setting single item of array".
+    """
+
+    detached = False
+
+
+noted = _Noted()
 
 
 class Travelling:
@@ -88,10 +101,20 @@ class Detached(Travelling, TypeError):
     admodes.core.errors.Detached: float(x), a function of the math module, ... would detach a traced value...
     """
 
+    explained = False  # whether the message names the line of the user's code
+
     def __init__(self, what: str, remedy: str) -> None:
+        noted.detached = True
         super().__init__(
             f"{what} would detach a traced value from its derivative (it would count as constant). {remedy}"
         )
+
+    @classmethod
+    def told(cls, message: str) -> Detached:
+        """One with a message that says it all."""
+        new = cls("", "")
+        new.args = (message,)
+        return new
 
 
 class Deferred(Travelling, TypeError):

@@ -254,8 +254,10 @@ def canonical(a: Any) -> Any:
     kind = type(a)
     if kind is ndarray:
         return packed(a) if a.dtype is OBJECT else a
-    if kind in _SCALARS or isinstance(a, Tracer):
+    if kind in _SCALARS:
         return a
+    if isinstance(a, Tracer):
+        return a if a.transform.level else a.value.copy(order="K")  # what f made is as it is now (see `blank`)
     if is_memory(a):
         a = plain(a)
     elif kind is list or kind is tuple:

@@ -55,6 +55,8 @@ def overwrite(x: Any, new: Any) -> None:
     """Let x stand for `new`, and its base and every view of either for what follows from that."""
     link_of_x = getattr(x, "view_of", None)
     if link_of_x is None:
+        if not x.transform.level:
+            x.transform.overwritten(x, new)
         become(x, new)
         refresh(x)
         return

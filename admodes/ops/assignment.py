@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.domain import NONZERO, A, case
+from ..core.errors import Detached
 from ..core.registry import OPS, Composite, Op, add, cast, gather, trailing
 from ..core.tracing import Tracer, canonical, primitive, put
 from ..core.views import overwrite
@@ -189,10 +190,7 @@ def _add_at(a: Any, indices: Any, b: Any) -> None:
 
 def _changeable(a: Any, name: str) -> None:
     if not isinstance(a, Tracer):
-        raise TypeError(
-            f"{name} of a plain array with traced values would detach them; start from a traced array: a = "
-            "np.zeros_like(x)."
-        )
+        raise Detached(f"{name} of a plain array", "Start from a traced array: a = np.zeros_like(x).")
 
 
 def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:

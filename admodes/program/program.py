@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import run
 from .code.emit import Code, emit, listing
 from .cost import Cost, cost_of
 from .recording import Recorder, Symbol, ground, uncollected
@@ -152,6 +153,10 @@ def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
 
     Not strict: traced values of transforms around, as arguments or in closures, count as the plain values they have.
     """
+    return run(f, _record, f, args, kwargs, strict)
+
+
+def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool) -> Program:
     leaves, in_structure = pytree.flatten((args, kwargs) if kwargs else args)
     leaves = leaves if strict else [ground(x) for x in leaves]
     recorder = Recorder(strict)

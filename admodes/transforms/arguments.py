@@ -34,6 +34,7 @@ def partial_at(
             full[i] = x
         return f(*full, **kwargs)
 
+    function._of = f  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
     return function, tuple(args[i] for i in places)
 
 

@@ -14,6 +14,8 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import numpy as np
 
 from ..core import pytree
+from ..core.blank import settled
+from ..core.creation import run
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
 from ..core.types import Cotangent, Tangent, Tree
@@ -202,6 +204,12 @@ def _value_and_gradient(
     f: Callable[..., Any], argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, Any]:
     function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+    return run(function, _taped_gradient, function, argnums, has_aux, leaves, structure)
+
+
+def _taped_gradient(
+    function: Callable[..., Any], argnums: Argnums, has_aux: bool, leaves: list[Any], structure: Any
+) -> tuple[Any, Any]:
     tape = Tape()
     try:
         inputs = [tape.input(x) for x in leaves]
@@ -223,7 +231,7 @@ def _value_and_gradient(
     if has_aux:
         value = (
             value,
-            pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else a, aux),
+            pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else settled(a), aux),
         )
     return value, g if isinstance(argnums, SEVERAL) else g[0]
 
@@ -358,6 +366,7 @@ def complex_checked(f: Callable[..., Any], leaves: list[Any], holomorphic: bool,
             )
         return out
 
+    function._of = f  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
     return function
 
 

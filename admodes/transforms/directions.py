@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.blank import settled
 from ..core.registry import cast
 from ..core.tracing import Trace, Tracer, is_memory, pack
 
@@ -137,6 +138,7 @@ def directions(leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str) 
 
 def direction(x: Any, t: Any, name: str, owner: str) -> Any:
     """One tangent or cotangent in the dtype of its array; whole numbers, as some solvers pass, count as floats."""
+    t = settled(t)
     pytree.live(t)
     if not isinstance(t, Tracer):
         if type(t) in (int, float, complex):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import run
 from ..core.forward import Dual, Forward
 from ..core.registry import cast
 from ..core.reverse import Tape, Var
@@ -18,6 +19,12 @@ def push_forward(
     f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
 ) -> tuple[list[Any], Any, list[Any]]:
     """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
+    return run(f, _push_forward, f, structure, leaves, ts, lead)
+
+
+def _push_forward(
+    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
+) -> tuple[list[Any], Any, list[Any]]:
     trace = Forward(lead)
     try:
         duals = [Dual(x, t, trace) for x, t in zip(leaves, ts, strict=True)]
@@ -40,6 +47,9 @@ class Recording:
     def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...]) -> None:
         leaves, self.in_structure = pytree.flatten_arguments(tuple(primals))
         self.leaves = [pytree.differentiable(x, "argument {}".format, i) for i, x in enumerate(leaves)]
+        run(f, self._record, f)
+
+    def _record(self, f: Callable[..., Any]) -> None:
         self.tape = Tape()
         try:
             inputs = [self.tape.input(x) for x in self.leaves]

@@ -1,0 +1,223 @@
+"""Arrays that are plain until a traced value is stored in them (see `creation`, which makes them)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from .errors import Detached
+from .registry import Op
+from .tracing import Flat, Trace, Tracer, highest, put
+from .views import link
+
+
+class Ground(Trace):
+    """The level below all transforms, where operations are NumPy's own."""
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.closed = False
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return natively(op.evaluate, args, params)
+
+    def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return self.process(op, args, params)
+
+    def overwritten(self, x: Any, new: Any) -> None:
+        """Called before x becomes another array."""
+        if x.index is LENT:
+            raise Detached("storing a traced value into an array from outside the function", REMEDY)
+        if getattr(x, "node", None) is True:
+            raise Detached(
+                "storing a traced value into an array that is also held with another dtype (.real, .imag, .view())",
+                "Take the parts after the array is filled.",
+            )
+
+
+GROUND = Ground()
+LENT = object()
+REMEDY = "Make it in the function: a = np.copy(a) before that line."
+
+
+class Blank(Tracer):
+    """An array that f made: NumPy's own in all it does, until a traced value is stored and it becomes a traced one.
+
+    `index` says whose memory it is: None its own, a `Blank` that of another, LENT that of an array from outside f,
+    which takes no traced values.  `node` is True where f also holds it with another dtype (x.real, x.view()).
+    """
+
+    __slots__ = ()
+    index: Any
+    node: Any
+
+    def __init__(self, value: ndarray, owner: Any = None) -> None:
+        self.value = value
+        self.transform = GROUND
+        self.index = owner
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        return np.array(self.value, dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
+        if traced((inputs, params)):
+            return Tracer.__array_ufunc__(self, ufunc, method, *inputs, **params)
+        return natively(getattr(ufunc, method), inputs, params)
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if traced((args, kwargs)):
+            return Tracer.__array_function__(self, func, types, args, kwargs)
+        return natively(func, args, kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.value.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(len(self.value)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    @property
+    def flat(self) -> Any:
+        return BlankFlat(self)
+
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        BlankFlat(self)[:] = values
+
+
+class BlankFlat(Flat):
+    """x.flat of a Blank."""
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        if type(self.base) is Blank and not traced((index, values)):
+            self.base.value.flat[plainly(index)] = plainly(values)
+        else:
+            super().__setitem__(index, values)
+
+
+def _forward_methods() -> None:
+    """Give Blank the methods, operators and attributes of ndarray, each as NumPy has it."""
+    own = {*vars(Blank), *vars(object), "__array_finalize__", "__array_wrap__", "__array_interface__"}
+    own |= {
+        "__array_struct__",
+        "__array_priority__",
+        "__array_namespace__",
+        "__buffer__",
+        "__dlpack__",
+        "__class_getitem__",
+    }
+    for name in set(dir(ndarray)) - own | {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}:
+        native = getattr(ndarray, name)
+        setattr(Blank, name, _method(name, native) if callable(native) else _attribute(name))
+
+
+def _method(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Blank, *args: Any, **kwargs: Any) -> Any:
+        if traced((args, kwargs)):
+            return getattr(Tracer, name)(self, *args, **kwargs)
+        return natively(native, (self, *args), kwargs)
+
+    return method
+
+
+def _attribute(name: str) -> property:
+    def read(self: Blank) -> Any:
+        return given(getattr(self.value, name), [self])
+
+    def write(self: Blank, new: Any) -> None:
+        setattr(self.value, name, new)
+
+    return property(read, write)
+
+
+_forward_methods()
+
+
+def traced(tree: Any) -> bool:
+    """Whether a value of a transform is among these."""
+    trace = highest(tree)
+    return trace is not None and trace.level > 0
+
+
+def natively(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A function of NumPy on plain arrays."""
+    return given(fn(*plainly(args), **plainly(kwargs)), _blanks((args, kwargs)))
+
+
+def _blanks(tree: Any) -> list[Blank]:
+    if type(tree) is Blank:
+        return [tree]
+    if isinstance(tree, tuple | list | dict):
+        return [found for x in (tree.values() if isinstance(tree, dict) else tree) for found in _blanks(x)]
+    return []
+
+
+def plainly(tree: Any) -> Any:
+    """Arguments with the arrays behind Blanks, to be read or written."""
+    kind = type(tree)
+    if kind is Blank:
+        return tree.value
+    if kind is tuple or kind is list:
+        return kind([plainly(x) for x in tree])
+    if kind is dict:
+        return {k: plainly(x) for k, x in tree.items()}
+    return tree
+
+
+def given(y: Any, sources: list[Blank]) -> Any:
+    """A result of NumPy as f is to have it: of floats a Blank, linked to the one among `sources` whose memory it is."""
+    kind = type(y)
+    if kind is ndarray:
+        for source in sources:
+            if y is source.value:
+                return source
+            if y.base is not None and np.may_share_memory(y, source.value):
+                return _view(y, source.index if type(source.index) is Blank else source)
+        return _own(y) if y.dtype.kind in "fc" and y.flags.writeable else y
+    if kind is list or isinstance(y, tuple):
+        parts = [given(x, sources) for x in y]
+        return y._make(parts) if hasattr(y, "_make") else kind(parts)
+    return y
+
+
+def _own(y: ndarray) -> Blank:
+    return Blank(y if y.base is None or y.flags.forc else y.copy(order="K"))
+
+
+def _view(y: ndarray, root: Blank) -> Any:
+    if y.dtype != root.value.dtype:
+        root.node = True
+        return y
+    if root.index is LENT:
+        return Blank(y, LENT)
+    memory = root.value
+    view = Blank(y, root)
+
+    def write(new: Any, _: Any) -> Any:
+        return put(root, _places(y, memory), new)
+
+    link(view, root, lambda: root[_places(y, memory)], write if y.flags.writeable else None)
+    return view
+
+
+def _places(y: ndarray, memory: ndarray) -> tuple[ndarray, ...]:
+    """Where the elements of a view stand: an index of the array, which fills its memory without gaps."""
+    numbers = np.empty_like(memory, dtype=np.intp)
+    numbers[...] = np.arange(memory.size).reshape(memory.shape)
+    size, wide = memory.itemsize, numbers.itemsize
+    start, first = (a.__array_interface__["data"][0] for a in (memory, y))
+    strides = [s // size * wide for s in y.strides]
+    places = ndarray(y.shape, np.intp, numbers.ravel(order="K"), (first - start) // size * wide, strides)
+    return np.unravel_index(places, memory.shape)
+
+
+def settled(x: Any) -> Any:
+    """A result of f as it leaves the transform: a Blank as the array behind it."""
+    return x.value if type(x) is Blank else x

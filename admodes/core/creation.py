@@ -1,0 +1,367 @@
+"""Arrays that f makes itself and fills with traced values: `y = np.zeros(n); y[i] = x[i]`.
+
+A plain array has no room for a traced value, and `np.zeros` dispatches to nobody.  So f runs as it is, and only where
+that ends in an error after a traced value was asked for its plain one (`Detached`), f runs again, *watched*: NumPy's
+creation functions then give it a `Blank`, an array that is plain until a traced value is stored in it.  From then on
+f, known by its code object, is watched at once.  A function that never detaches runs once, as before, and pays nothing.
+
+Why a Blank and no traced constant: an array that takes no traced value is never recorded, so tapes and programs hold
+what they must, and `float(w[0])`, `math.sin(w[0])`, compiled code and whatever else wants plain numbers still works.
+
+Why a class for the module numpy: while a watched run is under way (and no longer), numpy is an instance of a subclass
+of ModuleType, as Python's reference has it under "customizing module attribute access".  Its dict is not touched, and
+the attribute gives the very function it always gave, unless the look-up is made in the context of that run (a context
+variable: other threads never see more) and by code of the user's: not by NumPy, SciPy, the standard library or other
+installed packages, but for those in whose frames a traced value was seen to be stored.  The ways not taken: wrapping
+np.zeros itself shows in every thread, and stays where another module imports it meanwhile; running f with other globals
+misses methods, decorated functions and helpers; a new code object for f would be tied to each version of Python.
+`from numpy import zeros` leaves no look-up to answer; the few globals of the user's modules that hold such a function
+hold a wrapper of it for the time of the run, which in any other context is the function itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import opcode
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from .blame import explained
+from .blank import LENT, Blank, given, traced
+from .errors import noted
+from .tracing import Tracer, pack
+
+# The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
+_WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
+_AS_WRITTEN: ContextVar[bool] = ContextVar("as_written", default=False)
+# What was found to fill arrays of its own, and the packages to watch with it.
+_FILLING: weakref.WeakKeyDictionary[CodeType, frozenset[str]] = weakref.WeakKeyDictionary()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Running
+# ---------------------------------------------------------------------------------------------------
+
+
+def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
+    """body(*args), which runs f under a transform of its own; again, watched, where f stores into arrays it makes."""
+    if _FILLING and not _AS_WRITTEN.get():
+        packages = _FILLING.get(_code(f))  # type: ignore[arg-type]
+        if packages is not None:
+            try:
+                with _watching(packages):
+                    return body(*args)
+            except Exception as error:
+                if not noted.detached:
+                    raise
+                return _again(f, body, args, error)
+    try:
+        return body(*args)
+    except Exception as error:
+        if not noted.detached:
+            raise
+        return _again(f, body, args, error)
+
+
+@contextmanager
+def no_rerun() -> Iterator[None]:
+    """Within this context a store of a traced value into an array that f made is an error, and f runs once.
+
+    Without it f is run a second time, on the first call that needs it, and what f does beside returning a result
+    (printing, counting, drawing random numbers) happens twice.
+
+    >>> import numpy as np, admodes
+    >>> def f(x):
+    ...     y = np.zeros(2)
+    ...     y[0] = x * x
+    ...     return y[0]
+    >>> float(admodes.grad(f)(3.0))
+    6.0
+    >>> with admodes.no_rerun():
+    ...     admodes.grad(f)(3.0)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    admodes.core.errors.Detached: ...
+    """
+    token = _AS_WRITTEN.set(True)
+    try:
+        yield
+    finally:
+        _AS_WRITTEN.reset(token)
+
+
+def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...], error: Exception) -> Any:
+    """Run f watched, until nothing more is found that could be."""
+    watched = _WATCHED.get()
+    packages = _FILLING.get(_code(f), frozenset()) | (watched or frozenset())  # type: ignore[arg-type]
+    while True:
+        noted.detached = False
+        found = _packages(error.__traceback__) - packages
+        if _AS_WRITTEN.get() or not (_find_globals(error.__traceback__) or found or watched is None):
+            raise explained(error, is_users) from error
+        watched = packages = packages | found
+        try:
+            with _watching(packages):
+                result = body(*args)
+        except Exception as once_more:
+            if not noted.detached:
+                raise
+            error = once_more
+            continue
+        code = _code(f)
+        if code is not None:
+            _FILLING[code] = packages
+        return result
+
+
+def _code(f: Any) -> CodeType | None:
+    """The code of the function that a user wrote."""
+    while True:
+        inner = getattr(f, "_of", None) or getattr(f, "__wrapped__", None) or getattr(f, "__func__", None)
+        if inner is None and isinstance(f, functools.partial):
+            inner = f.func
+        if inner is None:
+            break
+        f = inner
+    code = getattr(f, "__code__", None) or getattr(vars(type(f)).get("__call__"), "__code__", None)
+    return code if isinstance(code, CodeType) and not code.co_filename.startswith(_HERE) else None
+
+
+# ---------------------------------------------------------------------------------------------------
+# Whose code is watched
+# ---------------------------------------------------------------------------------------------------
+
+_HERE = str(Path(__file__).parent.parent) + os.sep
+_STANDARD = str(Path(os.__file__).parent) + os.sep
+_NEVER = ("numpy", "scipy", "admodes")
+
+
+def _installed(name: str) -> bool:
+    """Whether a module belongs to an installed package or the standard library."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None:
+        return name in sys.builtin_module_names
+    return file.startswith(_STANDARD) or "site-packages" in file or "dist-packages" in file
+
+
+@functools.cache
+def is_users(name: str) -> bool:
+    """Whether a module is the user's own."""
+    return name.partition(".")[0] not in _NEVER and not _installed(name)
+
+
+def _is_watched(frame: FrameType, packages: frozenset[str]) -> bool:
+    code = frame.f_code
+    if code.co_filename.startswith(_HERE) or code.co_name == "<module>":  # what a module imports stays after the run
+        return False
+    name = frame.f_globals.get("__name__", "")
+    # The examples of our docstrings run in namespaces of our own name.
+    return is_users(name) or name.partition(".")[0] in packages or code.co_filename.startswith("<doctest")
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
+
+
+def _packages(traceback: TracebackType | None) -> frozenset[str]:
+    """The installed packages on the way to an error."""
+    names = {frame.f_globals.get("__name__", "") for frame in _frames(traceback)}
+    found = {name.partition(".")[0] for name in names if not is_users(name)} - {*_NEVER, *sys.stdlib_module_names}
+    return frozenset(found)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The creation functions
+# ---------------------------------------------------------------------------------------------------
+
+NAMES = (
+    "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "eye", "identity", "tri",
+    "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "copy", "fromiter",
+    "linspace", "logspace", "geomspace", "arange", "diag", "diagflat", "tril", "triu", "vander", "meshgrid",
+)  # fmt: skip
+_CONVERTING = frozenset(name for name in NAMES if "array" in name)
+_WITHOUT_VALUES = {np.empty: np.zeros, np.empty_like: np.zeros_like}  # a program is not to hold what memory held
+
+
+class Creation:
+    """A creation function as f is to have it; elsewhere the function itself."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.name = fn.__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _WATCHED.get() is None:
+            return self.fn(*args, **kwargs)
+        if traced((args, kwargs)):
+            return self._of_traced(*args, **kwargs)
+        y = _WITHOUT_VALUES.get(self.fn, self.fn)(*args, **kwargs)
+        if type(y) is ndarray and args and type(args[0]) is ndarray and np.may_share_memory(y, args[0]):
+            return Blank(y, LENT)
+        return given(y, [x for x in args if type(x) is Blank])
+
+    def _of_traced(self, *args: Any, **kwargs: Any) -> Any:
+        if self.name == "full":
+            return _full(*args, **kwargs)
+        if self.name == "fromiter" or self.name not in _CONVERTING:
+            return self.fn(*args, **kwargs)
+        return _converted(self.name, *args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        return getattr, (np, self.name)
+
+
+def _converted(name: str, a: Any, dtype: Any = None, copy: bool | None = None, ndmin: int = 0, **_: Any) -> Any:
+    """np.array, np.asarray … of a traced value, or of lists that hold one."""
+    x = a if isinstance(a, Tracer) else pack(np.array(a, dtype=object))
+    if dtype is not None and x.dtype != dtype:
+        x = np.astype(x, np.dtype(dtype))
+    elif x is a and (copy or (copy is None and name == "array")):
+        x = x.copy()
+    return np.reshape(x, (1,) * (ndmin - x.ndim) + x.shape) if ndmin > x.ndim else x
+
+
+def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_: Any) -> Any:
+    fill_value = _converted("asarray", fill_value)
+    y = Blank(np.zeros(shape, fill_value.dtype if dtype is None else dtype, order))
+    y[...] = fill_value
+    return y
+
+
+def _from_iterable(iterable: Any, dtype: Any, count: int = -1, **params: Any) -> Any:
+    items = list(iterable)[: None if count < 0 else count]
+    return _converted("array", items, dtype) if traced(items) else given(np.fromiter(items, dtype, count, **params), [])
+
+
+def _ndarray(shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0, *rest: Any, **params: Any) -> Any:
+    if buffer is not None or rest or params:
+        return ndarray(shape, dtype, buffer, offset, *rest, **params)
+    return given(np.zeros(shape, dtype), [])
+
+
+CREATIONS = {name: Creation(getattr(np, name)) for name in NAMES}
+
+
+class _Attribute:
+    """A creation function as an attribute of numpy: as ever, but where code that is watched looks it up."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, module: ModuleType, owner: Any = None) -> Any:
+        try:
+            fn = vars(module)[self.name]
+        except KeyError:
+            raise AttributeError(f"module 'numpy' has no attribute {self.name!r}") from None
+        packages = _WATCHED.get()
+        if packages is None:
+            return fn
+        frame = sys._getframe(1)
+        if not _is_watched(frame, packages):
+            return fn
+        if self.name == "ndarray":  # a class: only where it is about to be called may a function stand for it
+            return _ndarray if _is_called(frame) else fn
+        return CREATIONS[self.name] if fn is CREATIONS[self.name].fn else fn
+
+    def __set__(self, module: ModuleType, value: Any) -> None:
+        vars(module)[self.name] = value
+
+    def __delete__(self, module: ModuleType) -> None:
+        del vars(module)[self.name]
+
+
+def _is_called(frame: FrameType) -> bool:
+    """Whether the attribute that a frame is looking up is the function of a call, as compilers of Python write it."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    name = opcode.opname[code[at]]
+    return name == "LOAD_METHOD" or (name == "LOAD_ATTR" and sys.version_info >= (3, 12) and code[at + 1] & 1 == 1)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The time of a watched run
+# ---------------------------------------------------------------------------------------------------
+
+_lock = threading.RLock()
+_under_way = 0
+_plain_class: type[ModuleType] = ModuleType
+_originals = {id(creation.fn): creation for creation in CREATIONS.values()}
+_globals: dict[tuple[int, str], tuple[dict[str, Any], str, Creation]] = {}  # of modules: `from numpy import zeros`
+
+
+@contextmanager
+def _watching(packages: frozenset[str]) -> Iterator[None]:
+    token = _WATCHED.set(packages)
+    _count(+1)
+    try:
+        yield
+    finally:
+        _count(-1)
+        _WATCHED.reset(token)
+
+
+def _count(change: int) -> None:
+    """The first run brings the attributes and globals in, the last takes them out."""
+    global _under_way, _plain_class
+    with _lock:
+        before, _under_way = _under_way, _under_way + change
+        if not before:
+            _plain_class = type(np)
+            body = {name: _Attribute(name) for name in (*NAMES, "ndarray")}
+            np.__class__ = type(_plain_class.__name__, (_plain_class,), body)
+            _exchange(inward=True)
+        elif not _under_way:
+            np.__class__ = _plain_class
+            _exchange(inward=False)
+
+
+def _exchange(inward: bool) -> None:
+    for names, key, creation in _globals.values():
+        old, new = (creation.fn, creation) if inward else (creation, creation.fn)
+        if names.get(key) is old:
+            names[key] = new
+
+
+def _find_globals(traceback: TracebackType | None) -> bool:
+    """Look for creation functions among the globals of the user's modules; whether there are new ones."""
+    packages = _packages(traceback)
+    watched = [
+        vars(module)
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType) and (is_users(name) or name.partition(".")[0] in packages)
+    ]
+    watched += [frame.f_globals for frame in _frames(traceback) if is_users(frame.f_globals.get("__name__", ""))]
+    with _lock:
+        before = len(_globals)
+        for names in watched:
+            for key, value in list(names.items()):
+                if id(value) in _originals:
+                    _globals.setdefault((id(names), key), (names, key, _originals[id(value)]))
+        if _under_way:
+            _exchange(inward=True)
+        return len(_globals) > before
+
+
+def _after_fork() -> None:
+    """A child begins without the runs of other threads, which do not go on in it."""
+    global _lock, _under_way
+    _lock = threading.RLock()
+    if _under_way and _WATCHED.get() is None:
+        _under_way = 1
+        _count(-1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
