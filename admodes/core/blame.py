@@ -8,20 +8,20 @@ import linecache
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import CodeType, FrameType, TracebackType
 
 from .errors import Detached
 
 
-def explained(error: Exception, is_users: Callable[[str], bool]) -> Exception:
+def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Exception:
     """The error with the line of the user's code and the array that a traced value was stored into.
 
-    is_users : whether a module, by its name, is the user's own.
+    is_users : whether a frame runs the user's own code.
     """
     found = None
     last = traceback = error.__traceback__
     while traceback is not None:
-        if is_users(traceback.tb_frame.f_globals.get("__name__", "")):
+        if is_users(traceback.tb_frame):
             found = traceback
         last, traceback = traceback, traceback.tb_next
     cause: BaseException | None = error

@@ -113,7 +113,8 @@ def _forward_methods() -> None:
         "__dlpack__",
         "__class_getitem__",
     }
-    for name in set(dir(ndarray)) - own | {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}:
+    again = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__reduce__", "__reduce_ex__"}
+    for name in set(dir(ndarray)) - own | again:
         native = getattr(ndarray, name)
         setattr(Blank, name, _method(name, native) if callable(native) else _attribute(name))
 

@@ -57,7 +57,7 @@ _FILLING: weakref.WeakKeyDictionary[CodeType, frozenset[str]] = weakref.WeakKeyD
 def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
     """body(*args), which runs f under a transform of its own; again, watched, where f stores into arrays it makes."""
     if _FILLING and not _AS_WRITTEN.get():
-        packages = _FILLING.get(_code(f))  # type: ignore[arg-type]
+        packages = _known(f)
         if packages is not None:
             try:
                 with _watching(packages):
@@ -103,12 +103,12 @@ def no_rerun() -> Iterator[None]:
 def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...], error: Exception) -> Any:
     """Run f watched, until nothing more is found that could be."""
     watched = _WATCHED.get()
-    packages = _FILLING.get(_code(f), frozenset()) | (watched or frozenset())  # type: ignore[arg-type]
+    packages = (_known(f) or frozenset()) | (watched or frozenset())
     while True:
         noted.detached = False
         found = _packages(error.__traceback__) - packages
         if _AS_WRITTEN.get() or not (_find_globals(error.__traceback__) or found or watched is None):
-            raise explained(error, is_users) from error
+            raise explained(error, lambda frame: _is_watched(frame, packages | found)) from error
         watched = packages = packages | found
         try:
             with _watching(packages):
@@ -122,6 +122,11 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
         if code is not None:
             _FILLING[code] = packages
         return result
+
+
+def _known(f: Any) -> frozenset[str] | None:
+    code = _code(f)
+    return None if code is None else _FILLING.get(code)
 
 
 def _code(f: Any) -> CodeType | None:
@@ -191,7 +196,6 @@ NAMES = (
     "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "copy", "fromiter",
     "linspace", "logspace", "geomspace", "arange", "diag", "diagflat", "tril", "triu", "vander", "meshgrid",
 )  # fmt: skip
-_CONVERTING = frozenset(name for name in NAMES if "array" in name)
 _WITHOUT_VALUES = {np.empty: np.zeros, np.empty_like: np.zeros_like}  # a program is not to hold what memory held
 
 
@@ -206,36 +210,34 @@ class Creation:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _WATCHED.get() is None:
             return self.fn(*args, **kwargs)
-        if traced((args, kwargs)):
-            return self._of_traced(*args, **kwargs)
+        special = _OF_TRACED.get(self.name)
+        if special is not None and (self.name == "fromiter" or traced((args, kwargs))):
+            return special(*args, **kwargs)
         y = _WITHOUT_VALUES.get(self.fn, self.fn)(*args, **kwargs)
         if type(y) is ndarray and args and type(args[0]) is ndarray and np.may_share_memory(y, args[0]):
             return Blank(y, LENT)
         return given(y, [x for x in args if type(x) is Blank])
 
-    def _of_traced(self, *args: Any, **kwargs: Any) -> Any:
-        if self.name == "full":
-            return _full(*args, **kwargs)
-        if self.name == "fromiter" or self.name not in _CONVERTING:
-            return self.fn(*args, **kwargs)
-        return _converted(self.name, *args, **kwargs)
-
     def __reduce__(self) -> Any:
-        return getattr, (np, self.name)
+        return _function, (self.name,)
 
 
-def _converted(name: str, a: Any, dtype: Any = None, copy: bool | None = None, ndmin: int = 0, **_: Any) -> Any:
+def _function(name: str) -> Any:
+    return vars(np)[name]
+
+
+def _converted(a: Any, dtype: Any = None, *, copy: bool | None = None, ndmin: int = 0, **_: Any) -> Any:
     """np.array, np.asarray … of a traced value, or of lists that hold one."""
     x = a if isinstance(a, Tracer) else pack(np.array(a, dtype=object))
     if dtype is not None and x.dtype != dtype:
         x = np.astype(x, np.dtype(dtype))
-    elif x is a and (copy or (copy is None and name == "array")):
+    elif x is a and copy:
         x = x.copy()
     return np.reshape(x, (1,) * (ndmin - x.ndim) + x.shape) if ndmin > x.ndim else x
 
 
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_: Any) -> Any:
-    fill_value = _converted("asarray", fill_value)
+    fill_value = _converted(fill_value)
     y = Blank(np.zeros(shape, fill_value.dtype if dtype is None else dtype, order))
     y[...] = fill_value
     return y
@@ -243,7 +245,7 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_:
 
 def _from_iterable(iterable: Any, dtype: Any, count: int = -1, **params: Any) -> Any:
     items = list(iterable)[: None if count < 0 else count]
-    return _converted("array", items, dtype) if traced(items) else given(np.fromiter(items, dtype, count, **params), [])
+    return _converted(items, dtype) if traced(items) else given(np.fromiter(items, dtype, count, **params), [])
 
 
 def _ndarray(shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0, *rest: Any, **params: Any) -> Any:
@@ -252,6 +254,19 @@ def _ndarray(shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0
     return given(np.zeros(shape, dtype), [])
 
 
+def _full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "C", subok: bool = True, shape: Any = None
+) -> Any:
+    return _full(np.shape(a) if shape is None else shape, fill_value, np.result_type(a) if dtype is None else dtype)
+
+
+_OF_TRACED: dict[str, Callable[..., Any]] = {
+    "array": functools.partial(_converted, copy=True),
+    **dict.fromkeys(("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"), _converted),
+    "full": _full,
+    "full_like": _full_like,
+    "fromiter": _from_iterable,
+}
 CREATIONS = {name: Creation(getattr(np, name)) for name in NAMES}
 
 
@@ -284,10 +299,18 @@ class _Attribute:
 
 
 def _is_called(frame: FrameType) -> bool:
-    """Whether the attribute that a frame is looking up is the function of a call, as compilers of Python write it."""
-    code, at = frame.f_code.co_code, frame.f_lasti
-    name = opcode.opname[code[at]]
-    return name == "LOAD_METHOD" or (name == "LOAD_ATTR" and sys.version_info >= (3, 12) and code[at + 1] & 1 == 1)
+    """Whether the attribute that a frame is looking up is called: `np.ndarray(3)`, not `isinstance(x, np.ndarray)`.
+
+    The next instruction whose source begins where that of the attribute begins is then the call.
+    """
+    code, at = frame.f_code, frame.f_lasti // 2
+    places = list(code.co_positions())
+    line, _, column, _ = places[at]
+    for k in range(at + 1, len(places)):
+        name = opcode.opname[code.co_code[2 * k]]
+        if name not in ("CACHE", "EXTENDED_ARG") and (places[k][0], places[k][2]) == (line, column):
+            return column is not None and name in ("PUSH_NULL", "KW_NAMES", "PRECALL", "CALL", "CALL_KW")
+    return False
 
 
 # ---------------------------------------------------------------------------------------------------

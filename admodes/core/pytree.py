@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from .blank import settled
+from .blank import Blank
 from .errors import LeakedTracer
 from .tracing import Tracer, is_memory, pack, plain
 
@@ -80,7 +80,8 @@ def _rebuild(kind: type, values: dict[str, Any]) -> Any:
 def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
     """A leaf to differentiate by, as a float or complex array or scalar; else an error that calls it name(*of)."""
     kind: str
-    x = settled(x)
+    if type(x) is Blank:
+        x = x.value
     live(x)
     if type(x) is np.ndarray or isinstance(x, np.generic | Tracer):
         kind = x.dtype.kind
@@ -121,7 +122,7 @@ def result(y: Any, where: str) -> Any:
     """A leaf of a function's result as array, scalar or tracer; else an error that names it."""
     if isinstance(y, Tracer) or type(y) is np.float64:
         live(y)
-        return settled(y)
+        return y.value if type(y) is Blank else y
     if type(y) is np.ndarray:
         y = pack(y)
         if not isinstance(y, Tracer) and y.dtype.kind not in "fciub":

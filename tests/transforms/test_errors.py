@@ -253,88 +253,72 @@ def test_a_parameter_that_a_rule_does_not_know(run):
         lambda x: float(x[0]) * x,
         lambda x: math.sin(x[0]) * x,
         lambda x: complex(x[0]).real * x,
-        lambda x: np.asarray(x, dtype=float),
-        lambda x: np.array(x, dtype=np.float32),
-        lambda x: np.asarray(x * 2, dtype=np.float64) + x,
-        lambda x: np.zeros(3) + np.asarray([1.0, 2.0, 3.0], dtype=float) * np.asarray(x, dtype="f8"),
     ],
-    ids=["float", "math.sin", "complex", "asarray", "array float32", "asarray of a result", "asarray f8"],
+    ids=["float", "math.sin", "complex"],
 )
 def test_conversions_that_would_detach(run, detach):
-    with pytest.raises(Detached, match=r"would detach a traced value from its derivative.*(Use x itself|np\.stack)"):
+    with pytest.raises(Detached, match=r"would detach a traced value from its derivative.*Use x itself"):
         run(detach, X)
 
 
-def remedy_in_chain(error):
-    """Whether a Detached stands in the chain of causes, with its remedy."""
-    while error is not None:
-        if isinstance(error, Detached):
-            return "np.stack" in str(error) or "np.array" in str(error)
-        error = error.__cause__ or error.__context__
-    return False
+# Arrays that f makes itself take traced values (see tests/core/test_creation.py); arrays from outside do not. ---------
 
 
 @every_way
 @pytest.mark.parametrize("dtype", [float, np.float32, complex])
 def test_storing_into_a_plain_array(run, dtype):
-    """NumPy makes a ValueError of the conversion's error, and chains it."""
+    """NumPy makes a ValueError of the conversion's error; what is raised names the array, the line and the remedy."""
+    table = np.zeros(3, dtype)
 
     def store(x):
-        a = np.zeros(3, dtype)
-        a[0] = x[0]
-        return a
+        table[0] = x[0]
+        return table
 
-    with pytest.raises((ValueError, TypeError)) as caught:
+    with pytest.raises(Detached, match=r"line \d+: table\[0\] = x\[0\]: .* into table, .*table = np\.copy\(table\)"):
         run(store, X)
-    assert remedy_in_chain(caught.value)
+    np.testing.assert_array_equal(table, 0)
 
 
 @every_way
 def test_storing_an_array_into_a_slice_of_a_plain_array(run):
+    table = np.zeros(4)
+
     def store(x):
-        a = np.zeros(4)
-        a[1:] = x
-        return a
+        table[1:] = x
+        return table
 
-    with pytest.raises((ValueError, TypeError)) as caught:
+    with pytest.raises(Detached, match=r"line \d+: table\[1:\] = x: .* into table, .*table = np\.copy\(table\)"):
         run(store, X)
-    assert remedy_in_chain(caught.value)
-
-
-@every_way
-def test_lists_with_a_dtype(run):
-    with pytest.raises((ValueError, TypeError)) as caught:
-        run(lambda x: np.array([x[0], x[1]], dtype=float), X)
-    assert remedy_in_chain(caught.value)
 
 
 @every_way
 def test_in_place_operators_on_plain_arrays(run):
-    def add(x):
-        a = np.zeros(3)
-        a += x
-        return a
+    table = np.zeros(3)
+
+    def add(x, table=table):
+        table += x
+        return table
 
     def out(x):
-        a = np.zeros(3)
-        np.multiply(x, 2.0, out=a)
-        return a
+        np.multiply(x, 2.0, out=table)
+        return table
 
     for change in (add, out):
-        with pytest.raises(Detached, match=r"plain array.*(a = a \+ x)"):
+        with pytest.raises(Detached, match=r"line \d+: .*into table, .*table = np\.copy\(table\)"):
             run(change, X)
 
 
 @every_way
 def test_filling_plain_arrays_by_functions(run):
+    table = np.zeros(3)
     for fill in (
-        lambda x: np.copyto(np.zeros(3), x),
-        lambda x: np.put(np.zeros(3), [0], x[:1]),
-        lambda x: np.add.at(np.zeros(3), [0], x[:1]),
-        lambda x: np.full(3, x[0], dtype=float),
-        lambda x: np.fromiter(x, dtype=float),
+        lambda x: np.copyto(table, x),
+        lambda x: np.put(table, [0], x[:1]),
+        lambda x: np.add.at(table, [0], x[:1]),
+        lambda x: table.fill(x[0]),
+        lambda x: table.put([0], x[0]),
     ):
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises(Detached, match=r"test_errors\.py, line \d+: .*table"):
             run(lambda x, fill=fill: fill(x) if fill(x) is not None else np.zeros(3), X)
 
 
