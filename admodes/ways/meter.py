@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import pytree
+from ..core.creation import run
 from ..core.registry import Op, Via, size_of
 from ..core.tracing import Trace, Tracer, canonical
 from ..program.recording import ground, mapped
@@ -51,14 +52,7 @@ def first_estimate(
 ) -> FirstEstimate:
     """f run once, its operations counted."""
     function, chosen, structure = chosen_leaves(f, argnums, args, kwargs)
-    meter = Meter()
-    try:
-        given = [Metered(ground(x), meter) for x in chosen]
-        results = [
-            pytree.result(y, "the result") for y in pytree.flatten(function(*pytree.unflatten(structure, given)))[0]
-        ]
-    finally:
-        meter.closed = True
+    meter, results = run(function, _metered, function, chosen, structure)
     n, m = sum(int(x.size) for x in chosen), sum(int(y.size) for y in results)
     rules = Work(0, 0, OPERATIONS_A_RULE * meter.operations)
     direction = NOTHING.plus(Work(meter.flops, meter.bytes, 0), WORK_A_DIRECTION)
@@ -69,6 +63,16 @@ def first_estimate(
     elif complex_of_real(chosen, results):
         del seconds["reverse"]
     return FirstEstimate(seconds, meter.operations * SECONDS_TO_COUNT_AN_OPERATION)
+
+
+def _metered(function: Callable[..., Any], chosen: list[Any], structure: Any) -> tuple[Meter, list[Any]]:
+    meter = Meter()
+    try:
+        given = [Metered(ground(x), meter) for x in chosen]
+        out = pytree.flatten(function(*pytree.unflatten(structure, given)))[0]
+        return meter, [pytree.result(y, "the result") for y in out]
+    finally:
+        meter.closed = True
 
 
 class Metered(Tracer):
