@@ -114,10 +114,12 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
             with _watching(packages):
                 result = body(*args)
         except Exception as once_more:
-            if not noted.detached:
-                raise
-            error = once_more
-            continue
+            if noted.detached:
+                error = once_more
+                continue
+            if _packages(once_more.__traceback__) & found:  # a package that traced values do not go through
+                raise explained(error, lambda frame: _is_watched(frame, packages)) from error
+            raise
         code = _code(f)
         if code is not None:
             _FILLING[code] = packages
