@@ -10,6 +10,7 @@ at |predecessors| · |successors| multiplications, its Markowitz degree.  Forwar
 """
 
 from .graph import ORDERS, Elimination, LinearizedGraph, Orders
+from .orders import Remaining, lowest_degree
 from .scalars import linearized_graph
 
-__all__ = ["ORDERS", "Elimination", "LinearizedGraph", "Orders", "linearized_graph"]
+__all__ = ["ORDERS", "Elimination", "LinearizedGraph", "Orders", "Remaining", "linearized_graph", "lowest_degree"]

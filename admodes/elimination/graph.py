@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..core.tables import columns
+from . import interchange
 from .orders import (
     MOST_EXHAUSTIVE,
     Remaining,
@@ -23,7 +24,7 @@ from .orders import (
 )
 
 OrderName = Literal["forward", "reverse", "markowitz", "relative-markowitz", "exhaustive"]
-Order = OrderName | Sequence[Vertex]
+Order = OrderName | Sequence[Vertex] | Callable[["LinearizedGraph"], Iterable[Vertex]]
 
 ORDERS = get_args(OrderName)
 _MOST_LINES = 60
@@ -105,6 +106,62 @@ class LinearizedGraph:
         """For each vertex the outputs that depend on it."""
         return _reach(self.vertices[::-1], dict.fromkeys(self.outputs), ((j, i) for i, j in self.edges))
 
+    @classmethod
+    def from_edges(
+        cls,
+        edges: Any,
+        inputs: Iterable[Vertex] | None = None,
+        outputs: Iterable[Vertex] | None = None,
+        labels: Mapping[Vertex, str] | None = None,
+    ) -> LinearizedGraph:
+        """The graph of edges in any of the forms in which one has them.
+
+        Parameters
+        ----------
+        edges : {(i, j): partial}; or triples (i, j, partial), parallel ones added up as parallel paths are; or pairs
+            (i, j), for a graph that is only counted; or a `networkx.DiGraph`, whose edges all have an attribute
+            "partial" or none has, and whose nodes may have a "label".
+        inputs, outputs, labels : as for the class; of a networkx graph None takes its attributes of these names.
+
+        Raises
+        ------
+        As the class; TypeError too where some edges have a partial and some have none.
+
+        >>> LinearizedGraph.from_edges([("x", "a", 3.0), ("a", "y", 2.0), ("x", "a", 1.0)]).accumulate("reverse")
+        array([[8.]])
+        """
+        return cls(*interchange.read_edges(edges, inputs, outputs, labels))
+
+    @classmethod
+    def from_csv(cls, path: Any) -> LinearizedGraph:
+        """The graph in a file that `to_csv` wrote, or one of the same columns: kind, from, to, partial."""
+        return cls(*interchange.read_csv(path))
+
+    def to_edges(self) -> list[tuple[Vertex, ...]]:
+        """Triples (i, j, partial), or pairs (i, j) where there are no partials, as `from_edges` takes them.
+
+        >>> LinearizedGraph({("x", "y"): 2.0}).to_edges()
+        [('x', 'y', 2.0)]
+        """
+        return [edge if c is None else (*edge, c) for edge, c in self.edges.items()]
+
+    def to_networkx(self) -> Any:
+        """A `networkx.DiGraph` that `from_edges` takes back: edges with "partial", nodes with "label", and "inputs" and
+        "outputs" of the graph.
+
+        Raises
+        ------
+        ImportError : networkx is not installed.
+        """
+        return interchange.to_networkx(self)
+
+    def to_csv(self, path: Any) -> None:
+        """Write lines kind, from, to, partial: first the inputs, then the edges, then the outputs, each in order.
+
+        Vertices are written as text, of which `from_csv` reads whole numbers back as integers; labels are left out.
+        """
+        interchange.to_csv(self, path)
+
     # -----------------------------------------------------------------------------------------------
 
     def accumulate(self, order: Order = "relative-markowitz") -> np.ndarray:
@@ -112,8 +169,8 @@ class LinearizedGraph:
 
         Parameters
         ----------
-        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive", as `sequence` has them; or the
-            intermediate vertices in a sequence of one's own.
+        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive"; the intermediate vertices in a
+            sequence of one's own; or a function of the graph that gives one; see `order`.
 
         Raises
         ------
@@ -135,38 +192,37 @@ class LinearizedGraph:
 
         Parameters
         ----------
-        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive", as `sequence` has them; or the
-            intermediate vertices in a sequence of one's own.
+        order : a name, a sequence of vertices, or a function of the graph that gives one; see `order`.
 
         Errors as for `accumulate`; a graph without partials has `.jacobian` None.
 
         >>> LinearizedGraph({(0, 1): 2.0, (1, 2): 3.0, (0, 2): 1.0}).eliminate("forward")
         Elimination(order='forward', sequence=(1,), multiplications=1, additions=1, fill_in=0)
         """
-        sequence = self.sequence(order)
+        sequence = self.order(order)
         remaining = Remaining(self)
         products = additions = 0
         for v in sequence:
             products += remaining.degree(v)
             additions += remaining.eliminate(v)
         jacobian = None if self.structural else self._matrix(remaining.preds)
-        name = order if isinstance(order, str) else "given"
-        return Elimination(name, sequence, products, additions, products - additions, jacobian)
+        return Elimination(_name(order), sequence, products, additions, products - additions, jacobian)
 
-    def multiplications(self, order: Order = "relative-markowitz") -> int:
+    def count(self, order: Order = "relative-markowitz") -> int:
         """How many multiplications the accumulation takes in an order; partials are not needed.
 
         Parameters
         ----------
-        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive", as `sequence` has them; or the
-            intermediate vertices in a sequence of one's own.
+        order : a name, a sequence of vertices, or a function of the graph that gives one; see `order`.
 
-        >>> LinearizedGraph([(0, 1), (1, 2), (1, 3)]).multiplications("forward")
+        >>> LinearizedGraph([(0, 1), (1, 2), (1, 3)]).count("forward")
         2
         """
         return self.eliminate(order).multiplications
 
-    def sequence(self, order: Order) -> tuple[Vertex, ...]:
+    multiplications = count
+
+    def order(self, order: Order = "relative-markowitz") -> tuple[Vertex, ...]:
         """The vertices in the sequence in which an order eliminates them.
 
         Parameters
@@ -181,16 +237,18 @@ class LinearizedGraph:
             "exhaustive" : a sequence with the fewest multiplications of all; for graphs of at most 20 intermediates
                 connected with each other.
             a sequence : every intermediate vertex once.
+            a function : of this graph, that gives such a sequence; `Remaining(graph)` is a graph to eliminate on.
 
         Raises
         ------
         ValueError : an unknown order, a sequence that is no permutation of `intermediates`, a graph too large.
 
-        >>> LinearizedGraph([(0, 1), (1, 2), (2, 3)]).sequence("reverse")
-        (2, 1)
+        >>> graph = LinearizedGraph([(0, 1), (1, 2), (2, 3)])
+        >>> graph.order("reverse"), graph.order(lambda graph: sorted(graph.intermediates))
+        ((2, 1), (1, 2))
         """
         if not isinstance(order, str):
-            return self._given(tuple(order))
+            return self._given(tuple(order(self) if callable(order) else order))
         makers: dict[str, Callable[[], Iterable[Vertex]]] = {
             "forward": lambda: self.intermediates,
             "reverse": lambda: self.intermediates[::-1],
@@ -199,13 +257,20 @@ class LinearizedGraph:
             "exhaustive": lambda: cheapest(self),
         }
         if order not in makers:
-            raise ValueError(f"order={order!r} is none of {', '.join(map(repr, ORDERS))}, nor a sequence of vertices.")
+            raise ValueError(
+                f"order={order!r} is none of {', '.join(map(repr, ORDERS))}, nor a sequence of vertices or a function."
+            )
         return tuple(makers[order]())
 
-    def compare(self) -> Orders:
-        """Every order beside the others; printing it gives a table. "exhaustive" is left out where it cannot be had."""
+    sequence = order
+
+    def compare(self, *more: Order) -> Orders:
+        """Every order beside the others, and more of one's own; printing it gives a table.
+
+        "exhaustive" is left out where it cannot be had.
+        """
         names = ORDERS if self._exhaustible() else ORDERS[:-1]
-        return Orders({name: self.eliminate(name) for name in names})
+        return Orders({_name(order): self.eliminate(order) for order in (*names, *more)})
 
     def optimal_edge_multiplications(self) -> int:
         """The fewest multiplications of any sequence of *edge* eliminations, for tiny graphs.
@@ -311,6 +376,11 @@ class Orders:
         rows = [("order", "multiplications", "additions", "fill-in")]
         rows += [(k, f"{e.multiplications:,}", f"{e.additions:,}", f"{e.fill_in:,}") for k, e in self.by_order.items()]
         return "\n".join(columns(rows, "<>>>"))
+
+
+def _name(order: Order) -> str:
+    """What an order is called in tables."""
+    return order if isinstance(order, str) else getattr(order, "__name__", "given")
 
 
 # ---------------------------------------------------------------------------------------------------

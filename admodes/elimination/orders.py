@@ -23,6 +23,7 @@ class Graph(Protocol):
     outputs: tuple[Vertex, ...]
     intermediates: tuple[Vertex, ...]
     live: set[Vertex]
+    labels: dict[Vertex, str]
 
 
 def few(vertices: Sequence[Vertex]) -> str:
@@ -31,7 +32,10 @@ def few(vertices: Sequence[Vertex]) -> str:
 
 
 class Remaining:
-    """The graph under elimination: preds[j] = {i: c_ji}, and the successors of each vertex."""
+    """The graph under elimination: preds[j] = {i: c_ji}, and the successors of each vertex.
+
+    For an order of one's own: `degree(v)` is what eliminating v takes now, and `eliminate(v)` does it.
+    """
 
     def __init__(self, graph: Graph) -> None:
         live = graph.live

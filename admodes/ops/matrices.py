@@ -37,6 +37,12 @@ class Stored:
         """Rows and columns as read."""
         return self.shape[::-1] if self.transposed else self.shape
 
+    @property
+    def coordinates(self) -> tuple[Any, Any]:
+        """Row and column, as read, of every number."""
+        lines = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        return (self.indices, lines) if self.transposed else (lines, self.indices)
+
     def times(self, numbers: Any, x: Any) -> Any:
         from scipy.sparse import csc_array, csr_array
 
@@ -81,19 +87,18 @@ def _flops(y: Any, x: Any, numbers: Any, matrix: Any, axis: int) -> float:
 _M = Stored(np.array([0, 2, 2], dtype=np.int32), np.array([0, 2, 3], dtype=np.int32), (2, 3))
 _N = np.array([1.0, 2.0, 3.0])
 _CASES = [case(A(3), _N, _M, -1), case(A(2, 2), _N, _M.T, -2), case(A(4, 3), _N, _M, -1)]
-along: Callable[..., Any] = primitive(
-    add(
-        Linear(
-            _along,
-            lambda t, x, numbers, matrix, axis: along(t, numbers, matrix, axis),
-            lambda u, x, numbers, matrix, axis: along(u, numbers, matrix.T, axis),
-            name="sparse_matmul",
-            arrays=2,
-            flops=_flops,
-            domain=_CASES,
-        )
+ALONG = add(
+    Linear(
+        _along,
+        lambda t, x, numbers, matrix, axis: along(t, numbers, matrix, axis),
+        lambda u, x, numbers, matrix, axis: along(u, numbers, matrix.T, axis),
+        name="sparse_matmul",
+        arrays=2,
+        flops=_flops,
+        domain=_CASES,
     )
 )
+along: Callable[..., Any] = primitive(ALONG)
 
 
 def _linear(a: Any) -> tuple[Any, Any] | None:

@@ -43,13 +43,13 @@ def _bound(graph: Adjacency | Intersection) -> int:
     return 1 + int(graph.degrees.max()) if graph.size else 0
 
 
-def least(pattern: Any, kind: str = "columns") -> int:
+def lower_bound(pattern: Any, kind: str = "columns") -> int:
     """A number of colours that no colouring of a kind can stay below.
 
     For columns the longest row, since its columns all differ; for rows the longest column; for distance-2 the largest
     closed neighbourhood.  For the other kinds one, where there is an entry, and two, where an edge joins two vertices.
 
-    >>> least(np.eye(6) + np.eye(6, k=1) + np.eye(6, k=-1))
+    >>> lower_bound(np.eye(6) + np.eye(6, k=1) + np.eye(6, k=-1))
     3
     """
     if kind not in KINDS:

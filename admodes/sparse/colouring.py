@@ -16,7 +16,7 @@ from scipy import sparse
 
 from . import greedy
 from .bidirectional import cheapest_split
-from .bounds import greedy_bound, least
+from .bounds import greedy_bound, lower_bound
 from .decompression import Decompression, by_columns, by_either, by_rows, by_substitution, by_symmetry
 from .graph import (
     Adjacency,
@@ -36,7 +36,8 @@ def colour_columns(pattern: Any, order: Order = "natural") -> Colouring:
     Parameters
     ----------
     pattern : (m, n), scipy.sparse (every stored entry counts) or array-like (its nonzeros count).
-    order : “natural”, “largest-first”, “smallest-last”, “incidence-degree”, or a permutation of the columns.
+    order : “natural”, “largest-first”, “smallest-last”, “incidence-degree”, a permutation of the columns, or a function
+        of one's own that gives one; see `order.arranged`.
 
     Returns
     -------
@@ -159,7 +160,7 @@ def colour_bidirectional(pattern: Any, order: Order = "natural") -> Bidirectiona
     Parameters
     ----------
     pattern : (m, n); see `colour_columns`.
-    order : a name; for columns and rows alike.
+    order : a name or a function; for columns and rows alike.
 
     Returns
     -------
@@ -178,7 +179,7 @@ def colour_bidirectional(pattern: Any, order: Order = "natural") -> Bidirectiona
     >>> print(colouring)
     3 colours: 2 for 6 columns, 1 for 1 of 6 rows (greedy at most 6)
     """
-    if not isinstance(order, str) or order not in ORDERS:
+    if not callable(order) and (not isinstance(order, str) or order not in ORDERS):
         raise ValueError(f"order={order!r:.60} must name an order of columns and rows: one of {', '.join(ORDERS)}.")
     found = structure(pattern)
     columns, rows = cheapest_split(found, partial(_columns, order=order))
@@ -280,7 +281,7 @@ class Colouring:
 
     def __str__(self) -> str:
         what = {"columns": "columns", "rows": "rows"}.get(self.kind, f"vertices, {self.kind}")
-        low, high = least(self.pattern, self.kind), greedy_bound(self.pattern, self.kind)
+        low, high = lower_bound(self.pattern, self.kind), greedy_bound(self.pattern, self.kind)
         return f"{_colours(self.count)} for {self.colours.size:,} {what} (at least {low:,}, greedy at most {high:,})"
 
     __repr__ = __str__

@@ -21,6 +21,7 @@ from ..ops.index import SCATTER, as_tuple
 from ..ops.linalg.equations import LEAST_SQUARES
 from ..ops.linalg.norms import LENGTH, P_LENGTH
 from ..ops.linalg.pieces import OVER
+from ..ops.matrices import ALONG
 from ..program.recording import GUARD, SEED, Instruction, Value, leaves, mapped
 from .indexsets import (
     below,
@@ -506,6 +507,22 @@ def convolved(walk: Walk, instruction: Instruction, y: Value) -> Any:
     return union(parts)
 
 
+def stored(walk: Walk, instruction: Instruction, y: Value) -> Any:
+    """A sparse matrix along an axis: through the numbers that it holds; a LinearOperator mixes the axis."""
+    x, entries, matrix, axis = instruction.args
+    if entries is None:
+        _undropped(walk)
+        return mixed(walk.rows(x), x.shape, y.shape, (axis,))
+    known = walk.factor(entries)
+    if walk.dropping and not (known is not None and np.all(np.isfinite(known))):
+        raise Unbounded
+    kept = slice(None) if known is None else np.flatnonzero(known)
+    (i, j), lines = (c[kept] for c in matrix.coordinates), y.size // max(y.shape[axis], 1)
+    check_size(i.size * lines)
+    heads, tails = (np.moveaxis(numbers(v.shape), axis, 0).reshape(-1, lines) for v in (y, x))
+    return _into(walk.rows(x), heads[i].ravel(), tails[j].ravel(), y.size)
+
+
 # ---------------------------------------------------------------------------------------------------
 # All others
 # ---------------------------------------------------------------------------------------------------
@@ -600,6 +617,6 @@ RULES: dict[Op, Rule] = (
         OVER: over,
         LEAST_SQUARES: opaque,
     }
-    | {LEAST_SQUARES: opaque, SEED: same, GUARD: same}
+    | {ALONG: stored, LEAST_SQUARES: opaque, SEED: same, GUARD: same}
 )
 KINDS: dict[type[Op], Rule] = {Elementwise: elementwise, Contraction: contracted, LinearAll: joined}

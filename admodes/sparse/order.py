@@ -7,7 +7,7 @@ intersection graph (distance-2 degrees) for columns or rows.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..core.types import Array
 from .graph import Graph, Intersection
 
 OrderName = Literal["natural", "largest-first", "smallest-last", "incidence-degree"]
-Order: TypeAlias = OrderName | Sequence[int] | Array
+Order: TypeAlias = OrderName | Sequence[int] | Array | Callable[[Graph], Sequence[int]]
 ORDERS = get_args(OrderName)
 _GONE = np.int64(2) ** 62
 
@@ -33,7 +33,8 @@ def arranged(order: Order, graph: Graph) -> list[int]:
         so on (Matula and Beck 1983). A greedy colouring in which neighbours differ, and no more is asked, then has at
         most 1 + d colours, where d, the degeneracy, is the largest of these degrees;
         “incidence-degree”: next comes the vertex with most neighbours among those taken (Coleman and Moré 1983);
-        a permutation of the vertices.
+        a permutation of the vertices; or a function of the graph that gives one, from its `size`, `degrees` and
+        `neighbours(v)`.
 
     Raises
     ------
@@ -45,12 +46,14 @@ def arranged(order: Order, graph: Graph) -> list[int]:
     >>> arrow = structure([[1, 1, 1], [1, 1, 0], [1, 0, 1]])
     >>> arranged("natural", Intersection(arrow)), arranged([2, 0, 1], Intersection(arrow))
     ([0, 1, 2], [2, 0, 1])
+    >>> arranged(lambda graph: np.argsort(graph.degrees), Intersection(structure([[1, 1, 0], [0, 1, 1]])))
+    [0, 2, 1]
     """
     if not isinstance(order, str):
-        return _permutation(order, graph.size)
+        return _permutation(order(graph) if callable(order) else order, graph.size)
     if order not in ORDERS:
         raise ValueError(
-            f"order={order!r} is unknown: use one of {', '.join(ORDERS)}, or a permutation of the vertices."
+            f"order={order!r} is unknown: use one of {', '.join(ORDERS)}, a permutation of the vertices, or a function."
         )
     # Where all vertices are neighbours all degrees stay equal, and every order is of every kind.
     if order == "natural" or (isinstance(graph, Intersection) and graph.complete):

@@ -23,8 +23,15 @@ from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
 from ..transforms.directions import chunk_for, joined, raveled, unraveled
 from ..transforms.recording import Recording, push_forward
-from .bounds import least
-from .colouring import colour_bidirectional, colour_columns, colour_rows, colour_symmetric
+from .bounds import lower_bound
+from .colouring import (
+    BidirectionalColouring,
+    Colouring,
+    colour_bidirectional,
+    colour_columns,
+    colour_rows,
+    colour_symmetric,
+)
 from .graph import structure, symmetric_structure
 from .order import Order
 from .pattern import hessian_pattern, jacobian_pattern, refuse_traced
@@ -32,6 +39,9 @@ from .pattern import hessian_pattern, jacobian_pattern, refuse_traced
 Mode = Literal["sparse", "forward", "reverse", "mixed"]
 MODES = get_args(Mode)
 Method = Literal["star", "acyclic"]
+
+# A colouring of one's own: of a pattern its colours, or a Colouring.
+Colour = Callable[[Any], Any]
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -47,6 +57,7 @@ def sparse_jacobian_plan(
     pattern: Any = None,
     order: Order = "natural",
     verify: bool = False,
+    colouring: Colour | None = None,
 ) -> SparsePlan:
     """A function that evaluates the sparse Jacobian of f at points like args: pattern found and coloured once.
 
@@ -59,9 +70,12 @@ def sparse_jacobian_plan(
         together), "sparse" (the one of the two with fewer passes) or "mixed" (some rows and some columns).
     pattern : where entries may be nonzero: a scipy.sparse matrix or an array of shape (m, n), m and n the sizes of the
         result and of the arguments, raveled. None finds it by `jacobian_pattern`.
-    order : "natural", "largest-first", "smallest-last", "incidence-degree" or a permutation: in which the colouring
-        takes its vertices.
+    order : "natural", "largest-first", "smallest-last", "incidence-degree", a permutation or a function that gives one
+        (see `admodes.sparse.arranged`): in which the colouring takes its vertices.
     verify : after each evaluation compare J·v with one push of a random v.
+    colouring : a function of one's own: of the pattern, a boolean csr_array, it gives the colours of its columns (mode
+        "forward") or rows ("reverse"), from 0 on, −1 where there is no entry; or a Colouring, or a
+        BidirectionalColouring for "mixed". It is checked: every entry must be told apart.
 
     Returns
     -------
@@ -71,7 +85,8 @@ def sparse_jacobian_plan(
 
     Raises
     ------
-    ValueError : an unknown mode or order; a pattern of another shape; arguments of another shape than the plan's.
+    ValueError : an unknown mode or order; a pattern of another shape; arguments of another shape than the plan's;
+        colours that do not determine every entry.
     PatternMiss : with verify, a pattern that misses a nonzero entry.  TypeError : integer, complex or traced arguments.
 
     Source: Curtis, Powell and Reid, "On the estimation of sparse Jacobian matrices", 1974; Gebremedhin, Manne and
@@ -90,7 +105,8 @@ def sparse_jacobian_plan(
     given = None if pattern is None else structure(pattern)
 
     def scheme(args: tuple[Any, ...]) -> Scheme:
-        return jacobian_scheme(_known(given, f, argnums, args, "jacobian"), mode, order)
+        known = _known(given, f, argnums, args, "jacobian")
+        return jacobian_scheme(known, mode, order) if colouring is None else _own_scheme(known, mode, colouring)
 
     return SparsePlan(f, argnums, args, scheme, verify)
 
@@ -99,7 +115,7 @@ def sparse_hessian_plan(
     f: Callable[..., Any],
     *args: Any,
     argnums: Argnums = 0,
-    method: Method = "star",
+    method: Method | Colour = "star",
     pattern: Any = None,
     order: Order = "natural",
     verify: bool = False,
@@ -112,10 +128,11 @@ def sparse_hessian_plan(
     *args : arguments of the shapes and dtypes that the plan is for.
     argnums : which of them are differentiated, counted from 0; one, or a tuple of them.
     method : "star" (entries are read directly) or "acyclic" (fewer colours; the entries follow by substitution, which
-        may add up rounding errors).
+        may add up rounding errors); or a function of one's own: of the pattern, a boolean csr_array, it gives the
+        colours of the columns, by which every entry is read directly, or a Colouring. It is checked.
     pattern : symmetric, (n, n); None finds it by `hessian_pattern`.
-    order : "natural", "largest-first", "smallest-last", "incidence-degree" or a permutation: in which the colouring
-        takes its vertices.
+    order : "natural", "largest-first", "smallest-last", "incidence-degree", a permutation or a function that gives one:
+        in which the colouring takes its vertices.
     verify : after each evaluation compare H·v with one product of a random v.
 
     Returns
@@ -138,7 +155,10 @@ def sparse_hessian_plan(
     given = None if pattern is None else symmetric_structure(pattern)
 
     def scheme(args: tuple[Any, ...]) -> Scheme:
-        return hessian_scheme(_known(given, f, argnums, args, "hessian"), method, order)
+        known = _known(given, f, argnums, args, "hessian")
+        return (
+            hessian_scheme(known, method, order) if isinstance(method, str) else _own_scheme(known, "hessian", method)
+        )
 
     return SparsePlan(f, argnums, args, scheme, verify)
 
@@ -375,10 +395,13 @@ def jacobian_scheme(pattern: Any, mode: str = "sparse", order: Order = "natural"
         return Scheme("mixed", colour_bidirectional(pattern, order))
     if mode != "sparse":
         return Scheme(mode, (colour_columns if mode == "forward" else colour_rows)(pattern, order))
-    sides = [("forward", colour_columns, least(pattern, "columns")), ("reverse", colour_rows, least(pattern, "rows"))]
+    sides = [
+        ("forward", colour_columns, lower_bound(pattern, "columns")),
+        ("reverse", colour_rows, lower_bound(pattern, "rows")),
+    ]
     sides.sort(key=lambda side: side[2])
     first = Scheme(sides[0][0], sides[0][1](pattern, order))
-    if first.passes <= sides[1][2] or not isinstance(order, str):
+    if first.passes <= sides[1][2] or not (isinstance(order, str) or callable(order)):  # a permutation is of one side
         return first
     second = Scheme(sides[1][0], sides[1][1](pattern, order))
     return second if second.passes < first.passes else first
@@ -387,6 +410,35 @@ def jacobian_scheme(pattern: Any, mode: str = "sparse", order: Order = "natural"
 def hessian_scheme(pattern: Any, method: str = "star", order: Order = "natural") -> Scheme:
     """A symmetric pattern coloured for products with the Hessian."""
     return Scheme("hessian", colour_symmetric(pattern, method, order))
+
+
+def _own_scheme(pattern: Any, mode: str, colour: Colour) -> Scheme:
+    """A pattern coloured by the caller's function, checked."""
+    if mode not in _KINDS:
+        raise ValueError(
+            f"colouring= needs a mode that says what it colours, one of {', '.join(_KINDS)}; got {mode!r}."
+        )
+    pattern = structure(pattern)
+    found = colour(pattern)
+    if not isinstance(found, Colouring | BidirectionalColouring):
+        if mode == "mixed":
+            raise ValueError("colouring: for mode='mixed' it gives a BidirectionalColouring of columns and rows.")
+        found = Colouring(_KINDS[mode][0], pattern, np.asarray(found, dtype=np.intp))
+    if found.kind not in _KINDS[mode]:
+        raise ValueError(f"colouring: mode={mode!r} needs one of {', '.join(_KINDS[mode])}; it gave {found.kind!r}.")
+    if not same_pattern(found.pattern, pattern):
+        raise ValueError("colouring: the Colouring that it gave is one of another pattern.")
+    found.decompression  # noqa: B018 - raises where an entry is not determined
+    return Scheme(mode, found)
+
+
+# The kinds of colouring that a mode takes, the first for bare colours.
+_KINDS = {
+    "forward": ("columns", "distance-2"),
+    "reverse": ("rows",),
+    "mixed": ("bidirectional",),
+    "hessian": ("star", "acyclic", "columns", "distance-2"),
+}
 
 
 def same_pattern(a: Any, b: Any) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from admodes.sparse import bidirectional
-from admodes.sparse.bounds import KINDS, greedy_bound, least
+from admodes.sparse.bounds import KINDS, greedy_bound, lower_bound
 from admodes.sparse.check import is_acyclic, is_proper, is_star, is_symmetrically_orthogonal, is_valid
 from admodes.sparse.colouring import (
     BidirectionalColouring,
@@ -90,7 +90,7 @@ def assert_right(kind, pattern, order="natural", dtype=np.int64):
     """Valid by definition, within the bounds, and exact."""
     colouring = COLOUR[kind](pattern, order=order)
     assert is_valid(colouring)
-    assert least(pattern, kind) <= colouring.count <= greedy_bound(pattern, kind)
+    assert lower_bound(pattern, kind) <= colouring.count <= greedy_bound(pattern, kind)
     if kind != "distance-1":
         A = filled(pattern, symmetric=kind in SYMMETRIC, dtype=dtype)
         found = decompress(colouring, *compressed(colouring, A))
@@ -468,7 +468,7 @@ def test_bad_choices():
     with pytest.raises(ValueError, match="kind='row' is unknown"):
         greedy_bound(np.eye(2), "row")
     with pytest.raises(ValueError, match="kind='row' is unknown"):
-        least(np.eye(2), "row")
+        lower_bound(np.eye(2), "row")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -508,3 +508,20 @@ def test_pattern_of_a_program():
     assert pattern_of(program, program.inputs[:1], (np.ones(3), np.array([0.0, 1, 0])), local=True).nnz == 1
     with pytest.raises(TypeError, match="traced as"):
         pattern_of(program, program.inputs, (np.ones(2), np.ones(3)), local=True)
+
+
+@pytest.mark.parametrize(
+    ("f", "n"),
+    [(lambda A, x: A @ np.sin(x), 8), (lambda A, x: x @ A, 6), (lambda A, x: x.reshape(2, 6) @ A, 12),
+     (lambda A, x: A @ x.reshape(8, 2), 16), (lambda A, x: A.T @ (A @ x), 8)],
+)  # fmt: skip
+def test_sparse_matrices_keep_their_pattern(f, n):
+    A = sparse.random_array((6, 8), density=0.2, rng=np.random.default_rng(0)).tocsr()
+    A.data[0] = 0.0  # stored, and none the less zero
+    x = np.random.default_rng(1).normal(size=n)
+    for local in (False, True):
+        found = jacobian_pattern(lambda x: np.ravel(f(A, x)), x, local=local)
+        np.testing.assert_array_equal(found.toarray(), jacfwd(lambda x: np.ravel(f(A, x)))(x) != 0)
+    A.data[1] = np.inf  # what is left out as zero may count after all
+    with np.errstate(all="ignore"):
+        covers(jacobian_pattern(lambda x: np.ravel(f(A, x)), x, local=True), jacfwd(lambda x: np.ravel(f(A, x)))(x))
