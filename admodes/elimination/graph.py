@@ -134,7 +134,16 @@ class LinearizedGraph:
 
     @classmethod
     def from_csv(cls, path: Any) -> LinearizedGraph:
-        """The graph in a file that `to_csv` wrote, or one of the same columns: kind, from, to, partial."""
+        """The graph in a file that `to_csv` wrote, or one of the same columns: kind, from, to, partial.
+
+        Parameters
+        ----------
+        path : of the file. A line of kind "input" names its vertex under "to", one of kind "output" under "from".
+
+        Raises
+        ------
+        ValueError : a line that is none of these; as the class.
+        """
         return cls(*interchange.read_csv(path))
 
     def to_edges(self) -> list[tuple[Vertex, ...]]:
@@ -157,6 +166,10 @@ class LinearizedGraph:
 
     def to_csv(self, path: Any) -> None:
         """Write lines kind, from, to, partial: first the inputs, then the edges, then the outputs, each in order.
+
+        Parameters
+        ----------
+        path : of the file, which is written anew.
 
         Vertices are written as text, of which `from_csv` reads whole numbers back as integers; labels are left out.
         """
@@ -192,7 +205,8 @@ class LinearizedGraph:
 
         Parameters
         ----------
-        order : a name, a sequence of vertices, or a function of the graph that gives one; see `order`.
+        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive"; or the intermediate vertices in
+            a sequence, or a function of the graph that gives one; see `order`.
 
         Errors as for `accumulate`; a graph without partials has `.jacobian` None.
 
@@ -213,7 +227,8 @@ class LinearizedGraph:
 
         Parameters
         ----------
-        order : a name, a sequence of vertices, or a function of the graph that gives one; see `order`.
+        order : "forward", "reverse", "markowitz", "relative-markowitz" or "exhaustive"; or the intermediate vertices in
+            a sequence, or a function of the graph that gives one; see `order`.
 
         >>> LinearizedGraph([(0, 1), (1, 2), (1, 3)]).count("forward")
         2
@@ -265,9 +280,12 @@ class LinearizedGraph:
     sequence = order
 
     def compare(self, *more: Order) -> Orders:
-        """Every order beside the others, and more of one's own; printing it gives a table.
+        """Every order beside the others; printing it gives a table. "exhaustive" is left out where it cannot be had.
 
-        "exhaustive" is left out where it cannot be had.
+        Parameters
+        ----------
+        *more : further orders beside "forward", "reverse", "markowitz", "relative-markowitz" and "exhaustive":
+            sequences, or functions of the graph, which stand there by their names; see `order`.
         """
         names = ORDERS if self._exhaustible() else ORDERS[:-1]
         return Orders({_name(order): self.eliminate(order) for order in (*names, *more)})
