@@ -65,6 +65,8 @@ class Bracketing:
         larger than `memory`. Of matrices: the products from the input's and from the output's side.
     preaccumulation : every factor accumulated, followed by the best products, on one worker.
     workers : the machines among which the steps are divided.
+    bound : what no order (no schedule on the workers) can undercut; None where it is not known (several workers, and
+        factors that are sparse or diagonal).
 
     Source: Naumann, "Matrix-free Jacobian chaining" (arXiv 2406.11862), section 3.
 
@@ -82,6 +84,12 @@ class Bracketing:
     adjoint: int | None
     preaccumulation: int
     workers: int = 1
+    bound: int | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether no order, and no schedule, costs less."""
+        return self.bound == self.cost
 
     def __str__(self) -> str:
         name = "optimal" if self.workers == 1 else f"makespan on {self.workers} workers"
@@ -92,6 +100,8 @@ class Bracketing:
             ("preaccumulation", f"{self.preaccumulation:,}"),
             (name, f"{self.cost:,}"),
         ]
+        if self.workers > 1 and self.bound is not None:
+            rows.append(("no schedule is below", "proven" if self.proven else f"{self.bound:,}"))
         head = f"Bracketing of {len(self.factors)} factors, {self.factors[-1][0]} × {self.factors[0][1]}"
         lines = [f"{label:<24}{value:>19}" for label, value in rows]
         return "\n".join([head, *lines, *self._drawing()])
@@ -147,6 +157,50 @@ class Bracketing:
         name = "multiply-adds" if self.workers == 1 else f"makespan on {self.workers} workers"
         axes.set_title(f"cheapest order: {name} {self.cost:,}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+        if path is not None:
+            figure.savefig(path, dpi=160)
+        return figure
+
+    def gantt(self, path: Any = None) -> Any:
+        """The schedule with matplotlib: a row a worker, a bar a step, time in multiply-adds.
+
+        Parameters
+        ----------
+        path : where to save the picture; its suffix says how (.svg, .png, .pdf).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        >>> from admodes import optimal_bracketing
+        >>> plan = optimal_bracketing([(21, 19, 3674), (35, 21, 6973), (22, 35, 3390)], workers=2)
+        >>> plan.cost, plan.proven
+        (171381, True)
+        >>> len(plan.gantt().axes[0].patches)
+        5
+        """
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Patch, Rectangle
+        from matplotlib.ticker import MaxNLocator
+
+        figure = Figure(figsize=(9, min(2 + 0.5 * self.workers, 12)), layout="constrained")
+        axes = figure.add_subplot()
+        for step in self.steps:
+            corner, colour = (step.start, step.worker - 0.4), _COLOURS[_by(step.node)]
+            axes.add_patch(Rectangle(corner, step.cost, 0.8, facecolor=colour, edgecolor="black", linewidth=0.8))
+            if step.cost > 0.06 * self.cost:
+                middle = (step.start + step.cost / 2, step.worker)
+                axes.annotate(_name(*span(step.node)), middle, ha="center", va="center", fontsize=9)
+        if self.bound is not None:
+            axes.axvline(self.bound, color="black", linestyle="dashed", linewidth=1)
+            axes.annotate(" lower bound", (self.bound, -0.45), fontsize=9, ha="right", va="top")
+        axes.set(xlim=(0, 1.02 * max(self.cost, 1)), ylim=(self.workers - 0.5, -0.7), xlabel="time in multiply-adds")
+        axes.set_ylabel("worker")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        end = "no schedule is shorter" if self.proven else "the shortest found"
+        axes.set_title(f"{len(self.factors)} factors on {self.workers} workers end after {self.cost:,}: {end}")
         handles = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
         if path is not None:

@@ -13,6 +13,7 @@ a sub-chain be split between its parts only; Graham, "Bounds on multiprocessing 
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,11 @@ from .bracketing import ACCUMULATE, ADJOINT, MULTIPLY, TANGENT, Link, Step
 
 # Chains of at most so many factors are searched over all their trees; of longer ones each sub-chain keeps TREES.
 ALL_TREES = 8
-TREES = 400
+TREES = 24
+# Longer chains are scheduled as the dynamic program's trees for each number of workers alone.
+SEARCHED = 20
+# Chains of at most so many factors are searched to the end, however little time is given.
+TO_THE_END = 5
 # Partial schedules that branch and bound looks at for one tree.
 BRANCHES = 1000
 
@@ -47,21 +52,24 @@ class Job(NamedTuple):
     what: Any
 
 
-def scheduled(links: Sequence[Link], memory: int | None, workers: int, seconds: float) -> Schedule:
+def scheduled(links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int, seconds: float) -> Schedule:
     """A schedule of a chain of dense factors on `workers` machines, found within about `seconds`."""
-    until = time.perf_counter() + seconds
-    forest = _Forest(links, memory, workers)
+    until = time.thread_time() + (seconds if len(links) > TO_THE_END else math.inf)
+    workers = min(workers, len(links))  # q factors keep no more than q workers busy
+    forest = _Forest(links, matrix_free, memory, workers)
     last = len(links) - 1
     paths, works = forest.trees[0, last][:2]
     bounds = np.maximum(paths, -(-works // workers))
     order = np.argsort(bounds, kind="stable")
-    best, placed, jobs = int(works[order[0]]) + 1, [], []  # longer than one after the other
+    best = int(works[order[0]]) + 1  # longer than one after the other
+    placed: list[tuple[int, int]] = []
+    jobs: list[Job] = []
     waiting: list[tuple[int, list[Job], list[int]]] = []  # trees whose list is longer than their bound
     complete = forest.complete
     for place in order:
         if bounds[place] >= best:
             break
-        if time.perf_counter() > until and jobs:
+        if time.thread_time() > until and jobs:
             complete = False
             break
         tree = forest.jobs(0, last, int(place))
@@ -78,7 +86,7 @@ def scheduled(links: Sequence[Link], memory: int | None, workers: int, seconds: 
     for bound, tree, tails in sorted(waiting, key=lambda entry: entry[0]):
         if bound >= best:
             break
-        if time.perf_counter() > until:
+        if time.thread_time() > until:
             unproven.append(bound)
             break
         better, exhausted = _branched(tree, tails, workers, best)
@@ -89,69 +97,93 @@ def scheduled(links: Sequence[Link], memory: int | None, workers: int, seconds: 
     return Schedule(_steps(jobs, placed), best, min([best, *unproven]))
 
 
-class _Forest:
-    """The trees of all sub-chains i … j as arrays: longest path, work, and how each comes about."""
+def listed(steps: Sequence[Step], workers: int) -> tuple[int, tuple[Step, ...]]:
+    """The makespan of a tree that is scheduled as a list, and its steps."""
+    place = {id(step.node): k for k, step in enumerate(steps)}
+    jobs = []
+    for step in steps:
+        kind = step.node[0]
+        parts = tuple(place[id(part)] for part in step.node[1:] if id(part) in place)
+        jobs.append(Job(step.cost, parts, kind, step.node[1:] if kind == ACCUMULATE else step.node[-1]))
+    placed, makespan = _listed(jobs, _tails(jobs), min(workers, len(jobs)))
+    return makespan, _steps(jobs, placed)
 
-    def __init__(self, links: Sequence[Link], memory: int | None, workers: int) -> None:
+
+class Way(NamedTuple):
+    """A last step of trees of a sub-chain: its kind, its parts (left first), its cost, how many trees end with it."""
+
+    kind: str
+    parts: tuple[tuple[int, int], ...]
+    cost: int
+    trees: int
+
+
+class _Forest:
+    """The trees of all sub-chains i … j as arrays: longest paths, works, ways one behind the other, those kept."""
+
+    def __init__(self, links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int) -> None:
         q = len(links)
-        self.links, self.workers = links, workers
+        self.links, self.matrix_free, self.memory, self.workers = links, matrix_free, memory, workers
         self.complete = q <= ALL_TREES
-        self.trees: dict[tuple[int, int], tuple[Any, Any, list[tuple[Any, int]]]] = {}
+        self.trees: dict[tuple[int, int], tuple[Any, Any, list[Way], Any]] = {}
         self.modes = []
         for i, link in enumerate(links):
             mode = link.cheaper() if memory is None or link.pull <= memory else TANGENT
-            cost = np.array([link.accumulation(mode)])
+            cost = np.array([link.accumulation(mode) if matrix_free else 0])
             self.modes.append(mode)
-            self.trees[i, i] = cost, cost, [((ACCUMULATE,), 1)]
+            self.trees[i, i] = cost, cost, [], None
         for d in range(1, q):
             for i in range(q - d):
-                self._grow(i, i + d, memory)
-        self.bound = self._pareto_bound() if not self.complete else 0
+                self._grow(i, i + d)
+        self.bound = self._least() if not self.complete else 0
 
-    def _grow(self, i: int, j: int, memory: int | None) -> None:
+    def _grow(self, i: int, j: int) -> None:
         links = self.links
-        paths, works, made = [], [], []
+        paths, works, ways = [], [], []
         for k in range(i, j):
             cost = links[j].m * links[k].m * links[i].n
-            right, left = self.trees[i, k], self.trees[k + 1, j]
-            paths.append((np.maximum(left[0][:, None], right[0][None]) + cost).ravel())
-            works.append((left[1][:, None] + right[1][None] + cost).ravel())
-            made.append(((MULTIPLY, k, cost), len(paths[-1])))
-        for kind, part, cost in (
-            (TANGENT, (i, j - 1), links[i].n * links[j].push),
-            (ADJOINT, (i + 1, j), links[j].m * links[i].pull),
-        ):
-            if kind == ADJOINT and memory is not None and links[i].pull > memory:
-                continue
+            left, right = self.trees[k + 1, j], self.trees[i, k]
+            paths.append((np.maximum(left[0][:, None], right[0]) + cost).ravel())
+            works.append((left[1][:, None] + right[1] + cost).ravel())
+            ways.append(Way(MULTIPLY, ((k + 1, j), (i, k)), cost, len(paths[-1])))
+        for kind, part, cost in self._carried(i, j):
             paths.append(self.trees[part][0] + cost)
             works.append(self.trees[part][1] + cost)
-            made.append(((kind, part, cost), len(paths[-1])))
-        path, work = np.concatenate(paths), np.concatenate(works)
+            ways.append(Way(kind, (part,), cost, len(paths[-1])))
+        path, work, kept = np.concatenate(paths), np.concatenate(works), None
         if not self.complete and len(path) > TREES:
-            self.trees[i, j] = self._thinned(path, work, made)
-        else:
-            self.trees[i, j] = path, work, made
+            kept = self._best(path, work)
+            path, work = path[kept], work[kept]
+        self.trees[i, j] = path, work, ways, kept
 
-    def _thinned(self, path: Any, work: Any, made: list[tuple[Any, int]]) -> tuple[Any, Any, Any]:
+    def _carried(self, i: int, j: int) -> list[tuple[str, tuple[int, int], int]]:
+        """How i … j comes about by tangents through j, or adjoints through i: the kind, the part, the cost."""
+        if not self.matrix_free:
+            return []
+        links = self.links
+        tangent = (TANGENT, (i, j - 1), links[i].n * links[j].push)
+        adjoint = (ADJOINT, (i + 1, j), links[j].m * links[i].pull)
+        return [tangent, adjoint] if self.memory is None or links[i].pull <= self.memory else [tangent]
+
+    def _best(self, path: Any, work: Any) -> Any:
         """The trees that are best for some number of workers."""
         ranks = [np.maximum(path, work / w) + 1e-9 * work for w in range(1, self.workers + 1)]
-        share = TREES // len(ranks)
-        kept = np.unique(np.concatenate([np.argpartition(r, min(share, len(r) - 1))[:share] for r in ranks]))
-        return path[kept], work[kept], (made, kept)
+        share = max(1, TREES // len(ranks))
+        return np.unique(np.concatenate([np.argpartition(r, share)[:share] for r in ranks]))
 
-    def _pareto_bound(self) -> int:
+    def _least(self) -> int:
         """max(longest path, work a worker) of no tree is less: each alone, over all trees."""
         links, q = self.links, len(self.links)
         paths, works = np.zeros((2, q, q), object)
         for i in range(q):
             paths[i, i] = works[i, i] = int(self.trees[i, i][0][0])
-        for d in range(1, q):
-            for i in range(q - d):
-                j = i + d
-                products = [(k, links[j].m * links[k].m * links[i].n) for k in range(i, j)]
-                carried = [((i, j - 1), links[i].n * links[j].push), ((i + 1, j), links[j].m * links[i].pull)]
-                paths[i, j] = min([max(paths[i, k], paths[k + 1, j]) + c for k, c in products] + [paths[p] + c for p, c in carried])
-                works[i, j] = min([works[i, k] + works[k + 1, j] + c for k, c in products] + [works[p] + c for p, c in carried])
+        for i, j in ((i, i + d) for d in range(1, q) for i in range(q - d)):
+            splits = [(k, links[j].m * links[k].m * links[i].n) for k in range(i, j)]
+            carried = [(part, cost) for _, part, cost in self._carried(i, j)]
+            longer = [max(paths[i, k], paths[k + 1, j]) + cost for k, cost in splits]
+            more = [works[i, k] + works[k + 1, j] + cost for k, cost in splits]
+            paths[i, j] = min([*longer, *(paths[part] + cost for part, cost in carried)])
+            works[i, j] = min([*more, *(works[part] + cost for part, cost in carried)])
         return int(max(paths[0, q - 1], -(-works[0, q - 1] // self.workers)))
 
     def jobs(self, i: int, j: int, place: int) -> list[Job]:
@@ -162,21 +194,19 @@ class _Forest:
             if i == j:
                 jobs.append(Job(int(self.trees[i, i][0][0]), (), ACCUMULATE, (i, self.modes[i])))
                 return len(jobs) - 1
-            made = self.trees[i, j][2]
-            if isinstance(made, tuple):
-                made, kept = made
-                place = int(kept[place])
-            for (kind, where, cost), count in made:
-                if place < count:
+            _, _, ways, kept = self.trees[i, j]
+            place = place if kept is None else int(kept[place])
+            for way in ways:  # the way that the tree comes about in, and its place among those
+                if place < way.trees:
                     break
-                place -= count
-            if kind == MULTIPLY:
-                width = len(self.trees[i, where][0])
-                parts = add(where + 1, j, place // width), add(i, where, place % width)
-                jobs.append(Job(cost, parts, MULTIPLY, None))
+                place -= way.trees
+            if way.kind == MULTIPLY:
+                width = len(self.trees[way.parts[1]][0])
+                parts = tuple(add(*part, at) for part, at in zip(way.parts, divmod(place, width), strict=True))
+                jobs.append(Job(way.cost, parts, MULTIPLY, None))
             else:
-                through = (j, j) if kind == TANGENT else (i, i)
-                jobs.append(Job(cost, (add(*where, place),), kind, through))
+                through = (j, j) if way.kind == TANGENT else (i, i)
+                jobs.append(Job(way.cost, (add(*way.parts[0], place),), way.kind, through))
             return len(jobs) - 1
 
         add(i, j, place)
@@ -196,7 +226,7 @@ def _tails(jobs: Sequence[Job]) -> list[int]:
 def _bound(jobs: Sequence[Job], tails: Sequence[int], workers: int) -> int:
     """What has to be done before the last t units of every way, shared out, and these t."""
     rest = sorted(((tails[k] - jobs[k].cost, jobs[k].cost) for k in range(len(jobs))), reverse=True)
-    most, work = tails and max(tails) or 0, 0
+    most, work = (tails and max(tails)) or 0, 0
     for after, cost in rest:
         work += cost
         most = max(most, -(-work // workers) + after)

@@ -15,11 +15,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .bracketing import ACCUMULATE, ADJOINT, MULTIPLY, TANGENT, Bracketing, Link, Step
+from .schedule import SEARCHED, listed, scheduled
 from .structure import SubChains
+
+# How long better schedules on several workers are sought, unless one says so.
+SECONDS = 0.04
 
 
 def optimal_bracketing(
-    factors: Sequence[Sequence[int]], matrix_free: bool = True, memory: int | None = None, workers: int = 1
+    factors: Sequence[Sequence[int]],
+    matrix_free: bool = True,
+    memory: int | None = None,
+    workers: int = 1,
+    seconds: float = SECONDS,
 ) -> Bracketing:
     """The cheapest way to the product of a chain of Jacobians, by dynamic programming over its sub-chains.
 
@@ -31,10 +39,9 @@ def optimal_bracketing(
         and only products of sub-chains, m·k·n multiply-adds each, are sought (the classical matrix chain).
     memory : the most edges that the tape of one adjoint may hold (each worker has so much); None for no limit.
         Tangents need no tape, so that 0 is a limit too: it leaves tangents and products.
-    workers : machines that accumulate independent sub-chains side by side; the cost is then the makespan. Of two
-        sub-chains to be multiplied, either follows the other on all workers, or each has workers of its own. Among
-        these schedules the one found is the best; among all schedules it is for one worker and for q of them, between
-        those a heuristic (the problem is NP-complete).
+    workers : machines that work side by side, each on one step at a time; the cost is then the makespan of a schedule.
+        The problem is NP-complete: `proven` says whether no schedule is shorter, `bound` is what none can undercut.
+    seconds : about how long, with several workers, better schedules are sought.
 
     Returns
     -------
@@ -47,7 +54,8 @@ def optimal_bracketing(
 
     Source: Naumann, "Optimization of generalized Jacobian chain products without memory constraints"
     (arXiv 2003.05755); "Matrix-free Jacobian chaining" (arXiv 2406.11862), section 3, and section 4 for limited memory;
-    Märtens and Naumann, "Scheduled Jacobian chaining" (arXiv 2505.06056), section 2, for workers. The recurrences are
+    Märtens and Naumann, "Scheduled Jacobian chaining" (arXiv 2505.06056), for workers (see `chains.schedule`). The
+    recurrences are
     those of the authors' reference implementation (STCE-at-RWTH/Jacobian-Chaining); that tangents and adjoints need one
     candidate each, not one a split, and the treatment of diagonal and sparse factors in a `JacobianChain`, are derived
     here. A product of low rank, m × r by r × n, is two factors, of which the search sees the narrow place between.
@@ -67,7 +75,9 @@ def optimal_bracketing(
        └─ F1  accumulate by adjoints  14
     """
     links = [Link(m, n, edges, edges) for m, n, edges in _checked(factors)]
-    return cheapest(links, matrix_free, *limits(memory, workers))
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ValueError(f"seconds={seconds!r}: it must be a number of at least 0, the time for the search")
+    return cheapest(links, matrix_free, *limits(memory, workers), seconds)
 
 
 def _checked(factors: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
@@ -109,7 +119,9 @@ def _integer(name: str, value: Any, least: int, meaning: str) -> int:
     return int(value)
 
 
-def cheapest(links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int) -> Bracketing:
+def cheapest(
+    links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int, seconds: float = SECONDS
+) -> Bracketing:
     """`optimal_bracketing` of factors whose tangents and adjoints may differ in cost and which may be diagonals."""
     kind = _StructuredTable if any(link.sparse for link in links) else _Table
     table = kind(links, matrix_free, memory, workers)
@@ -117,8 +129,20 @@ def cheapest(links: Sequence[Link], matrix_free: bool, memory: int | None, worke
     products = kind(links, False, None, 1) if matrix_free else table
     tangent, adjoint = (_swept if matrix_free else _multiplied)(links)
     fits = not matrix_free or table.tape_fits(0, len(links) - 1)
+    cost = int(table.best[table.workers, 0, -1])
+    bound: int | None = cost if workers == 1 else None
+    if workers > 1 and not any(link.sparse or link.diagonal for link in links):
+        found = [(cost, steps)]
+        if len(links) <= SEARCHED and table.never < 2**62:
+            schedule = scheduled(links, matrix_free, memory, workers, seconds)
+            bound = schedule.bound
+            found.append((schedule.makespan, schedule.steps))
+        else:
+            found += [listed(table.steps(w), workers) for w in range(1, table.workers + 1)]
+            bound = -(-int(table.best[1, 0, -1]) // workers)
+        cost, steps = min(found, key=operator.itemgetter(0))
     return Bracketing(
-        cost=int(table.best[table.workers, 0, -1]),
+        cost=cost,
         tree=steps[-1].node,
         steps=steps,
         factors=tuple((link.m, link.n, link.push) for link in links),
@@ -126,6 +150,7 @@ def cheapest(links: Sequence[Link], matrix_free: bool, memory: int | None, worke
         adjoint=adjoint if fits else None,
         preaccumulation=sum(table.single) + int(products.best[1, 0, -1]),
         workers=workers,
+        bound=bound,
     )
 
 
@@ -221,13 +246,13 @@ class _Table:
 
     # The way there ---------------------------------------------------------------------------------
 
-    def steps(self) -> tuple[Step, ...]:
-        """The best order as steps, parts before what is made of them; without recursion, as chains may be long.
+    def steps(self, workers: int | None = None) -> tuple[Step, ...]:
+        """The best order on so many workers (all) as steps, parts before what is made of them; without recursion.
 
         Walked from the whole chain down: a sub-chain that starts at time s ends at s + its cost on its workers.
         """
         found: list[tuple[Any, int, int, int]] = []
-        stack = [(self.workers, 0, len(self.links) - 1, 0, 0)]
+        stack = [(workers or self.workers, 0, len(self.links) - 1, 0, 0)]
         while stack:
             w, i, j, worker, start = stack.pop()
             node, parts = self._node(w, i, j)

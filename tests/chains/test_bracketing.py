@@ -1,5 +1,6 @@
 """The cheapest order of a Jacobian chain: the literature's table, and the definition on small chains."""
 
+import csv
 import itertools
 import math
 import sys
@@ -12,7 +13,7 @@ from scipy import sparse
 
 from admodes import optimal_bracketing
 from admodes.chains.bracketing import Link
-from admodes.chains.search import _StructuredTable, cheapest
+from admodes.chains.search import _StructuredTable, _Table, cheapest
 from admodes.chains.structure import Structure
 from admodes.sparse.colouring import colour_columns, colour_rows
 
@@ -128,7 +129,11 @@ def test_small_chains_by_brute_force(seed):
     factors = random_factors(rng, int(rng.integers(1, 8)))
     for matrix_free, workers, memory in itertools.product((True, False), (1, 2, 3), (None, 0, 30, 100)):
         b = optimal_bracketing(factors, matrix_free=matrix_free, workers=workers, memory=memory)
-        assert b.cost == brute(links_of(factors), matrix_free, math.inf if memory is None else memory, workers)
+        least = brute(links_of(factors), matrix_free, math.inf if memory is None else memory, workers)
+        table = _Table(links_of(factors), matrix_free, memory, workers)
+        assert int(table.best[table.workers, 0, -1]) == least
+        assert b.bound <= b.cost <= least
+        assert b.cost == least or workers > 1
         check_schedule(b)
         if workers == 1 and matrix_free:
             assert price(b.tree, factors)[2] == b.cost
@@ -148,7 +153,8 @@ def test_chains_with_diagonals_by_brute_force(seed):
             n = m
     for matrix_free, workers, memory in itertools.product((True, False), (1, 2, 4), (None, 5, 20)):
         b = cheapest(links, matrix_free, memory, workers)
-        assert b.cost == brute(links, matrix_free, math.inf if memory is None else memory, workers)
+        least = brute(links, matrix_free, math.inf if memory is None else memory, workers)
+        assert b.cost == least or (b.cost < least and workers > 1 and not any(link.diagonal for link in links))
         check_schedule(b)
 
 
@@ -208,7 +214,9 @@ def test_sparse_chains_by_brute_force(seed):
         n = array.shape[0]
     for matrix_free, workers, memory in itertools.product((True, False), (1, 2, 3), (None, 5, 20)):
         b = cheapest(links, matrix_free, memory, workers)
-        assert b.cost == structured_brute(links, arrays, math.inf if memory is None else memory, matrix_free, workers)
+        least = structured_brute(links, arrays, math.inf if memory is None else memory, matrix_free, workers)
+        plain = not any(link.diagonal or link.sparse for link in links)
+        assert b.cost == least or (b.cost < least and workers > 1 and plain)
         check_schedule(b)
 
 
@@ -218,8 +226,8 @@ def test_the_structured_search_agrees_with_the_fast_one(seed):
     links = links_of(random_factors(rng, int(rng.integers(1, 8)), largest=7))
     for matrix_free, workers, memory in itertools.product((True, False), (1, 3), (None, 5, 40)):
         slow = _StructuredTable(links, matrix_free, memory, workers)
-        fast = cheapest(links, matrix_free, memory, workers)
-        assert int(slow.best[slow.workers, 0, -1]) == fast.cost
+        fast = _Table(links, matrix_free, memory, workers)
+        assert slow.best[slow.workers, 0, -1] == fast.best[fast.workers, 0, -1]
 
 
 def parts_of(node):
@@ -284,7 +292,7 @@ def shortest(plan, workers):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_schedules_against_all_plans_and_all_schedules(seed):
-    """One worker and q workers: the optimum over everything; between them a schedule, so no better than it."""
+    """The optimum over everything, for one worker, for q and between them, and known to be it."""
     rng = np.random.default_rng(seed)
     factors = random_factors(rng, 3, largest=6)
     for memory in (math.inf, 10):
@@ -292,10 +300,9 @@ def test_schedules_against_all_plans_and_all_schedules(seed):
         limit = None if memory == math.inf else memory
         for workers in (1, 2, 3):
             least = min(shortest(plan, workers) for plan in every)
-            cost = optimal_bracketing(factors, memory=limit, workers=workers).cost
-            assert cost >= least
-            if workers != 2:
-                assert cost == least
+            b = optimal_bracketing(factors, memory=limit, workers=workers)
+            assert b.cost == b.bound == least
+            assert b.proven
 
 
 def test_more_memory_and_more_workers_never_cost_more():
@@ -437,3 +444,58 @@ def test_bad_input(factors, options, message):
 def test_factors_that_are_no_sequence():
     with pytest.raises(TypeError, match="factors is a NoneType"):
         optimal_bracketing(None)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Published schedules
+# ---------------------------------------------------------------------------------------------------
+
+
+def published(length):
+    """Of each chain its factors, and for every number of workers the best makespan known and whether it is proven."""
+    with (DATA / "scheduled" / f"instances_length_{length}.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            factors = [tuple(int(row[f"{name}{i}"]) for name in ("m", "n", "edges")) for i in range(length)]
+            yield factors, {k: (int(row[f"optimum_{k}"]), row[f"proven_{k}"] == "1") for k in range(1, length + 1)}
+
+
+@pytest.mark.parametrize(
+    ("length", "every"),
+    [(3, 1), (5, 4), (8, 50), pytest.param(5, 1, marks=pytest.mark.slow), pytest.param(8, 1, marks=pytest.mark.slow)],
+)
+def test_published_schedules(length, every):
+    """Every proven optimum of 3 to 5 factors; of 8 a mean ratio of at most 1.01 and 1.08 at worst."""
+    ratios = []
+    for factors, known in list(published(length))[::every]:
+        for workers, (optimum, proven) in known.items():
+            b = optimal_bracketing(factors, workers=workers)
+            check_schedule(b)
+            assert b.bound <= optimum
+            assert b.cost >= optimum or not proven
+            if length <= 5:
+                assert b.cost <= optimum
+                assert b.proven
+            ratios.append(b.cost / optimum)
+    assert np.mean(ratios) <= 1.01
+    assert max(ratios) <= 1.08
+
+
+@pytest.mark.parametrize("q", [12, 30])
+@pytest.mark.parametrize("workers", [2, 3, 40])
+def test_long_chains_on_workers(q, workers):
+    factors = random_factors(np.random.default_rng(q), q, largest=40)
+    table = _Table(links_of(factors), True, None, workers)
+    b = optimal_bracketing(factors, workers=workers)
+    check_schedule(b)
+    assert b.bound <= b.cost <= table.best[table.workers, 0, -1]
+
+
+def test_gantt(tmp_path):
+    b = optimal_bracketing([(21, 19, 3674), (35, 21, 6973), (22, 35, 3390)], workers=2)
+    assert (b.cost, b.proven) == (171381, True)
+    assert "no schedule is below" in str(b)
+    figure = b.gantt(tmp_path / "schedule.png")
+    assert (tmp_path / "schedule.png").stat().st_size > 10_000
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [step.cost for step in b.steps]
+    with pytest.raises(ValueError, match="seconds=-1"):
+        optimal_bracketing([(3, 3, 9)], workers=2, seconds=-1)
