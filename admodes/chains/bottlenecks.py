@@ -51,6 +51,14 @@ def _renumbered(entry: Entry, number: dict[int, int]) -> Entry:
     return entry._replace(positions=[at for at, _ in on], parents=[parent for _, parent in on])
 
 
+def is_constant(recording: Recording) -> bool:
+    """Whether no operation leads from the argument to the result: it is plain, or traced by itself (zeros_like)."""
+    y = recording.outputs[0]
+    if not recording.traced(y):
+        return True
+    return not path([general_form(entry) for entry in recording.tape.entries[: y.index + 1]], 0, y.index)
+
+
 def split(recording: Recording) -> list[Recording]:
     """A recording of one array to one array as stretches between its bottlenecks, from the argument on.
 
@@ -58,7 +66,7 @@ def split(recording: Recording) -> list[Recording]:
     side likewise.  A recording without a bottleneck is returned as it is.
     """
     y = recording.outputs[0]
-    if not recording.traced(y):
+    if is_constant(recording):
         return [recording]
     entries = [general_form(entry) for entry in recording.tape.entries[: y.index + 1]]
     ends = _cuts(entries, 0, y.index)
@@ -107,8 +115,9 @@ def rerun(recording: Recording) -> Callable[[Any], Any] | None:
     None for a recording under another transform: the values that it holds as constants may depend on that one's.
     """
     y = recording.outputs[0]
-    if not recording.traced(y):
-        return None if isinstance(y, Tracer) else lambda x: y
+    if is_constant(recording):
+        value = recording.values[0]
+        return None if isinstance(value, Tracer) else lambda x: value
     entries = [general_form(entry) for entry in recording.tape.entries[: y.index + 1]]
     on = path(entries, 0, y.index)
     if any(isinstance(value, Tracer) for index in on for value in _values(entries[index])):

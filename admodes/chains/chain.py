@@ -24,7 +24,7 @@ from ..ops.index import scatter
 from ..program import Cost, cost
 from ..transforms.directions import chunk_for, directions, in_chunks, private, unit_directions
 from ..transforms.recording import Recording
-from .bottlenecks import rerun, split
+from .bottlenecks import is_constant, rerun, split
 from .bracketing import ACCUMULATE, ADJOINT, MULTIPLY, TANGENT, Bracketing, Link
 from .search import cheapest, limits
 from .structure import DENSE, SPARSE, Matrix, Structure, from_adjoints, from_tangents
@@ -552,7 +552,7 @@ class Factor:
     @cached_property
     def constant(self) -> bool:
         """Whether the result does not depend on the argument."""
-        return not self.recording.traced(self.recording.outputs[0])
+        return is_constant(self.recording)
 
     def push(self, t: Any, lead: tuple[int, ...]) -> Any:
         """Tangents (*lead, *x.shape) carried through the layer."""

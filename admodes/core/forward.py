@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import MissingRule
-from .registry import Op
+from .registry import Op, inexact
 from .tracing import Trace, Tracer, canonical
 
 
@@ -95,7 +95,7 @@ class Forward(Trace):
         """The tangent of a value; zeros where it does not depend on this transform's arguments."""
         if type(y) is Dual and y.transform is self:
             return y.tangent
-        return np.zeros(self.lead + np.shape(y), dtype=np.result_type(y, np.float32) if np.ndim(y) == 0 else y.dtype)
+        return np.zeros(self.lead + np.shape(y), dtype=inexact(y) if np.ndim(y) == 0 else y.dtype)
 
 
 def plus(t: Any, s: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from .errors import LeakedTracer
 from .tracing import Tracer, is_memory, pack, plain
 
 NAMESPACE = "admodes"
+_REGISTERED: set[type] = set()  # the dataclasses that are nodes; optree takes each once
+_REGISTERING = threading.Lock()
 _PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32})
 
 
@@ -24,8 +27,10 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     leaves, structure = optree.tree_flatten(tree, namespace=NAMESPACE)
     unknown = {type(x) for x in leaves if dataclasses.is_dataclass(x) and not isinstance(x, type)}
     if unknown:
-        for kind in unknown:
-            _register(kind)
+        with _REGISTERING:
+            for kind in unknown - _REGISTERED:
+                _register(kind)
+                _REGISTERED.add(kind)
         return flatten(tree)
     return leaves, None if len(leaves) == 1 and leaves[0] is tree else structure
 

@@ -36,8 +36,10 @@ def lookup(fn: Any) -> Op | None:
     """The row of a NumPy function, or None where there is none."""
     op = OPS.get(fn)
     if op is None and LATE:
-        for library in [name for name in LATE if name in sys.modules]:
-            LATE.pop(library)()
+        for library, load in list(LATE.items()):
+            if library in sys.modules:
+                load()  # an import, so that other threads wait here until it is done; only then the entry goes
+                LATE.pop(library, None)
         op = OPS.get(fn)
     return op
 
@@ -83,6 +85,12 @@ def cast(g: Any, dtype: np.dtype[Any]) -> Any:
     if g.dtype.kind == "c" and dtype.kind != "c":
         g = np.real(g)
     return g if g.dtype == dtype else g.astype(dtype)
+
+
+def inexact(y: Any) -> np.dtype[Any]:
+    """The dtype of a direction of y: its own, where that is one of real or complex numbers."""
+    dtype = np.result_type(y)
+    return dtype if dtype.kind in "fc" else np.result_type(dtype, np.float32)
 
 
 def lead_shape(t: Any, x: Any) -> tuple[int, ...]:

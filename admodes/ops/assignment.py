@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.domain import NONZERO, A, case
 from ..core.errors import Detached
-from ..core.registry import OPS, Composite, Op, add, cast, gather, trailing
+from ..core.registry import OPS, Composite, Op, add, cast, gather, inexact, trailing
 from ..core.tracing import Tracer, canonical, primitive, put
 from ..core.views import overwrite
 from .index import advanced_axes, as_tuple, is_array, read, scatter
@@ -89,7 +89,7 @@ class _Put(Op):
         return [
             cast(kept, x.dtype),
             None,
-            cast(_fitted(there, np.shape(value), lead), np.result_type(value, np.float32)),
+            cast(_fitted(there, np.shape(value), lead), inexact(value)),
         ]
 
 

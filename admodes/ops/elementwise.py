@@ -152,10 +152,10 @@ def _sinc_slope(y: Any, x: Any) -> Any:
 
 
 def _i0_slope(y: Any, x: Any) -> Any:
-    """I₀′ = I₁."""
+    """I₀′ = I₁, which SciPy has in double precision at most."""
     from scipy.special import i1
 
-    return i1(x)
+    return i1(np.astype(x, np.float64) if x.dtype.char == "g" else x)
 
 
 row(np.sinc, [_sinc_slope], REAL, flops=TRANSCENDENTAL)
@@ -231,9 +231,23 @@ add(Composite(np.real_if_close, _real_if_close, domain=(REAL,)))
 # ---------------------------------------------------------------------------------------------------
 
 for _fn in (
-    np.floor, np.ceil, np.trunc, np.rint, np.sign, np.floor_divide, np.spacing, np.round, np.around, np.fix,
+    np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.spacing, np.round, np.around, np.fix,
 ):  # fmt: skip
     add(Passive(_fn, zero=True))
+
+
+class _Sign(Passive):
+    """The sign of a real number is constant between jumps; that of a complex one is z / |z|, 0 and of derivative 0 at 0."""
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        z = args[0]
+        if z.dtype.kind != "c":
+            return super().apply(trace, args, params)
+        r = np.abs(z)
+        return np.where(r == 0, 0.0, z / np.where(r == 0, 1.0, r))
+
+
+add(_Sign(np.sign, zero=True))
 for _fn in (
     np.signbit, np.isnan, np.isinf, np.isfinite, np.less, np.less_equal, np.greater, np.greater_equal, np.equal,
     np.not_equal, np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose, np.allclose,

@@ -94,7 +94,7 @@ def add_into(buffer: np.ndarray, index: tuple[Any, ...], u: np.ndarray, lead: in
             buffer[index] = u
         else:
             buffer[index] += u
-    elif u.size <= 64 or buffer.dtype.kind not in "fc":
+    elif u.size <= 64 or buffer.dtype.char not in "efdFD":  # bincount sums doubles
         np.add.at(buffer, index, u)
     else:
         where = np.arange(buffer.size).reshape(buffer.shape)[index].ravel()

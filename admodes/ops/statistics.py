@@ -45,7 +45,7 @@ add(Composite(np.sort, _sort, domain=along_one(case(A(2, 3), axis=None))))
 add(
     Composite(
         np.sort_complex,
-        lambda a: np.sort(np.astype(a, a.dtype if a.dtype.kind == "c" else np.dtype(complex))),
+        lambda a: np.sort(np.astype(a, a.dtype if a.dtype.kind == "c" else np.result_type(a.dtype, np.complex128))),
         domain=[case(A(4, dtype="c"))],
     )
 )

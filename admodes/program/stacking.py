@@ -180,8 +180,13 @@ class _Sum:
         source = i.args[0] if i is not None and i.args else None
         if i is None or not isinstance(source, Value) or source.shape != (x.size,):
             return None
-        shown = i.op is INDEX and i.args[1] in ((slice(None), None), (None, slice(None)))
+        shown = i.op is INDEX and isinstance(i.args[1], tuple) and all(map(_keeps_order, i.args[1]))
         return source if shown or (i.op.fn is np.reshape and i.params.get("order", "C") == "C") else None
+
+
+def _keeps_order(i: Any) -> bool:
+    """Whether an entry of an index takes an axis as it is, or adds one."""
+    return i is None or (type(i) is slice and i == slice(None))
 
 
 def _sum_together(total: _Sum, stacks: Stacks, gone: set[int], placed: dict[int, list[Instruction]]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import pytree
+from ..core.registry import Elementwise
+from ..core.tracing import apply
 
 Argnums = int | Sequence[int]
 
@@ -25,17 +27,29 @@ def partial_at(
                 "positional arguments. "
                 "Arguments to differentiate by are given by position."
             )
-    if len(args) == 1 and not kwargs:
+    if len(args) == len(places) == 1 and not kwargs:
         return f, args
 
     def function(*chosen: Any) -> Any:
-        full = list(args)
+        full, given = list(args), set()
         for i, x in zip(places, chosen, strict=True):
-            full[i] = x
+            i %= len(args)
+            full[i] = x if i not in given else _both(full[i], x)
+            given.add(i)
         return f(*full, **kwargs)
 
     function._of = f  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
     return function, tuple(args[i] for i in places)
+
+
+# An argument that is named twice, (0, 0) or (0, -2): y = a = b, and the derivative by each name is that by it.
+# For the transforms below there is one of them, a: this is what `evaluate` gives, traced by them or not.
+_SAME = Elementwise(lambda a, b: a, [1.0, 1.0], name="same_argument")
+
+
+def _both(a: Any, b: Any) -> Any:
+    (xs, structure), (ys, _) = pytree.flatten(a), pytree.flatten(b)
+    return pytree.unflatten(structure, [apply(_SAME, (x, y), {}) for x, y in zip(xs, ys, strict=True)])
 
 
 def chosen_leaves(

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import pytree
 from ..core.creation import run
 from ..core.forward import Dual, Forward
-from ..core.registry import cast
+from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
 from .directions import directions, observer, own, private
 
@@ -108,6 +108,6 @@ class Recording:
         found = iter(self.tape.push(ts, [y.index for y in self.outputs if self.traced(y)]))
         pushed = [next(found) if self.traced(y) else None for y in self.outputs]
         return [
-            np.zeros(lead + np.shape(y), np.result_type(y, np.float32)) if t is None else t
+            np.zeros(lead + np.shape(y), inexact(y)) if t is None else t
             for t, y in zip(pushed, self.values, strict=True)
         ]

@@ -559,3 +559,13 @@ def test_structure_in_a_recorded_program():
     for order in ("reverse", "optimal", "auto"):
         program = trace(lambda x, o=order: JacobianChain(layers, x).jacobian(o), x)
         np.testing.assert_allclose(program(y), JacobianChain(layers, y).jacobian("forward"), atol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [np.zeros_like, lambda x: np.ones_like(x[:2]), lambda x: np.zeros(3)])
+def test_a_layer_that_does_not_depend_on_its_argument(constant):
+    for layers in ([constant], [np.sin, constant], [np.sin, constant, np.cos]):
+        chain = JacobianChain(layers, np.linspace(0.0, 1.0, 4))
+        for order in ("forward", "reverse", "optimal", "auto"):
+            np.testing.assert_array_equal(chain.jacobian(order), np.zeros(chain.shape))
+        np.testing.assert_array_equal(chain.vjp(np.ones(chain.shape[0])), np.zeros(4))
+        np.testing.assert_array_equal(chain.jvp(np.ones(4)), np.zeros(chain.shape[0]))

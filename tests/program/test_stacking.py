@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from admodes import compile, grad, jvp, trace
+from admodes import compile, grad, jacfwd, jacrev, jvp, trace
 from admodes.program.passes import common_subexpressions, dead_code, optimise
 from admodes.program.primitives import summed_outer, summed_rows
 from admodes.program.stacking import (
@@ -404,3 +404,15 @@ def test_rows_of_an_array_are_stacked_as_a_slice(places):
         assert_close(found, expected)
     in_order = len(places) == 20 and places[0] != places[1]
     assert any(i.op.name == "getitem" and isinstance(i.args[1], slice) for i in program.instructions) == in_order
+
+
+def test_sums_of_products_with_places_in_an_array():
+    """An index that is an array is no column and no row, though it stands beside one."""
+    x, places = np.arange(1.0, 5.0), np.array([[0, 1], [2, 3]])
+    for f in (
+        lambda x: x[:2, None] * x[places] + x[places],
+        lambda x: x[places] * x[None, 2:] + x[:2, None] * x[None, 2:],
+        lambda x: x[places] @ x[:2] + x[(places,)] @ x[2:] + x[[0, 1]],
+    ):
+        np.testing.assert_allclose(compile(f)(x), f(x))
+        np.testing.assert_allclose(compile(jacrev(f))(x), jacfwd(f)(x))

@@ -6,6 +6,7 @@ import gc
 from collections import OrderedDict, namedtuple
 
 import numpy as np
+import optree
 import pytest
 from scipy.sparse import linalg
 
@@ -884,3 +885,21 @@ def test_arrays_go_with_the_transform(name, f):
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("argnums", [(0, -2), (0, 0), (1, 0, -1), [-1, 1], (0, 1, 0, -2)])
+def test_an_argument_named_twice_has_its_derivative_twice(argnums):
+    def f(a, b):
+        return np.sum(a["x"] * b**2) + a["y"] ** 3
+
+    args = {"x": np.array([1.0, 2.0]), "y": np.float64(2.0)}, np.array([3.0, 4.0])
+    each = grad(f, argnums=(0, 1))(*args)
+    for way in (grad, jacfwd, jacrev):
+        found = way(f, argnums=argnums)(*args)
+        for i, g in zip(argnums, found, strict=True):
+            for a, b in zip(optree.tree_leaves(g), optree.tree_leaves(each[i]), strict=True):
+                np.testing.assert_allclose(a, b)
+    twice = hessian(lambda a, b: np.sum(a * b**2), argnums=(1, -1))(np.ones(2), args[1])
+    np.testing.assert_allclose(twice, np.broadcast_to(2 * np.eye(2), (2, 2, 2, 2)))
+    (one, two) = grad(lambda a: np.sum(a**2), argnums=(0, -1))(args[1])
+    np.testing.assert_array_equal([one, two], [2 * args[1]] * 2)
