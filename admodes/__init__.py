@@ -39,11 +39,14 @@ if TYPE_CHECKING:
     from .implicit import fixed_point, minimize, odeint, root
     from .sparse.pattern import hessian_pattern, jacobian_pattern
     from .sparse.plan import sparse_hessian_plan, sparse_jacobian_plan
+    from .ways.compare import compare
+    from .ways.comparison import Comparison
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bracketing",
+    "Comparison",
     "Cost",
     "Detached",
     "GuardFailed",
@@ -62,6 +65,7 @@ __all__ = [
     "checkpoint",
     "checkpoint_chain",
     "checkpoint_scan",
+    "compare",
     "compile",
     "cost",
     "custom_op",
@@ -96,12 +100,14 @@ __all__ = [
     "vjp",
 ]
 
-# These need scipy.sparse, which `import admodes` does not load.
+# These need what `import admodes` does not load: scipy.sparse, or the table of ways.
 _LATE = {
     "fixed_point": ".implicit",
     "minimize": ".implicit",
     "odeint": ".implicit",
     "root": ".implicit",
+    "Comparison": ".ways.comparison",
+    "compare": ".ways.compare",
     "hessian_pattern": ".sparse.pattern",
     "jacobian_pattern": ".sparse.pattern",
     "sparse_hessian_plan": ".sparse.plan",
@@ -113,3 +119,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_LATE[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

@@ -29,6 +29,7 @@ FLOORS = [
     ["ways"],
     ["coverage"],
     [""],  # admodes/__init__.py
+    ["commands"],
     ["__main__"],
 ]
 FLOOR = {room: height for height, floor in enumerate(FLOORS) for room in floor}

@@ -1,0 +1,81 @@
+"""The options of every command, and the examples that its --help shows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .. import coverage
+from ..ways.question import TARGETS
+from . import run
+from .function import add_function
+
+# One or more lines a command that can be typed as they stand; a test types them.
+EXAMPLES = {
+    "compare": (
+        "admodes compare numpy:linalg.det --shape a=4,4 --max-seconds 2",
+        "admodes compare numpy:tanh --shape x=5 --target jacobian --json --max-seconds 1",
+    ),
+    "trace": ("admodes trace numpy:linalg.norm --shape x=5", "admodes trace numpy:sum --shape a=5 --of gradient"),
+    "cost": ("admodes cost numpy:linalg.det --shape a=8,8 --of gradient",),
+    "plan": ("admodes plan numpy:diff --arg 'a=np.linspace(0, 1, 50)'",),
+    "coverage": ("admodes coverage numpy.linalg", "admodes coverage --missing --json"),
+    "doctor": ("admodes doctor",),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    whole = argparse.ArgumentParser(
+        prog="admodes",
+        description="Derivatives of plain NumPy code: every way to them, what each costs, and which to take.",
+        epilog="Exit status: 0 done, 1 the function failed, 2 the command line cannot be used, 130 interrupted.",
+    )
+    commands = whole.add_subparsers(dest="command", required=True, metavar="command")
+
+    def add(name: str, action: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        examples = "\n".join(f"  {line}" for line in EXAMPLES[name])
+        one: argparse.ArgumentParser = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        one.set_defaults(action=action)
+        one.add_argument("--json", action="store_true", help="print JSON")
+        one.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        return one
+
+    _compare(add("compare", run.compare, "every way to the derivative of a function: predicted, counted and measured"))
+    for name, action, text in (
+        ("trace", run.trace, "the flat code of a function, or of a derivative of it"),
+        ("cost", run.cost, "the counted work of a function, or of a derivative of it"),
+    ):
+        one = add(name, action, text)
+        add_function(one)
+        one.add_argument("--of", choices=list(run.DERIVATIVES), default="function", help="what to write down")
+    add_function(add("plan", run.plan, "how jacobian(f) would compute the Jacobian, and why"))
+    one = add("coverage", run.covered, "which functions can be differentiated, and why the others cannot")
+    one.add_argument("area", nargs="*", help=f"modules, of {', '.join(coverage.AREAS)}; all unless given")
+    one.add_argument("--missing", action="store_true", help="only the functions that raise, with the reasons")
+    add("doctor", run.doctor, "versions, threads and optional parts of this installation")
+    return whole
+
+
+def _compare(one: argparse.ArgumentParser) -> None:
+    add_function(one)
+    one.add_argument("--target", choices=["auto", *TARGETS], default="auto", help="which derivative")
+    one.add_argument("--max-seconds", type=_positive, default=10.0, metavar="S", help="for all of it; 10 unless given")
+    one.add_argument("--max-bytes", type=_positive, metavar="B", help="a way that would need more is not run")
+    one.add_argument("--html", type=Path, metavar="PATH", help="write one page that holds all it shows")
+    one.add_argument("--csv", type=Path, metavar="PATH", help="write the rows as CSV")
+
+
+def _positive(text: str) -> Any:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return value

@@ -1,0 +1,142 @@
+"""What each command does with its options; the exit status is returned.
+
+0: done.  1: the function, or what was asked of it, failed.  2: the command line cannot be used.  130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import admodes
+
+from .. import coverage
+from .function import Unusable, arguments, loaded
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+# What `trace` and `cost` write down: the function, or a derivative of it.
+DERIVATIVES: dict[str, Callable[[Any], Any]] = {
+    "function": lambda f: f,
+    "gradient": admodes.grad,
+    "forward": admodes.jacfwd,
+    "reverse": admodes.jacrev,
+    "hessian": admodes.hessian,
+}
+
+
+def compare(options: argparse.Namespace) -> int:
+    f = loaded(options.function)
+    args = arguments(f, options)
+    found = admodes.compare(
+        f, *args, target=options.target, max_seconds=options.max_seconds, max_bytes=options.max_bytes
+    )
+    for path, write in ((options.html, found.to_html), (options.csv, found.to_csv)):
+        if path is not None:
+            write(path)
+    print(found.to_json() if options.json else found)
+    return INTERRUPTED if found.interrupted else DONE if found.best is not None else FAILED
+
+
+def trace(options: argparse.Namespace) -> int:
+    program = _traced(options)
+    if options.json:
+        listing = [str(line) for line in program.instructions]
+        _say({"source": program.source, "instructions": listing, "cost": _counts(program.cost)})
+    else:
+        print(program.source)
+    return DONE
+
+
+def cost(options: argparse.Namespace) -> int:
+    counted = _traced(options).cost
+    if options.json:
+        _say(_counts(counted) | {"by_operation": {k: row._asdict() for k, row in counted.by_operation.items()}})
+    else:
+        print(counted)
+    return DONE
+
+
+def _traced(options: argparse.Namespace) -> Any:
+    f = _one(loaded(options.function))
+    return admodes.trace(DERIVATIVES[options.of](f), *arguments(f, options))
+
+
+def _one(f: Any) -> Any:
+    """One function, where a list of layers may have been named."""
+    from ..ways.question import composed
+
+    return f if callable(f) else composed(f)
+
+
+def _counts(counted: Any) -> dict[str, Any]:
+    names = ("flops", "multiply_adds", "bytes", "peak_bytes", "operations", "intensity")
+    return {name: getattr(counted, name) for name in names}
+
+
+def plan(options: argparse.Namespace) -> int:
+    f = loaded(options.function)
+    found = admodes.jacobian(f).plan(*arguments(f, options))
+    if options.json:
+        rows = [
+            {
+                "mode": c.mode, "directions": c.directions, "flops": c.work.flops, "bytes": c.work.bytes,
+                "operations": c.work.operations, "predicted_seconds": c.seconds,
+            }
+            for c in found.candidates
+        ]  # fmt: skip
+        _say({"shape": list(found.shape), "choice": found.choice, "candidates": rows, "remarks": list(found.remarks)})
+    else:
+        print(found)
+    return DONE
+
+
+def covered(options: argparse.Namespace) -> int:
+    unknown = sorted(set(options.area) - set(coverage.AREAS))
+    if unknown:
+        raise Unusable(f"no such area: {', '.join(unknown)}; there are {', '.join(coverage.AREAS)}")
+    areas = options.area or coverage.AREAS
+    if not options.json:
+        coverage.table(missing=options.missing, areas=areas)
+        return DONE
+    entries = [e for e in coverage.coverage(areas) if not options.missing or e.verdict == coverage.RAISES]
+    _say([{"area": e.area, "name": e.name, "class": e.verdict, "rule": e.rule, "reason": e.reason} for e in entries])
+    return DONE
+
+
+def doctor(options: argparse.Namespace) -> int:
+    from .doctor import report, shown
+
+    found = report()
+    if options.json:
+        _say(found)
+    else:
+        print(shown(found))
+    return DONE
+
+
+def _say(found: Any) -> None:
+    print(json.dumps(found, indent=1, ensure_ascii=False, default=float))
+
+
+def guarded(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Run a command; an error is a line on stderr, with the traceback where --debug asks for it."""
+    try:
+        return command(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if options.debug:
+            raise
+        usage = isinstance(error, Unusable)
+        print(f"admodes {options.command}: {_line(error)}", file=sys.stderr)
+        return USAGE if usage else FAILED
+
+
+def _line(error: BaseException) -> str:
+    kind = "" if isinstance(error, Unusable) else f"{type(error).__name__}: "
+    return kind + "\n".join([str(error), *getattr(error, "__notes__", [])])

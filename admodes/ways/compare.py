@@ -1,0 +1,244 @@
+"""`compare`: every way to a derivative, predicted, counted and measured, and which to take."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..transforms.arguments import Argnums
+from .agreement import Answers
+from .comparison import Comparison
+from .estimate import Estimate
+from .forecast import UNCOUNTED, Forecast
+from .measure import Samples, allocated_peak, interleaved, timed
+from .question import Question, ask, silenced
+from .row import FAILED, MEMORY, TIME, UNFIT, Row
+from .table import COLOURS, Way, ways
+from .words import seconds, size
+
+# The share of the time that is used up after counting, the pattern and its colourings, the first calls, the clock.
+COUNTING, PATTERN, FIRST_CALLS, CLOCK = 0.2, 0.5, 0.7, 0.85
+
+
+def compare(
+    f: Callable[..., Any] | Sequence[Callable[..., Any]],
+    *args: Any,
+    target: str = "auto",
+    argnums: Argnums = 0,
+    direction: Any = None,
+    max_seconds: float = 10.0,
+    max_bytes: float | None = None,
+) -> Comparison:
+    """Every way to a derivative of f at its arguments: what it would cost, what it costs, and which to take.
+
+    Parameters
+    ----------
+    f : a function in plain NumPy; or a list of layers, the first applied first.
+    *args : its arguments.
+    target : "gradient", "jacobian", "hessian", "jvp", "vjp", "hvp"; "auto" is the gradient of a function that returns
+        one number, and else the Jacobian.
+    argnums : which positional arguments to differentiate by.
+    direction : the tangent of a jvp or hvp, the cotangent of a vjp; None for a random one.
+    max_seconds : for the whole comparison. Ways that would take longer are estimated from a part, or skipped, and say
+        so.
+    max_bytes : a way whose predicted peak is above it is not run; None for half of the memory that is free.
+
+    Returns
+    -------
+    Comparison : print it; `.rows` are the ways, `.best` the one that is advised, `.advice` says why.
+
+    Raises
+    ------
+    TypeError, ValueError : f is no function, returns nothing, or what the target cannot be had of; it changes its
+        arguments, or its result from call to call; one run of it takes more than max_seconds. What f itself raises.
+
+    >>> import numpy as np
+    >>> comparison = compare(lambda x: np.sum(np.tanh(x) ** 2), np.ones(50), max_seconds=2)
+    >>> comparison.target, next(row.passes for row in comparison.rows if row.way == "forward, K at once")
+    ('gradient', 50)
+    """
+    if not max_seconds > 0:
+        raise ValueError(f"compare: max_seconds={max_seconds!r} is the time there is, more than 0.")
+    end = time.perf_counter() + max_seconds
+    q = ask(f, args, argnums, target, direction, max_seconds, max_bytes)
+    run = _Run(q, end, max_seconds)
+    interrupted = False
+    try:
+        with _quiet():
+            run.all()
+    except KeyboardInterrupt:
+        interrupted = True
+    return run.comparison(interrupted)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what f prints, and what it or a peer warns of: its own two runs have said it."""
+    with silenced(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class _Run:
+    """One comparison under way."""
+
+    def __init__(self, q: Question, end: float, max_seconds: float) -> None:
+        self.q, self.end, self.max_seconds = q, end, max_seconds
+        self.ways = ways(q.target)
+        self.rows = {
+            way.name: Row(way.name, grows=way.grows, exact=way.exact, peer=bool(way.peer)) for way in self.ways
+        }
+        self.answers = Answers()
+        self.remarks = list(q.remarks)
+        self.slower = 1.0  # than predicted
+        self.expected: dict[str, float] = {}  # seconds of the first call
+        self.tasks: dict[str, Callable[[], Any]] = {}
+        self.once: dict[str, float] = {}
+        self.samples: dict[str, Samples] = {}
+
+    def at(self, share: float) -> float:
+        """The moment at which a share of the time is used up."""
+        return self.end - (1 - share) * self.max_seconds
+
+    def set(self, name: str, **changes: Any) -> None:
+        self.rows[name] = replace(self.rows[name], **changes)
+
+    def leave(self, name: str, left: str, why: str) -> None:
+        """A way that is not run."""
+        self.set(name, applies=False, left=left, why_not=why)
+
+    def all(self) -> None:
+        self.count()
+        for way in sorted(self.ways, key=self.turn):
+            if self.rows[way.name].applies:
+                self.first(way)
+        interleaved(self.tasks, self.once, self.at(CLOCK), self.samples)
+        self.weigh()
+
+    def turn(self, way: Way) -> Any:
+        """The cheap ones first, and before those that are not exact, and other libraries."""
+        predicted = self.rows[way.name].predicted_seconds
+        return bool(way.peer), not way.exact, predicted is None, predicted or 0.0
+
+    # Counting --------------------------------------------------------------------------------------
+
+    def count(self) -> None:
+        """The estimates, those that take long to make last, as far as the time allows."""
+        applying = []
+        for way in self.ways:
+            self.set(way.name, code=way.line(self.q), passes=way.passes(self.q))
+            why = way.why_not(self.q)
+            if why:
+                self.leave(way.name, UNFIT, why)
+            else:
+                applying.append(way)
+        forecast = self.forecast()
+        if forecast is None:
+            return
+        for way in sorted(applying, key=lambda way: way.grows == COLOURS):
+            share = PATTERN if way.grows == COLOURS else COUNTING
+            left = self.at(share) - time.perf_counter()
+            if left > 0 or way.grows == COLOURS:  # which are left where no time is for their pattern
+                self.counted(way, forecast, max(left, 0.0))
+
+    def forecast(self) -> Forecast | None:
+        """The estimates; None where f cannot be traced, as the rows will say."""
+        try:
+            found = Forecast(self.q)
+            self.slower = found.slower
+        except Exception as error:
+            self.remarks.append(f"not counted: {_told(error)}")
+            return None
+        return found
+
+    def counted(self, way: Way, forecast: Forecast, left: float) -> None:
+        try:
+            why = forecast.why_not_coloured(left) if way.grows == COLOURS else ""
+            if why:
+                self.leave(way.name, UNFIT if why.startswith("Pattern") else TIME, why)
+                return
+            found = way.estimate(self.q, forecast)
+        except Exception as error:
+            self.set(way.name, note=f"not counted: {_told(error)}")
+            return
+        if found is not None:
+            self.set(way.name, **_numbers(found))
+            chunks = found.passes if way.prepares and way.grows in ("n", "m") else 1  # each is traced and compiled
+            self.expected[way.name] = found.first_call_seconds * chunks
+            if way.grows == COLOURS:
+                self.set(way.name, passes=found.passes)
+        self.weighed(way)
+
+    def weighed(self, way: Way) -> None:
+        """Leave a way whose peak would be too large; a dense answer alone is one."""
+        predicted = self.rows[way.name].predicted_peak_bytes or 0.0
+        least = self.q.entries * self.q.itemsize if way.grows != COLOURS else 0
+        if max(predicted, least) > self.q.max_bytes:
+            self.set(way.name, predicted_peak_bytes=max(predicted, least))
+            limit = f"max_bytes is {size(self.q.max_bytes)}"
+            self.leave(way.name, MEMORY, f"would take {size(max(predicted, least))} at once; {limit}")
+
+    # Running ---------------------------------------------------------------------------------------
+
+    def first(self, way: Way) -> None:
+        """The first call: whether it works, how long it takes, and its answer."""
+        self.weighed(way)
+        if not self.rows[way.name].applies:
+            return
+        left, predicted = self.at(FIRST_CALLS) - time.perf_counter(), self.expected.get(way.name, 0.0) * self.slower
+        if left < 0 or predicted > left:
+            expected = f"its first call would take {seconds(predicted)}" if predicted else "took no turn"
+            rest = f"{seconds(max(left, 0.0))} of max_seconds were left for it" if left > 0 else "no time was left"
+            self.leave(way.name, TIME, f"skipped: {expected}; {rest}")
+            return
+        start = time.perf_counter()
+        try:
+            derivative = way.derivative(self.q)
+            answer = derivative(*self.q.args)
+            beforehand = self.q.colourings.took(way.colours) if way.colours else 0.0
+            self.set(way.name, first_call_seconds=time.perf_counter() - start + beforehand)
+            self.answers.add(way.name, self.q.flat(answer), way.exact)
+            once = timed(lambda: derivative(*self.q.args))[1] if way.prepares else time.perf_counter() - start
+        except Exception as error:
+            self.leave(way.name, FAILED, _told(error))
+            return
+        self.tasks[way.name] = lambda: derivative(*self.q.args)
+        self.once[way.name] = once
+
+    def weigh(self) -> None:
+        """Allocated peaks, each in a run of its own, as far as the time allows."""
+        for name, task in self.tasks.items():
+            if 3 * self.once[name] < self.end - time.perf_counter():
+                self.set(name, peak_bytes=allocated_peak(task))
+
+    # The end ---------------------------------------------------------------------------------------
+
+    def comparison(self, interrupted: bool) -> Comparison:
+        for name, once in self.once.items():
+            samples = self.samples.get(name)
+            if samples is not None and samples.taken:
+                self.set(name, seconds=samples.median, spread=samples.spread)
+            else:
+                self.set(name, seconds=once, note="timed once: no time was left for more")
+        for name, row in self.rows.items():
+            if row.applies and row.seconds is None:
+                self.leave(name, TIME, "interrupted" if interrupted else "skipped: no time was left of max_seconds")
+            self.set(name, error=self.answers.error(name), agrees=self.answers.agrees(name))
+        rows, remarks = tuple(self.rows.values()), tuple(self.remarks)
+        return Comparison(self.q, rows, remarks, self.answers.disagreement, interrupted)
+
+
+def _numbers(found: Estimate) -> dict[str, Any]:
+    names = ("flops", "multiply_adds", "bytes", "operations")
+    counts = {} if found.cost is UNCOUNTED else {name: getattr(found.cost, name) for name in names}
+    return counts | {"predicted_seconds": found.seconds, "predicted_peak_bytes": found.peak_bytes}
+
+
+def _told(error: BaseException) -> str:
+    """An error in a line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

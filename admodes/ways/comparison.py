@@ -1,0 +1,74 @@
+"""What `compare` returns: the findings, and their ways to the screen and to files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import report
+from .findings import Findings
+from .row import Row
+
+
+@dataclass(frozen=True)
+class Comparison(Findings):
+    """What `compare` found; print it.
+
+    Attributes
+    ----------
+    rows : one `Row` a way, with the fields way, applies, why_not, passes, flops, multiply_adds, bytes, operations,
+        predicted_seconds, seconds, spread, predicted_peak_bytes, peak_bytes, first_call_seconds, error; None where a
+        number is not known.
+    best : the row that is advised; None where no way works.
+    advice : what to take, why, and where it would change, a sentence a line.
+    """
+
+    def __getitem__(self, way: str) -> Row:
+        """The row of a way by its name."""
+        for row in self.rows:
+            if row.way == way:
+                return row
+        raise KeyError(f"no way is called {way!r}; there are: {', '.join(row.way for row in self.rows)}")
+
+    @property
+    def title(self) -> str:
+        """The question in a line."""
+        return report.title(self)
+
+    def __str__(self) -> str:
+        return report.text(self)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.rows)} ways: {self.title}>"
+
+    def __rich__(self) -> Any:
+        return report.renderable(self)
+
+    def _repr_html_(self) -> str:
+        return report.table_html(self)
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises
+        ------
+        ImportError : pandas is not installed.
+        """
+        return report.frame(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain numbers and strings."""
+        return report.as_dict(self)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """The rows as CSV: returned, and written to a path where one is given."""
+        return report.written(report.as_csv(self), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """All of it as JSON: returned, and written to a path where one is given."""
+        return report.written(report.as_json(self), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One page that holds all it shows: returned, and written to a path where one is given."""
+        return report.written(report.page(self), path)

@@ -1,0 +1,345 @@
+"""The ways to a derivative, a table: one row a way.  Adding a way is adding a row.
+
+A row says for which targets it is, whether it applies to a question, what it does (a function of f's arguments), what
+that would cost, and the line of code that a reader would write for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from ..elimination import linearized_graph
+from ..program.compile import compile
+from ..transforms.arguments import SEVERAL, partial_at
+from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
+from .differences import CENTRAL, COMPLEX, ONE_SIDED, along, columns, evaluations, raveled_function
+from .estimate import Estimate
+from .forecast import Forecast
+from .hessians import Mode as Nesting
+from .hessians import hessian, hvp
+from .jacobians import jacobian
+from .question import Question, argument_names, code_argnums
+from .row import UNKNOWN
+
+GRADIENT, JACOBIAN, HESSIAN = "gradient", "jacobian", "hessian"
+JVP, VJP, HVP = "jvp", "vjp", "hvp"
+FIRST_ORDER = (GRADIENT, JACOBIAN)
+
+COLOURS = "colours"  # as many passes, whatever n and m
+
+Derivative = Callable[..., Any]
+
+
+def _always(_: Question) -> str:
+    return ""
+
+
+def _unknown(_: Question, __: Forecast) -> Estimate | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to a derivative.
+
+    derivative(q) prepares and returns a function of q.args; estimate(q, e) is what one call of it would cost, None
+    where that is not known; why_not(q) is empty where the way applies; grows names the size, n or m, that there are as
+    many passes as, COLOURS where that is found while preparing.  An exact way computes the derivative, up to rounding,
+    of any function that it takes: only such a one is advised.  A peer is another library.
+    """
+
+    name: str
+    targets: Sequence[str]
+    derivative: Callable[[Question], Derivative]
+    code: str
+    estimate: Callable[[Question, Forecast], Estimate | None] = _unknown
+    flat: Callable[[Question, Forecast], Estimate | None] = _unknown  # of the compiled version
+    why_not: Callable[[Question], str] = _always
+    grows: str = ""
+    exact: bool = True
+    peer: str = ""
+    compilable: bool = False
+    colours: str = ""  # the mode of the colouring that is found beforehand
+    count: Callable[[Question], int] | None = None  # of the passes, where they are neither one nor n nor m
+    prepares: bool = False  # whether the first call does more than the later ones
+
+    def passes(self, q: Question) -> int | None:
+        """Directions carried through f, or evaluations of f; None where that is found while preparing."""
+        return self.count(q) if self.count else {"n": q.n, "m": q.m, "": 1}.get(self.grows)
+
+    def line(self, q: Question) -> str:
+        """The line of code to write for a question: v is the tangent and u the cotangent of a product."""
+        names = argument_names(q.f, len(q.args))
+        places = q.argnums if isinstance(q.argnums, SEVERAL) else (q.argnums,)
+        chosen = [names[i] for i in places]
+        args, primals = ", ".join(names), ", ".join(chosen)
+        alone = q.name if chosen == names else f"lambda {primals}: {q.name}({args})"
+        tangents = ", ".join(f"v[{i}]" for i in range(len(chosen))) if len(chosen) > 1 else "v,"
+        return self.code.format(
+            f=q.name, a=code_argnums(q.argnums), x=f"({args})", args=args,
+            g=alone, p=primals, pt=primals + "," * (len(chosen) == 1), v=tangents,
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------
+# What the rows do
+# ---------------------------------------------------------------------------------------------------
+
+
+def _of_primals(run: Callable[[Question, Any, tuple[Any, ...]], Any]) -> Callable[[Question], Derivative]:
+    """run(q, g, primals), g being f as a function of the arguments to differentiate by, as a derivative."""
+
+    def derivative(q: Question) -> Derivative:
+        return lambda *args: run(q, *partial_at(q.f, q.argnums, args, {}))
+
+    return derivative
+
+
+def _jvp_by_tape(q: Question, g: Any, primals: Any) -> Any:
+    """J·v as the pull of the pull, (u ↦ Jᵀu)ᵀ·v: two tapes and no dual number."""
+    y, _ = vjp(g, *primals)
+    zeros = pytree.tree_map(lambda leaf: np.zeros(np.shape(leaf), np.result_type(leaf, np.float32))[()], y)
+    return vjp(lambda u: vjp(g, *primals)[1](u), zeros)[1](q.tangents)[0]
+
+
+def _vjp_by_pushes(q: Question, g: Any, primals: Any) -> Any:
+    """Jᵀ·u as the gradient of ⟨u, f⟩ by n pushes."""
+    return jacfwd(lambda *p: _inner(q.cotangent, g(*p)), argnums=tuple(range(len(primals))))(*primals)
+
+
+def _inner(u: Any, y: Any) -> Any:
+    return sum(np.sum(a * b) for a, b in zip(pytree.flatten(u)[0], pytree.flatten(y)[0], strict=True))
+
+
+def _places(primals: Any) -> tuple[int, ...]:
+    return tuple(range(len(primals)))
+
+
+def _hvp_reverse_forward(q: Question, g: Any, primals: Any) -> Any:
+    return grad(lambda *p: jvp(g, p, q.tangents)[1], argnums=_places(primals))(*primals)
+
+
+def _hvp_reverse_reverse(q: Question, g: Any, primals: Any) -> Any:
+    places = _places(primals)
+    return grad(lambda *p: _inner(q.tangents, grad(g, argnums=places)(*p)), argnums=places)(*primals)
+
+
+def _hvp_forward_forward(q: Question, g: Any, primals: Any) -> Any:
+    """Entry i is the second derivative along eᵢ and v."""
+    return jacfwd(lambda *p: jvp(g, p, q.tangents)[1], argnums=_places(primals))(*primals)
+
+
+def _gradient_of(q: Question, g: Any, primals: Any) -> Any:
+    return grad(g, argnums=_places(primals))
+
+
+def _differences(scheme: str) -> Callable[[Question], Derivative]:
+    def run(q: Question, g: Any, primals: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return _divided(q, g, primals, scheme)
+
+    return _of_primals(run)
+
+
+def _divided(q: Question, g: Any, primals: Any, scheme: str) -> Any:
+    function = _gradient_of(q, g, primals) if q.target in (HESSIAN, HVP) else g
+    if q.target in (JVP, HVP):
+        raveled, x = raveled_function(function, primals)
+        v = np.asarray(q.direction, x.dtype)
+        largest = float(np.max(np.abs(v), initial=0.0)) or 1.0
+        size = max(1.0, float(np.max(np.abs(x), initial=0.0)))
+        return along(raveled, x, v / largest, scheme, size=size) * largest
+    J = columns(function, primals, scheme)
+    if q.target == VJP:
+        return np.asarray(q.direction, J.dtype) @ J
+    return J.reshape(-1) if q.target == GRADIENT else J
+
+
+def _calls(scheme: str) -> Callable[[Question], int]:
+    return lambda q: evaluations(scheme, 1 if q.target in (JVP, HVP) else q.n)
+
+
+def _difference_cost(scheme: str) -> Callable[[Question, Forecast], Estimate]:
+    return lambda q, e: e.evaluations(_calls(scheme)(q), of_gradient=q.target in (HESSIAN, HVP))
+
+
+def _plan(mode: str) -> Callable[[Question], Derivative]:
+    """What `sparse_jacobian_plan` and `sparse_hessian_plan` make, of the pattern and colouring that were found."""
+
+    def derivative(q: Question) -> Derivative:
+        from ..sparse.plan import SparsePlan
+
+        return SparsePlan(q.f, q.argnums, q.args, lambda _: q.colourings.scheme(mode), False)
+
+    return derivative
+
+
+def _bracketed(q: Question) -> Derivative:
+    return jacobian(list(q.layers), mode="bracketing")
+
+
+# ---------------------------------------------------------------------------------------------------
+# Whether they apply
+# ---------------------------------------------------------------------------------------------------
+
+
+def _several_rows(q: Question) -> str:
+    return "" if q.m > 1 else "the result is one number: there is one row, and nothing to take together with it"
+
+
+def _several_columns(q: Question) -> str:
+    return "" if q.n > 1 else "there is one column, and nothing to take together with it"
+
+
+def _a_matrix(q: Question) -> str:
+    if min(q.n, q.m) == 1 and q.target == JACOBIAN:
+        return "the Jacobian is one row or column, which one pass gives: nothing to colour"
+    return _real(q)
+
+
+def _is_a_chain(q: Question) -> str:
+    if not q.layers:
+        return "f is one function; given as a list of layers, [f0, f1, …], their Jacobians are multiplied in any order"
+    return "" if len(q.layers) > 1 else "there is one layer, and nothing to bracket"
+
+
+# Elimination goes scalar by scalar, in Python: beyond so many inputs and results it is not for doing, but for counting.
+FEW = 400
+
+
+def _few_scalars(q: Question) -> str:
+    if q.n + q.m > FEW:
+        return f"elimination works scalar by scalar, for at most {FEW} inputs and results; here are {q.n + q.m:,}"
+    return _real(q)
+
+
+def _real(q: Question) -> str:
+    return "complex arguments" if any(x.dtype.kind == "c" for x in q.leaves) else ""
+
+
+# ---------------------------------------------------------------------------------------------------
+# The table
+# ---------------------------------------------------------------------------------------------------
+
+
+def _nesting(mode: Nesting) -> Way:
+    return Way(
+        mode, (HESSIAN,),
+        lambda q: hessian(q.f, q.argnums, mode),
+        f"admodes.hessian({{f}}{{a}}, mode={mode!r}){{x}}",
+        lambda q, e: e.hessian(mode, False), lambda q, e: e.hessian(mode, True),
+        grows="n", compilable=True,
+    )  # fmt: skip
+
+
+def _coloured(mode: str) -> Way:
+    return Way(
+        f"coloured {mode}, compiled", (JACOBIAN,),
+        _plan(mode), f"admodes.sparse_jacobian_plan({{f}}, {{args}}{{a}}, mode={mode!r}){{x}}",
+        lambda q, e: e.coloured(mode, True), why_not=_a_matrix, grows=COLOURS, prepares=True, colours=mode,
+    )  # fmt: skip
+
+
+# fmt: off
+OWN = (
+    Way("forward, one at a time", FIRST_ORDER,
+        lambda q: jacfwd(q.f, q.argnums, chunk=1), "admodes.jacfwd({f}{a}, chunk=1){x}",
+        lambda q, e: e.passes.jacobian("forward", chunk=1), grows="n"),
+    Way("forward, K at once", FIRST_ORDER,
+        lambda q: jacfwd(q.f, q.argnums), "admodes.jacfwd({f}{a}){x}",
+        lambda q, e: e.passes.jacobian("forward"), lambda q, e: e.passes.jacobian("forward", compiled=True),
+        _several_columns, "n", compilable=True),
+    Way("reverse", (GRADIENT,),
+        lambda q: grad(q.f, q.argnums), "admodes.grad({f}{a}){x}",
+        lambda q, e: e.passes.gradient(), lambda q, e: e.passes.gradient(compiled=True), compilable=True),
+    Way("reverse, one at a time", (JACOBIAN,),
+        lambda q: jacrev(q.f, q.argnums, chunk=1), "admodes.jacrev({f}{a}, chunk=1){x}",
+        lambda q, e: e.passes.jacobian("reverse", chunk=1), grows="m"),
+    Way("reverse, K at once", FIRST_ORDER,
+        lambda q: jacrev(q.f, q.argnums), "admodes.jacrev({f}{a}){x}",
+        lambda q, e: e.passes.jacobian("reverse"), lambda q, e: e.passes.jacobian("reverse", compiled=True),
+        _several_rows, "m", compilable=True),
+    Way("chain bracketing", FIRST_ORDER,
+        _bracketed, 'admodes.jacobian({f}, mode="bracketing"){x}',
+        why_not=_is_a_chain, grows=UNKNOWN),
+    Way("elimination", FIRST_ORDER,
+        _of_primals(lambda q, g, p: linearized_graph(g, *p).accumulate()),
+        "admodes.linearized_graph({g}, {p}).accumulate()",
+        why_not=_few_scalars, grows=UNKNOWN),
+    _nesting("forward-over-reverse"),
+    _nesting("reverse-over-forward"),
+    _nesting("forward-over-forward"),
+    _nesting("reverse-over-reverse"),
+    Way("forward", (JVP,),
+        _of_primals(lambda q, g, p: jvp(g, p, q.tangents)[1]), "admodes.jvp({g}, ({pt}), ({v}))[1]",
+        lambda q, e: e.passes.forward(), lambda q, e: e.passes.forward(compiled=True), compilable=True),
+    Way("reverse twice", (JVP,), _of_primals(_jvp_by_tape), "admodes.vjp(admodes.vjp({g}, {p})[1], u)[1](({v}))[0]"),
+    Way("reverse", (VJP,),
+        _of_primals(lambda q, g, p: vjp(g, *p)[1](q.cotangent)), "admodes.vjp({g}, {p})[1](u)",
+        lambda q, e: e.passes.reverse(), lambda q, e: e.passes.reverse(compiled=True), compilable=True),
+    Way("forward, K at once", (VJP,),
+        _of_primals(_vjp_by_pushes), "admodes.jacfwd(lambda {args}: np.sum(u * {f}{x}){a}){x}",
+        lambda q, e: e.passes.jacobian("forward"), grows="n"),
+    Way("forward-over-reverse", (HVP,),
+        _of_primals(lambda q, g, p: hvp(g, p, q.tangents)), "admodes.hvp({g}, ({pt}), ({v}))",
+        compilable=True),
+    Way("reverse-over-forward", (HVP,), _of_primals(_hvp_reverse_forward),
+        "admodes.grad(lambda {p}: admodes.jvp({g}, ({pt}), ({v}))[1])({p})", compilable=True),
+    Way("reverse-over-reverse", (HVP,), _of_primals(_hvp_reverse_reverse),
+        "admodes.grad(lambda {p}: np.sum(v * admodes.grad({g})({p})))({p})", compilable=True),
+    Way("forward-over-forward", (HVP,), _of_primals(_hvp_forward_forward),
+        "admodes.jacfwd(lambda {p}: admodes.jvp({g}, ({pt}), ({v}))[1])({p})", grows="n"),
+    Way("coloured", (JACOBIAN,),
+        lambda q: lambda *args: jacobian(q.f, q.argnums, mode="sparse")(*args),
+        'admodes.jacobian({f}{a}, mode="sparse"){x}',
+        lambda q, e: e.coloured("sparse", False), why_not=_a_matrix, grows=COLOURS),
+    *(_coloured(mode) for mode in ("forward", "reverse", "mixed")),
+    Way("coloured", (HESSIAN,),
+        lambda q: lambda *args: hessian(q.f, q.argnums, mode="sparse")(*args),
+        'admodes.hessian({f}{a}, mode="sparse"){x}',
+        lambda q, e: e.coloured("hessian", False), why_not=_real, grows=COLOURS),
+    Way("coloured, compiled", (HESSIAN,),
+        _plan("hessian"), "admodes.sparse_hessian_plan({f}, {args}{a}){x}",
+        lambda q, e: e.coloured("hessian", True), why_not=_real, grows=COLOURS, prepares=True, colours="hessian"),
+    Way("finite differences", (*FIRST_ORDER, HESSIAN, JVP, VJP, HVP),
+        _differences(ONE_SIDED), "(f(x + h*e) - f(x)) / h for each unit vector e",
+        _difference_cost(ONE_SIDED), why_not=_real, grows="n", exact=False, count=_calls(ONE_SIDED)),
+    Way("central differences", (*FIRST_ORDER, HESSIAN, JVP, VJP, HVP),
+        _differences(CENTRAL), "(f(x + h*e) - f(x - h*e)) / (2*h) for each unit vector e",
+        _difference_cost(CENTRAL), why_not=_real, grows="n", exact=False, count=_calls(CENTRAL)),
+    Way("complex step", (*FIRST_ORDER, JVP, VJP),
+        _differences(COMPLEX), "np.imag(f(x + 1j*h*e)) / h for each unit vector e",
+        _difference_cost(COMPLEX), why_not=_real, grows="n", exact=False, count=_calls(COMPLEX)),
+)
+# fmt: on
+
+
+def compiled(way: Way) -> Way:
+    """The same way, its flat code in the place of eager operations."""
+    return replace(
+        way,
+        name=f"{way.name}, compiled",
+        derivative=lambda q: compile(way.derivative(q)),
+        code=_compiled_code(way.code),
+        estimate=way.flat,
+        compilable=False,
+        prepares=True,
+    )
+
+
+def _compiled_code(code: str) -> str:
+    for call in ("{x}", "({p})"):
+        if code.endswith(f"){call}"):
+            return f"admodes.compile({code.removesuffix(call)}){call}"
+    return f"admodes.compile(lambda {{args}}: {code}){{x}}"
+
+
+def ways(target: str) -> list[Way]:
+    """The rows of the table for a target, each compiled version behind its eager one."""
+    rows = [way for way in OWN if target in way.targets]
+    return [version for way in rows for version in ((way, compiled(way)) if way.compilable else (way,))]
