@@ -98,6 +98,21 @@ class Forward(Trace):
         return np.zeros(self.lead + np.shape(y), dtype=inexact(y) if np.ndim(y) == 0 else y.dtype)
 
 
+class Keeping(Forward):
+    """Forward mode whose products keep zeros (see `zeros`)."""
+
+    __slots__ = ()
+
+    def unary(self, op: Op, x: Any) -> Any:
+        return super().unary(op.strong, x)
+
+    def binary(self, op: Op, a: Any, b: Any) -> Any:
+        return super().binary(op.strong, a, b)
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return super().process(op.strong, args, params)
+
+
 def plus(t: Any, s: Any) -> Any:
     """The sum of two tangents, of an array or of each of several results; None is nothing."""
     if t is None:

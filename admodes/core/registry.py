@@ -9,18 +9,20 @@ Directions lead: a tangent or cotangent of an array of shape s has shape s (one 
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from .contract import pull_plan, push_plan, split_subscripts
 from .errors import MissingRule
+from .zeros import strong_product
 
 # NumPy function (or our own primitive) -> its row.
 OPS: dict[Any, Op] = {}
@@ -191,6 +193,11 @@ class Op:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
+    @property
+    def strong(self) -> Op:
+        """The row whose products keep zeros (see `zeros`)."""
+        return self
+
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Carry the operation out under the highest trace among its arguments."""
         return trace.process(self, args, params)
@@ -287,13 +294,35 @@ class Elementwise(Op):
         super().__init__(fn, arrays=len(partials), **row)
         self.partials = tuple(partials)
         self.arity = len(partials)
+        self._state(_times)
+
+    def _state(self, times: Callable[[Partial], Callable[..., Any]]) -> None:
+        """Make pushes and pulls of the partials, by one kind of product."""
         make = _unary_rules if self.arity == 1 else _broadcasting_rules
         rules = [
-            (None, None) if p is None else (refusal(fn, i),) * 2 if isinstance(p, Unknown) else make(i, p)
-            for i, p in enumerate(partials)
+            (None, None) if p is None else (refusal(self.fn, i),) * 2 if isinstance(p, Unknown) else make(i, p, times)
+            for i, p in enumerate(self.partials)
         ]
         self.pushes = tuple(push for push, _ in rules)
         self.pulls = tuple(pull for _, pull in rules)
+
+    @cached_property
+    def strong(self) -> Op:
+        twin = copy.copy(self)
+        twin._state(_strongly)
+        return twin
+
+
+def _strongly(p: Partial) -> Callable[..., Any]:
+    """`_times`, with products that keep zeros."""
+    if not callable(p):
+        return _times(p)
+
+    def scale(t: Any, y: Any, *x: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return OPS[strong_product].evaluate(p(y, *x), t)
+
+    return scale
 
 
 def _times(p: Partial) -> Callable[..., Any]:
@@ -307,8 +336,10 @@ def _times(p: Partial) -> Callable[..., Any]:
     return lambda t, y, *x: p * t
 
 
-def _unary_rules(_: int, p: Partial) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    scale, of = _times(p), p if callable(p) else None
+def _unary_rules(
+    _: int, p: Partial, times: Callable[[Partial], Callable[..., Any]]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    scale, of = times(p), p if callable(p) and times is _times else None
 
     def push(t: Any, y: Any, x: Any) -> Any:
         t = scale(t, y, x) if of is None else of(y, x) * t
@@ -321,22 +352,24 @@ def _unary_rules(_: int, p: Partial) -> tuple[Callable[..., Any], Callable[..., 
     return push, pull
 
 
-def _broadcasting_rules(i: int, p: Partial) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    scale = _times(p)
+def _broadcasting_rules(
+    i: int, p: Partial, times: Callable[[Partial], Callable[..., Any]]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    scale, of = times(p), p if callable(p) and times is _times else None
 
     def push(t: Any, y: Any, *args: Any) -> Any:
         x = args[i]
         lead = t.shape[: t.ndim - x.ndim]
         if lead:
             t = align(t, x.ndim, y.ndim)
-        t = p(y, *args) * t if callable(p) else scale(t, y, *args)
+        t = scale(t, y, *args) if of is None else of(y, *args) * t
         if t.shape != lead + y.shape:
             t = spread(t, y.shape, lead)
         return t if t.dtype is y.dtype else cast(t, y.dtype)
 
     def pull(u: Any, y: Any, *args: Any) -> Any:
         x = args[i]
-        g = p(y, *args) * u if callable(p) else scale(u, y, *args)
+        g = scale(u, y, *args) if of is None else of(y, *args) * u
         if g.shape != x.shape:
             g = gather(g, x.shape, u.ndim - y.ndim)
         return g if g.dtype is x.dtype else cast(g, x.dtype)

@@ -20,6 +20,7 @@ from .errors import MissingRule, OverwrittenValue
 from .forward import plus
 from .registry import Op
 from .tracing import Trace, Tracer, canonical, highest
+from .zeros import keeping, keeps_zeros, lost
 
 # Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
 COPIED_BYTES = 1 << 16
@@ -177,7 +178,24 @@ class Tape(Trace):
         """
         if self.kept:
             self._check_kept()
-        entries = self.entries
+        if not keeps_zeros():
+            found = self._pull(self.entries, seeds, inputs, observer)
+            if not lost(found):
+                return found
+        with keeping():
+            return self._pull(self._strong(), seeds, inputs, observer)
+
+    def _strong(self) -> list[tuple[Any, ...]]:
+        """The entries with the rows that keep zeros."""
+        return [e if e[0] == INPUT else (e[0], e[1].strong, *e[2:]) for e in self.entries]
+
+    @staticmethod
+    def _pull(
+        entries: Sequence[tuple[Any, ...]],
+        seeds: Sequence[tuple[int, Any]],
+        inputs: int,
+        observer: Callable[[Any, Any], None] | None,
+    ) -> list[Any]:
         cotangents: list[Any] = [None] * len(entries)
         owned = bytearray(len(entries))  # whether a cotangent is a buffer of this sweep, to be added into
         last = -1
@@ -230,8 +248,16 @@ class Tape(Trace):
         """Tangents of the entries `outputs`, None where no input reaches them; seeds: one tangent an input."""
         if self.kept:
             self._check_kept()
+        if not keeps_zeros():
+            found = self._push(self.entries, seeds, outputs)
+            if not lost(found):
+                return found
+        with keeping():
+            return self._push(self._strong(), seeds, outputs)
+
+    def _push(self, entries: Sequence[tuple[Any, ...]], seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:
         first, last = len(seeds), max(outputs, default=-1)
-        entries = self.entries[first : last + 1]
+        entries = entries[first : last + 1]
         uses = self._uses(entries, outputs, last)
         tangents: list[Any] = [*seeds, *([None] * (last + 1 - first))]
 

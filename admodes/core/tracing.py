@@ -24,6 +24,11 @@ OBJECT = np.dtype(object)
 _levels = itertools.count(1)
 
 
+def next_level() -> int:
+    """A number above those of all transforms begun so far, in any thread."""
+    return next(_levels)
+
+
 class Trace:
     """One transform under way: it evaluates an operation on values and remembers what its mode needs."""
 
@@ -31,7 +36,7 @@ class Trace:
     tracer: type[Tracer]
 
     def __init__(self) -> None:
-        self.level = next(_levels)
+        self.level = next_level()
         self.closed = False
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

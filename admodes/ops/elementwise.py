@@ -17,6 +17,7 @@ from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UN
 from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, add
 from ..core.tracing import Tracer, primitive
 from ..core.views import overwrite
+from ..core.zeros import strong_product
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
 TRANSCENDENTAL = 10.0
@@ -36,6 +37,11 @@ def row(fn: Any, partials: list[Any], *domain: Any, flops: float = 1.0, evaluate
 # ---------------------------------------------------------------------------------------------------
 # Arithmetic
 # ---------------------------------------------------------------------------------------------------
+
+
+def _inverse(y: Any, a: Any, b: Any) -> Any:
+    """1/b, where Python raises for 0.0 and NumPy gives inf."""
+    return np.divide(1.0, b) if type(b) in (int, float) and not b else 1 / b
 
 
 def _power_base(y: Any, a: Any, b: Any) -> Any:
@@ -71,10 +77,11 @@ def _same_sign(y: Any, a: Any, b: Any) -> Any:
 
 
 # fmt: off
+row(strong_product,  [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL)
 row(np.add,          [1, 1],                                                   REAL, REAL, evaluate=operator.add)
 row(np.subtract,     [1, -1],                                                  REAL, REAL, evaluate=operator.sub)
 row(np.multiply,     [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL, evaluate=operator.mul)
-row(np.divide,       [lambda y, a, b: 1 / b,   lambda y, a, b: -y / b],        REAL, NONZERO, evaluate=operator.truediv)
+row(np.divide,       [_inverse,                lambda y, a, b: -y / b],        REAL, NONZERO, evaluate=operator.truediv)
 row(np.power,        [_power_base,             _power_exponent],               POSITIVE, REAL, evaluate=operator.pow, flops=TRANSCENDENTAL)
 row(np.float_power,  [_power_base,             _power_exponent],               POSITIVE, REAL, flops=TRANSCENDENTAL)
 row(np.remainder,    [1,                       lambda y, a, b: -np.floor(a / b)],  REAL, ABOVE_ONE, evaluate=operator.mod)
@@ -161,6 +168,9 @@ def _i0_slope(y: Any, x: Any) -> Any:
 row(np.sinc, [_sinc_slope], REAL, flops=TRANSCENDENTAL)
 row(np.i0, [_i0_slope], REAL, flops=TRANSCENDENTAL)
 row(np.nextafter, [1, None], REAL, REAL)
+
+
+primitive(OPS[strong_product])
 
 
 # ---------------------------------------------------------------------------------------------------

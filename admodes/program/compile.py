@@ -10,7 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from ..core import pytree
-from ..core.tracing import Tracer, highest
+from ..core.registry import OPS
+from ..core.tracing import Tracer, highest, next_level
+from ..core.zeros import keeping, lost, strong_product
 from .code.emit import emit, is_scalar
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
@@ -25,11 +27,22 @@ TRACES = 64
 
 
 class Runner:
-    """One optimised program with the workspace arrays it owns."""
+    """One optimised program with the workspace arrays it owns.
 
-    __slots__ = ("float_function", "function", "pool", "scalars", "structure", "workspace")
+    `again` makes the program whose products keep zeros (see `core.zeros`) of the input arrays: that is run where the
+    results of this one hold a nan.
+    """
 
-    def __init__(self, program: Program, passes: Sequence[Pass] = PASSES) -> None:
+    __slots__ = ("again", "float_function", "function", "keeping", "pool", "scalars", "structure", "workspace")
+
+    def __init__(
+        self,
+        program: Program,
+        passes: Sequence[Pass] = PASSES,
+        again: Callable[[Sequence[Any]], Program] | None = None,
+    ) -> None:
+        self.again = again
+        self.keeping: Runner | None = None
         with uncollected():
             program = optimise(program, passes)
             self.function = emit(program, direct=True).function
@@ -41,6 +54,25 @@ class Runner:
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
         """The result for input arrays. Threads and recursive calls take workspaces of their own."""
+        out = self._run(arrays)
+        if self.again is not None and lost(out):
+            out = self._keeping(self.again, arrays, out)
+        return out[0] if self.structure is None else pytree.unflatten(self.structure, out)
+
+    def _keeping(self, again: Callable[[Sequence[Any]], Program], arrays: Sequence[Any], out: Any) -> Any:
+        """The results by products that keep zeros."""
+        if self.keeping is None:
+            program = again(arrays)
+            if not any(i.op is STRONG for i in program.instructions):
+                self.again = None  # no product of a derivative is among them: the nan are the function's own
+                return out
+            self.keeping = Runner(program)
+        try:
+            return self.keeping._run(arrays)
+        except GuardFailed:
+            return Runner(again(arrays))._run(arrays)
+
+    def _run(self, arrays: Sequence[Any]) -> Any:
         if self.workspace:
             out = self._with_workspace(arrays)
         elif self.float_function is not None:
@@ -50,7 +82,7 @@ class Runner:
                 out = self.function(*map(as_input, arrays))
         else:
             out = self.function(*(map(as_input, arrays) if self.scalars else arrays))
-        return out[0] if self.structure is None else pytree.unflatten(self.structure, out)
+        return out
 
     def _with_workspace(self, arrays: Sequence[Any]) -> Any:
         try:
@@ -61,6 +93,25 @@ class Runner:
             return self.function(*(map(as_input, arrays) if self.scalars else arrays), *space)
         finally:
             self.pool.append(space)
+
+
+STRONG = OPS[strong_product]
+
+
+def recorded(f: Callable[..., Any], args: Any, kwargs: dict[str, Any], passes: Sequence[Pass] = PASSES) -> Runner:
+    """f, traced for these arguments, ready to run."""
+    before = next_level()
+    program = record(f, args, kwargs)
+    derived = next_level() > before + 2  # a transform was begun beside the recorder
+
+    def again(arrays: Sequence[Any]) -> Program:
+        given = iter(arrays)
+        leaves = [next(given) if constant is None else constant for constant in program.static]
+        tree = pytree.unflatten(program.in_structure, leaves)
+        with keeping():
+            return record(f, *tree) if kwargs else record(f, tree, {})
+
+    return Runner(program, passes, again if derived else None)
 
 
 class Branches:
@@ -204,7 +255,7 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
         _warn_once(f, kind)
         return f(*args, **kwargs)
     try:
-        runner = Runner(record(f, args, kwargs), kind.passes)
+        runner = recorded(f, args, kwargs, kind.passes)
     except Foreign:  # f reads a traced value of a transform around it
         return f(*args, **kwargs)
     kind.add(runner)

@@ -16,8 +16,7 @@ import numpy as np
 from ..core import pytree
 from ..core.errors import PatternMiss
 from ..program import GuardFailed
-from ..program.compile import Branches, Runner, kind_of
-from ..program.program import record
+from ..program.compile import Branches, kind_of, recorded
 from ..program.straightline import as_input, is_input
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
@@ -255,7 +254,7 @@ class Branch:
         products, (first, *more) = scheme.products(f, argnums), scheme.batches
         self.constant = not more and sum(seeds.size for seeds in first) <= FOLDED
         run = (lambda args: products(args, *first)) if self.constant else products
-        self.runner = Runner(record(run, (args,) if self.constant else (args, *first), {}))
+        self.runner = recorded(run, (args,) if self.constant else (args, *first), {})
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         if self.constant:

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import run
-from ..core.forward import Dual, Forward
+from ..core.forward import Dual, Forward, Keeping
 from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
+from ..core.zeros import keeping, keeps_zeros, lost
 from .directions import directions, observer, own, private
 
 
@@ -19,13 +20,18 @@ def push_forward(
     f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
 ) -> tuple[list[Any], Any, list[Any]]:
     """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
-    return run(f, _push_forward, f, structure, leaves, ts, lead)
+    if not keeps_zeros():
+        found = run(f, _push_forward, f, structure, leaves, ts, Forward, lead)
+        if not lost(found[2]):
+            return found
+    with keeping():
+        return run(f, _push_forward, f, structure, leaves, ts, Keeping, lead)
 
 
 def _push_forward(
-    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
+    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], mode: type[Forward], lead: tuple[int, ...]
 ) -> tuple[list[Any], Any, list[Any]]:
-    trace = Forward(lead)
+    trace = mode(lead)
     try:
         duals = [Dual(x, t, trace) for x, t in zip(leaves, ts, strict=True)]
         out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))

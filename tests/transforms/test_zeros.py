@@ -1,0 +1,150 @@
+"""A zero stays zero: at singular points of every elementwise row all ways to a derivative agree, in nan and zero."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.special
+
+import admodes as ad
+from admodes.core import registry
+from admodes.core.registry import OPS, Elementwise, Unknown
+from admodes.core.zeros import keeping, strong_product
+
+registry.lookup(scipy.special.gamma)
+pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+
+REGULAR = 0.5
+POINTS = (0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, -0.0)
+ROWS = {op.name: op for op in OPS.values() if isinstance(op, Elementwise) and isinstance(op.fn, np.ufunc)}
+
+
+def compiled_elsewhere(f, x, way):
+    """Traced at a regular point, run at a singular one."""
+    run = ad.compile(way(f))
+    run(np.full_like(x, REGULAR))
+    return run(x)
+
+
+WAYS = {
+    "reverse": lambda f, x: ad.jacrev(f)(x),
+    "one by one": lambda f, x: np.stack([ad.jvp(f, (x,), (e,))[1] for e in np.eye(x.size)], axis=-1),
+    "pulls": lambda f, x: np.stack([ad.vjp(f, x)[1](e)[0] for e in np.eye(x.size)]),
+    "compiled": lambda f, x: ad.compile(ad.jacfwd(f))(x),
+    "compiled elsewhere, forward": lambda f, x: compiled_elsewhere(f, x, ad.jacfwd),
+    "compiled elsewhere, reverse": lambda f, x: compiled_elsewhere(f, x, ad.jacrev),
+    "plan": lambda f, x: ad.sparse_jacobian_plan(f, np.full_like(x, REGULAR), mode="forward")(x).toarray(),
+    "plan, reverse": lambda f, x: ad.sparse_jacobian_plan(f, np.full_like(x, REGULAR), mode="reverse")(x).toarray(),
+    "linearized": lambda f, x: ad.linearize(f, x)[1].dense(),
+}
+
+
+def agree(f, x):
+    expected = ad.jacfwd(f)(x)
+    for name, way in WAYS.items():
+        np.testing.assert_allclose(way(f, x), expected, rtol=1e-9, atol=1e-12, err_msg=f"{name} against jacfwd at {x}")
+    return expected
+
+
+def beside(op, i):
+    """What stands beside argument i: of NumPy's functions singular numbers too, of special ones a regular one."""
+    singular = hasattr(np, op.fn.__name__) and len(op.partials) < 3
+    return [
+        within[:2] if np.ndim(within) == 1 else (0.0, 1.0, -1.0) if singular else (sum(within[0]) / 2,)
+        for k, within in enumerate(op.domain)
+        if k != i
+    ]
+
+
+@pytest.mark.parametrize("op", ROWS.values(), ids=ROWS)
+def test_ways_agree_at_singular_points_of_every_row(op):
+    """f(x)_k is the row at x_k alone, so all but the diagonal of its Jacobian is 0, whatever the partial is."""
+    x = np.array([REGULAR, *(POINTS if hasattr(np, op.fn.__name__) else POINTS[:3])])  # some of SciPy's search at inf
+    for i in [i for i, p in enumerate(op.partials) if p is not None and not isinstance(p, Unknown)]:
+        for others in itertools.product(*beside(op, i)):
+
+            def f(x, i=i, others=others):
+                return np.real(op.fn(*others[:i], x, *others[i:]))
+
+            assert not agree(f, x)[~np.eye(x.size, dtype=bool)].any()
+
+
+COMPOSED = {
+    "root of a square": (
+        lambda x: np.sum(np.triu(np.sqrt((x[:, None] - x) ** 2), 1)),
+        [1.0, 2.0, 4.0],
+        [-2.0, 0.0, 2.0],
+    ),
+    "root where positive": (lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0)), [0.0, 1.0], [0.0, 0.5]),
+    "deviation of constants": (np.std, [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]),
+    "normalisation of constants": (lambda x: np.sum((x - x.mean()) / (x.std() + 1e-3)), [2.0, 2.0], [0.0, 0.0]),
+    "length": (lambda x: np.sqrt(np.sum(x**2)), [0.0, 0.0], [0.0, 0.0]),
+    "entropy": (lambda x: np.sum(np.where(x > 0, x * np.log(x), 0.0)), [0.0, 1.0], [0.0, 1.0]),
+    "power": (lambda x: np.sum(np.where(x > 0, x**0.5, x)), [0.0, 4.0], [1.0, 0.25]),
+    "angle": (lambda x: np.sum(np.where(x > 0, np.arctan2(x, x * 0), 0.0)), [0.0, 1.0], [0.0, 0.0]),
+    "arcsine": (lambda x: np.sum(np.where(x < 1, np.arcsin(x), 0.0)), [1.0, 0.0], [0.0, 1.0]),
+    "overflow": (lambda x: np.sum(np.where(x < 700, np.exp(x), 1.0)), [1000.0, 0.0], [0.0, 1.0]),
+    "quotient": (lambda x: np.sum(np.where(x != 0, np.sin(x) / x, 1.0)), [0.0, np.pi], [0.0, -1 / np.pi]),
+    "Python's zero": (lambda x: np.sum(np.where(x > 9, x / 0.0, x)), [1.0, 2.0], [1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize(("f", "x", "right"), COMPOSED.values(), ids=COMPOSED)
+def test_zeros_of_composed_functions(f, x, right):
+    assert np.allclose(agree(lambda x: f(x)[None], np.array(x)), [right])
+
+
+NESTINGS = ["forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"]
+
+
+@pytest.mark.parametrize("mode", NESTINGS)
+def test_second_derivatives_keep_zeros(mode):
+    def f(x):
+        return np.sum(np.where(x > 0, np.sqrt(x) ** 3, 0.0))
+
+    assert np.allclose(ad.hessian(f, mode=mode)(np.array([0.0, 4.0])), np.diag([0.0, 0.375]))
+    assert np.allclose(ad.compile(ad.hessian(f, mode=mode))(np.array([0.0, 4.0])), np.diag([0.0, 0.375]))
+
+
+def test_the_strong_product_is_bilinear_where_it_is_finite():
+    """Its partial by a factor is the other factor, at zeros too: a kept zero is not a constant."""
+    a, b = np.array([0.0, 2.0, 0.0]), np.array([3.0, 0.0, 0.0])
+    for way in (ad.jacfwd, ad.jacrev):
+        assert np.array_equal(way(lambda a: OPS[strong_product].evaluate(a, b))(a), np.diag(b))
+    with np.errstate(all="ignore"):
+        assert strong_product(np.array([0.0, np.inf, np.nan, 2.0]), np.array([np.inf, 0.0, 0.0, 3.0])).tolist() == [
+            0,
+            0,
+            0,
+            6,
+        ]
+
+
+def test_a_nan_of_the_function_stays():
+    x = np.array([np.nan, 1.0])
+    for way in (ad.jacfwd, ad.jacrev, lambda f: ad.compile(ad.jacrev(f))):
+        J = way(lambda x: x**3)(x)
+        assert np.isnan(J[0, 0])
+        assert J[1].tolist() == [0.0, 3.0]
+
+
+def test_a_regular_sweep_takes_plain_products():
+    """The twin rows are made, and f is run again, only where a nan came out."""
+    runs = []
+
+    def f(x):
+        runs.append(1)
+        return np.sqrt(x)
+
+    ad.jacfwd(f)(np.ones(2))
+    ad.jacrev(f)(np.zeros(1))  # infinite, and no zero lost
+    assert len(runs) == 2
+    ad.jacrev(f)(np.zeros(2))  # a tape needs no second run
+    assert len(runs) == 3
+    ad.jacfwd(f)(np.zeros(2))
+    assert len(runs) == 5
+
+
+def test_keeping_from_the_start():
+    with keeping():
+        assert ad.jacfwd(np.sqrt)(np.zeros(2)).tolist() == [[np.inf, 0.0], [0.0, np.inf]]
