@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -63,6 +64,27 @@ def imported(path, parts):
 def is_module(parts):
     path = PACKAGE.joinpath(*parts)
     return path.with_suffix(".py").is_file() if parts and not path.is_dir() else path.is_dir()
+
+
+def test_contributing_shows_the_rooms():
+    """Its table names each room once, from the top down; and what it names in the repository is there."""
+    root = PACKAGE.parent
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("## Rooms")[2].partition("\n## ")[0]
+    shown = ["" if name == "__init__" else name for name in re.findall(r"^\| `(\w+)/?` \|", table, re.MULTILINE)]
+    assert set(shown) == set(FLOOR)
+    assert len(shown) == len(FLOOR)
+    heights = [FLOOR[name] for name in shown]
+    assert heights == sorted(heights, reverse=True)
+    rooms = "|".join(path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] != "_")
+    for name in re.findall(rf"`((?:admodes|tests|experiments|{rooms})/[\w/.]*)`", text):
+        base = root if name.startswith(("admodes", "tests", "experiments")) else PACKAGE
+        head, _, member = name.partition(".")
+        module = base / f"{head}.py"
+        there = (base / name).exists() or module.is_file()
+        assert there, f"CONTRIBUTING.md names {name}, which is not there"
+        if member and not (base / name).exists():
+            assert re.search(rf"\b{member}\b", module.read_text(encoding="utf-8")), f"{head} has no {member}"
 
 
 def test_every_module_has_a_place():

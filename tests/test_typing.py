@@ -16,7 +16,8 @@ import numpy.typing as npt
 from typing import Any, assert_type
 import admodes
 from admodes import (
-    compile, cost, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, trace, value_and_grad, vjp, Cost, Program
+    Cost, Program, compile, cost, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, trace, value_and_grad,
+    vjp,
 )
 
 Vector = npt.NDArray[np.float64]
@@ -73,31 +74,31 @@ JacobianChain([np.sum], np.ones(2)).jacobian("best")
 """
 
 
-def checked(text, folder):
-    """The lines of a program in which mypy, as strict as it can be, sees an error."""
-    path = folder / "user.py"
-    path.write_text(text)
+@pytest.fixture(scope="module")
+def errors(tmp_path_factory):
+    """By file, the lines in which mypy, as strict as it can be, sees an error."""
+    pytest.importorskip("mypy")
+    folder = tmp_path_factory.mktemp("user")
+    for name, text in (("right", RIGHT), ("wrong", WRONG)):
+        (folder / f"{name}.py").write_text(text)
     found = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file=", str(path)],
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file=", "right.py", "wrong.py"],
         capture_output=True, text=True, cwd=folder,
         env={**os.environ, "MYPYPATH": str(Path(admodes.__file__).parents[1])},
     )  # fmt: skip
     assert found.returncode in (0, 1), found.stderr
-    return {int(n): message for n, message in re.findall(r"user\.py:(\d+): error: (.*)", found.stdout)}
+    seen = re.findall(r"(\w+)\.py:(\d+): error: (.*)", found.stdout)
+    return {file: {int(n): text for name, n, text in seen if name == file} for file in ("right", "wrong")}
 
 
 @pytest.mark.slow
-def test_a_user_s_program_is_checked(tmp_path):
-    pytest.importorskip("mypy")
+def test_a_program_without_slips_has_no_errors(errors):
     lines = RIGHT.splitlines()
-    # calls of unannotated lambdas and of Any are what --strict cannot know; all else must pass
-    errors = checked(RIGHT, tmp_path)
-    assert not errors, [f"{lines[n - 1]}  # {message}" for n, message in errors.items()]
+    assert not errors["right"], [f"{lines[n - 1]}  # {message}" for n, message in errors["right"].items()]
 
 
 @pytest.mark.slow
-def test_a_user_s_slips_are_seen(tmp_path):
-    pytest.importorskip("mypy")
+def test_slips_are_seen(errors):
     lines = WRONG.splitlines()
     first = next(n for n, line in enumerate(lines, 1) if line.startswith("grad(f)"))
-    assert {*range(first, len(lines) + 1)} == {*checked(WRONG, tmp_path)}
+    assert {*range(first, len(lines) + 1)} == {*errors["wrong"]}

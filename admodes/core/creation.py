@@ -81,6 +81,17 @@ def no_rerun() -> Iterator[None]:
     Without it f is run a second time, on the first call that needs it, and what f does beside returning a result
     (printing, counting, drawing random numbers) happens twice.
 
+    Returns
+    -------
+    A context manager, which gives None.
+
+    Raises
+    ------
+    Detached : within it, where f stores a traced value into an array that it made.
+
+    Source: NEP 18, "A dispatch mechanism for NumPy's high level array functions", on its limits: np.zeros and the like,
+    which are given no traced value, do not dispatch.
+
     >>> import numpy as np, admodes
     >>> def f(x):
     ...     y = np.zeros(2)
