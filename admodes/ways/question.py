@@ -14,14 +14,15 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ..core import pytree
 from ..transforms.arguments import SEVERAL, Argnums, chosen_leaves, partial_at
 
-TARGETS = ("gradient", "jacobian", "hessian", "jvp", "vjp", "hvp")
+Target = Literal["auto", "gradient", "jacobian", "hessian", "jvp", "vjp", "hvp"]
+TARGETS = get_args(Target)[1:]  # what may be asked for; "auto" is one of the first two
 
 # A sparse answer of more numbers than these is not written out.
 MOST_DENSE = 1 << 25
