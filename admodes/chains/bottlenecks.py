@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.reverse import Entry, Tape, Var, general_form
 from ..core.tracing import Tracer, apply
+from ..core.types import Shaped
 from ..transforms.recording import Recording
 
 
@@ -96,7 +97,7 @@ def _passed(entries: list[Entry], first: int, last: int) -> list[int]:
     return found
 
 
-def _size(y: Any) -> int:
+def _size(y: Shaped) -> int:
     return int(y.size)
 
 

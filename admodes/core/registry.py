@@ -22,6 +22,7 @@ import numpy as np
 
 from .contract import pull_plan, push_plan, split_subscripts
 from .errors import MissingRule
+from .types import Shaped
 from .zeros import strong_product
 
 # NumPy function (or our own primitive) -> its row.
@@ -202,23 +203,23 @@ class Op:
         """Carry the operation out under the highest trace among its arguments."""
         return trace.process(self, args, params)
 
-    def multiply_adds(self, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
+    def multiply_adds(self, y: Shaped | Sequence[Shaped], args: Sequence[Any], params: dict[str, Any]) -> float:
         """Multiplications, each with the addition that may follow it."""
         return self.products * size_of(y)
 
-    def count(self, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
+    def count(self, y: Shaped | Sequence[Shaped], args: Sequence[Any], params: dict[str, Any]) -> float:
         """Floating-point operations of one evaluation, from shapes alone."""
         if callable(self.flops):
             return float(self.flops(y, *args, **params))
         return self.flops * size_of(y)
 
 
-def half_the_flops(op: Op, y: Any, args: Sequence[Any], params: dict[str, Any]) -> float:
+def half_the_flops(op: Op, y: Shaped | Sequence[Shaped], args: Sequence[Any], params: dict[str, Any]) -> float:
     """The multiply-adds of a function that consists of these: a product, a factorisation."""
     return op.count(y, args, params) / 2
 
 
-def size_of(y: Any) -> int:
+def size_of(y: Shaped | Sequence[Shaped]) -> int:
     """Number of elements, of a tuple of arrays too."""
     if isinstance(y, tuple | list):
         return sum(size_of(part) for part in y)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import OPS, Op
+from ..core.types import Shaped
 from ..ops.index import INDEX
 from .algebra import signs, sums_as_products, use_counts
 from .memory import results_in_place, scatters_in_place, workspace
@@ -372,7 +373,7 @@ def _rotated(outer: Instruction, inner: Instruction, side: int) -> list[Instruct
     return [first, Instruction(outer.op, args, {}, outer.out, outer.backward)] if after < before else None
 
 
-def _madds(a: Any, b: Any) -> int:
+def _madds(a: Shaped, b: Shaped) -> int:
     rows = a.shape[0] if a.ndim == 2 else 1
     return int(rows * a.shape[-1] * (b.shape[1] if b.ndim == 2 else 1))
 

@@ -11,6 +11,7 @@ from ..core import pytree
 from ..core.blank import settled
 from ..core.registry import cast
 from ..core.tracing import Trace, Tracer, is_memory, pack
+from ..core.types import Shaped
 
 # Without `chunk`, directions are taken so many at once that one array of them has at most this many numbers.
 CHUNK_ELEMENTS = 1 << 22
@@ -36,7 +37,7 @@ def joined(chunks: Sequence[Sequence[Any]], axis: int = 0) -> list[Any]:
     return [np.concatenate(p, axis=axis) if len(p) > 1 else p[0] for p in zip(*chunks, strict=True)]
 
 
-def unit_directions(leaves: Sequence[Any], start: int, k: int) -> list[Any]:
+def unit_directions(leaves: Sequence[Shaped], start: int, k: int) -> list[Any]:
     """Rows start … start+k of the identity on the raveled leaves, one array (k, *shape) a leaf."""
     out, offset = [], 0
     for x in leaves:
@@ -75,7 +76,7 @@ def lowest(x: Any) -> Trace | None:
     return trace
 
 
-def unraveled(rows: Any, leaves: Sequence[Any]) -> list[Any]:
+def unraveled(rows: Any, leaves: Sequence[Shaped]) -> list[Any]:
     """Directions of all leaves raveled and concatenated, (k, n), as one array (k, *shape) a leaf, in its dtype."""
     out, start = [], 0
     for x in leaves:
@@ -92,7 +93,7 @@ def raveled(parts: Sequence[Any], k: int) -> Any:
     return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
 
-def split_columns(tangents: Any, shape: tuple[int, ...], leaves: Sequence[Any]) -> list[Any]:
+def split_columns(tangents: Any, shape: tuple[int, ...], leaves: Sequence[Shaped]) -> list[Any]:
     """Tangents (n, *shape) of all unit directions as one block (*shape, *x.shape) an argument leaf."""
     blocks, start = [], 0
     last = (*range(1, tangents.ndim), 0)
@@ -115,7 +116,7 @@ def paired(primals: Any, tangents: Any, first: str, second: str) -> tuple[tuple[
     return tuple(primals), tuple(tangents)
 
 
-def directions(leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str) -> tuple[list[Any], tuple[int, ...]]:
+def directions(leaves: Sequence[Shaped], ts: Sequence[Any], name: str, owner: str) -> tuple[list[Any], tuple[int, ...]]:
     """Checked tangents or cotangents, each of its leaf's shape behind a common lead () or (K,)."""
     out, lead = [], None
     for i, (x, t) in enumerate(zip(leaves, ts, strict=True)):
@@ -136,7 +137,7 @@ def directions(leaves: Sequence[Any], ts: Sequence[Any], name: str, owner: str) 
     return out, lead or ()
 
 
-def direction(x: Any, t: Any, name: str, owner: str) -> Any:
+def direction(x: Shaped, t: Any, name: str, owner: str) -> Any:
     """One tangent or cotangent in the dtype of its array; whole numbers, as some solvers pass, count as floats."""
     t = settled(t)
     pytree.live(t)
