@@ -50,7 +50,7 @@ def test_circle():
     assert ad.grad(circle)(0.6) == pytest.approx(-0.75, rel=1e-12)
 
 
-@pytest.mark.parametrize("solver", LINEAR, ids=str)
+@pytest.mark.parametrize("solver", LINEAR, ids=["auto", "dense", "sparse", "gmres", "own"])
 def test_a_linear_system(solver):
     def f(M, b):
         return ad.root(lambda z, M, b: M @ z - b, np.zeros(4), M, b, linear_solver=solver)
