@@ -88,13 +88,17 @@ def of_program(
 ) -> Estimate:
     """What a traced derivative would take."""
     if compiled:
-        flat = optimise(program, PASSES)
-        seconds = model.compiled(flat)
-        first = seconds + model.line["compile"] * len(program.instructions)
-        return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat))
+        return of_flat(optimise(program, PASSES), program, model, passes)
     held = any(level.kind == "record" for level in levels)
     seconds = entry + model.seconds(program, levels)
     return Estimate(seconds, peak(program, held), passes, cost_of(program), seconds, model.by_operation(program, held))
+
+
+def of_flat(flat: Program, program: Program, model: CostModel, passes: int = 1) -> Estimate:
+    """What compiled code would take, and the program that it was made of."""
+    seconds = model.compiled(flat)
+    first = seconds + model.line["compile"] * len(program.instructions)
+    return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat))
 
 
 def peak(program: Program, held: bool = False) -> int:
@@ -122,14 +126,18 @@ def with_directions(traced: Callable[[int], Program], k: int) -> Program:
             made[a] = a if a.shape == b.shape else Value(_further(a.shape, b.shape, k), a.dtype, a.name)
         return made[a]
 
-    def part(a: Any, b: Any) -> Any:
-        return _part(a, b, k, value)
+    grown: list[Value] = []  # constants that depend on k
 
-    return two.with_(
+    def part(a: Any, b: Any) -> Any:
+        return _part(a, b, k, value, grown)
+
+    made_of_two = two.with_(
         instructions=tuple(_instruction(a, b, part) for a, b in zip(two.instructions, three.instructions, strict=True)),
         inputs=part(two.inputs, three.inputs),
         outputs=part(two.outputs, three.outputs),
+        workspace=part(two.workspace, three.workspace),
     )
+    return made_of_two.with_(inputs=(*made_of_two.inputs, *grown))
 
 
 def _further(a: tuple[int, ...], b: tuple[int, ...], k: int) -> tuple[int, ...]:
@@ -140,22 +148,28 @@ def _instruction(a: Instruction, b: Instruction, part: Any) -> Instruction:
     return replace(a, args=part(a.args, b.args), params=part(a.params, b.params), out=part(a.out, b.out))
 
 
-def _part(a: Any, b: Any, k: int, value: Any) -> Any:
+def _part(a: Any, b: Any, k: int, value: Any, grown: list[Value]) -> Any:
     """An argument of the program of k directions, from those of two and of three."""
     kind = type(a)
     if kind is Value:
         return value(a, b)
     if kind is slice:
-        return slice(*(_part(getattr(a, e), getattr(b, e), k, value) for e in ("start", "stop", "step")))
+        return slice(*(_part(getattr(a, e), getattr(b, e), k, value, grown) for e in ("start", "stop", "step")))
     if kind is dict:
-        return {name: _part(x, b[name], k, value) for name, x in a.items()}
+        return {name: _part(x, b[name], k, value, grown) for name, x in a.items()}
     if kind in NESTED:
-        return kind(_part(x, y, k, value) for x, y in zip(a, b, strict=True))
+        return kind(_part(x, y, k, value, grown) for x, y in zip(a, b, strict=True))
     if isinstance(a, np.ndarray):
-        return a if a.shape == b.shape else Value(_further(a.shape, b.shape, k), a.dtype)
+        if a.shape == b.shape:
+            return a
+        grown.append(Value(_further(a.shape, b.shape, k), a.dtype))
+        return grown[-1]
     if kind is int and type(b) is int and a != b:
         return a + (b - a) * (k - 2)
     return a
+
+
+_LEVELS = {"forward": ("forward",), "reverse": ("record", "pull")}
 
 
 class Estimator:
@@ -238,26 +252,84 @@ class Estimator:
     def jacobian(self, mode: str, chunk: int | None = None, compiled: bool = False) -> Estimate:
         """The whole Jacobian as `jacfwd` (mode "forward") or `jacrev` ("reverse") makes it, chunk by chunk."""
         n, m = self.n, self.m
-        directions = n if mode == "forward" else m
+        directions, kinds = (n, _LEVELS["forward"]) if mode == "forward" else (m, _LEVELS["reverse"])
         k = min(directions, chunk or chunk_for(directions, max(n, m, 1))) or 1
         passes = -(-directions // k)
-        one = self.forward(k, passes, compiled) if mode == "forward" else self.reverse(k, passes, compiled)
-        made = n * m * 8
-        extra = self._assembly(made, directions * (n if mode == "forward" else m) * 8, mode, passes)
-        entry = "jacfwd" if mode == "forward" else "jacrev"
-        spent = ("jvp",) if mode == "forward" else ("vjp", "pull")
-        beside = 0.0 if compiled else self.model.entry[entry] - sum(self.model.entry[name] for name in spent)
+        traced = self._columns if mode == "forward" else self._rows
+        if compiled:
+            flat = with_directions(lambda k: optimise(traced(k), PASSES), k)
+            one = of_flat(flat, with_directions(traced, k), self.model).times(passes)
+        else:
+            program = with_directions(traced, k)
+            entry = self.model.entry["jacfwd" if mode == "forward" else "jacrev"]
+            one = of_program(program, self._levels(*kinds), False, entry, self.model)
+            if passes > 1:
+                one = one.times(passes) if mode == "forward" else self._more(one, program, passes, False)
+        seeds, made = k * directions * 8, n * m * 8
+        written = 0.0 if compiled else self.model.byte(seeds) * seeds * passes
+        joined = 2 * self.model.byte(made) * made if passes > 1 else 0.0
         return replace(
             one,
-            seconds=one.seconds + extra + beside,
-            first_call_seconds=one.first_call_seconds + extra + beside,
-            peak_bytes=one.peak_bytes + k * max(n if mode == "forward" else m, 0) * 8 + (made if passes > 1 else 0),
+            seconds=one.seconds + written + joined,
+            first_call_seconds=one.first_call_seconds + written + joined,
+            peak_bytes=one.peak_bytes + (0 if compiled else seeds) + (2 * made if passes > 1 else 0),
         )
 
-    def _assembly(self, made: int, seeds: int, mode: str, passes: int) -> float:
-        """Writing the unit directions; and joining the chunks."""
-        byte = self.model.byte(made)
-        return byte * seeds / max(1, passes) * passes + (2 * byte * made if passes > 1 else 0.0)
+    def hvp(self, compiled: bool = False) -> Estimate:
+        """H·v of a scalar f: one push through one gradient."""
+        return self._nested("forward", "reverse", 1, 1, compiled, self.model.entry["jvp"] + self.model.entry["grad"])
+
+    def hessian(self, mode: str = "forward-over-reverse", chunk: int | None = None, compiled: bool = False) -> Estimate:
+        """The Hessian of a scalar f in one of the four nestings."""
+        outer, inner = mode.split("-over-")
+        n = self.n
+        ki = n if inner == "forward" else 1
+        k = min(n, chunk or chunk_for(n, n)) or 1
+        passes = -(-n // k)
+        entry = sum(self.model.entry["jacfwd" if part == "forward" else "jacrev"] for part in (outer, inner))
+        one = self._nested(outer, inner, k, ki, compiled, entry).times(passes)
+        return replace(one, peak_bytes=one.peak_bytes + k * n * 8 + (n * n * 8 if passes > 1 else 0))
+
+    def _nested(self, outer: str, inner: str, ko: int, ki: int, compiled: bool, entry: float) -> Estimate:
+        def traced(ko: int) -> Program:
+            return with_directions(lambda ki: self._nested_program(outer, inner, ko, ki), ki)
+
+        below, above = _LEVELS[inner], _LEVELS[outer]
+        inside = self._program(
+            (inner, "inside"), lambda: record(self._inside(inner, ki=1), tuple(self.leaves), {}, False)
+        )
+        levels = [*self._levels(*below), *(Level.of(kind, inside) for kind in above)]
+        return of_program(with_directions(traced, ko), levels, compiled, entry, self.model)
+
+    def _inside(self, mode: str, ki: int) -> Callable[..., Any]:
+        """ki rows or columns of the Jacobian, as a function of the leaves."""
+
+        def inside(*xs: Any) -> Any:
+            if mode == "forward":
+                return push_forward(self.chosen, self.structure, list(xs), unit_directions(xs, 0, ki), (ki,))[2]
+            recording = Recording(self.chosen, pytree.unflatten(self.structure, xs))
+            return recording.pull(unit_directions(recording.values, 0, ki), (ki,))
+
+        return inside
+
+    def _nested_program(self, outer: str, inner: str, ko: int, ki: int) -> Program:
+        inside = self._inside(inner, ki)
+        lead = (ko,) if ko > 1 else ()
+
+        def forward(xs: list[Any], ts: list[Any]) -> Any:
+            structure = pytree.flatten(tuple(xs))[1]
+            return push_forward(inside, structure, xs, ts, lead)[2]
+
+        def reverse(xs: list[Any]) -> Any:
+            recording = Recording(inside, tuple(xs))
+            return recording.pull(_some(recording.values, ko), lead)
+
+        def make() -> Program:
+            if outer == "forward":
+                return record(forward, (self.leaves, _some(self.leaves, ko)), {}, False)
+            return record(reverse, (self.leaves,), {}, False)
+
+        return self._program((outer, inner, ko, ki), make)
 
     # Programs ----------------------------------------------------------------------------------------
 
@@ -271,11 +343,23 @@ class Estimator:
 
     def _pushed(self, k: int) -> Program:
         def run(xs: list[Any], ts: list[Any]) -> Any:
-            lead = (k,) if k > 1 else ()
-            values, _, tangents = push_forward(self.chosen, self.structure, xs, ts, lead)
+            values, _, tangents = push_forward(self.chosen, self.structure, xs, ts, (k,) if k > 1 else ())
             return values, tangents
 
         return self._program(("push", k), lambda: record(run, (self.leaves, _some(self.leaves, k)), {}, False))
+
+    def _columns(self, k: int) -> Program:
+        """k columns of the Jacobian; the unit directions are constants, which compiled code makes use of."""
+        return self._program(("columns", k), lambda: record(self._inside("forward", k), tuple(self.leaves), {}, False))
+
+    def _rows(self, k: int) -> Program:
+        """k rows."""
+
+        def run(*xs: Any) -> Any:
+            recording = Recording(self.chosen, pytree.unflatten(self.structure, xs))
+            return recording.pull(unit_directions(recording.values, 0, k), (k,))
+
+        return self._program(("rows", k), lambda: record(run, tuple(self.leaves), {}, False))
 
     def _pulled(self, k: int) -> Program:
         results = [np.zeros(v.shape, v.dtype) if isinstance(v, Value) else v for v in self.plain.outputs]

@@ -18,11 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.recording import MARKS, Instruction, Value
+from ..core.reverse import COPIED_BYTES
+from ..program.cost import copied_outputs
+from ..program.recording import MARKS, Instruction, Value, leaves
 from ..program.straightline import StraightLine
 from .work import REDUCTIONS, Step, arrays_of, extents, inner_loops, is_product, is_ufunc, key, steps, units
 
@@ -36,20 +38,31 @@ LANES = ("unary", "binary", "view", "general")
 class Level(NamedTuple):
     """A transform at work: the operations of each lane that go through it once, and how often its function is called.
 
-    kind: "forward" (dual numbers), "record" (onto a tape) or "pull" (back over it).
+    kind: "forward" (dual numbers), "record" (onto a tape) or "pull" (back over it).  A tape copies the small plain
+    arrays that it meets and takes fingerprints of the large ones, which it takes again before it pulls.
     """
 
     kind: str
     operations: tuple[int, ...]
     times: float = 1
+    copied: int = 0  # bytes
+    watched: int = 0
+    arrays: int = 0  # that are watched
 
     @classmethod
     def of(cls, kind: str, program: StraightLine, times: float = 1) -> Level:
         counts = dict.fromkeys(LANES, 0)
+        plain: list[Any] = list(program.inputs)
         for i in program.instructions:
             if i.op not in MARKS:
                 counts[lane(i)] += 1
-        return cls(kind, tuple(counts.values()), times)
+                plain += [x for x in leaves((i.args, i.params)) if isinstance(x, np.ndarray)]
+        small = sum(int(x.nbytes) for x in plain if x.nbytes <= COPIED_BYTES)
+        large = [x for x in plain if x.nbytes > COPIED_BYTES]
+        if kind == "record":
+            return cls(kind, tuple(counts.values()), times, small, sum(int(x.nbytes) for x in large), len(large))
+        once = {id(x): int(x.nbytes) for x in large} if kind == "pull" else {}
+        return cls(kind, tuple(counts.values()), times, 0, sum(once.values()), len(once))
 
 
 def lane(i: Instruction) -> str:
@@ -71,6 +84,8 @@ class CostModel:
     vector : of a matrix times a vector, the same.
     levels : bytes of a working set -> seconds a byte.
     loop : an inner loop of NumPy's beyond the first: of an elementwise operation, and of a reduction.
+    literal : a Python number beside an array, more than another array.
+    fingerprint : of a large array that a tape watches, a call and a byte.
     transforms : a transform -> seconds an operation of each lane.
     entry : a public function -> seconds of a call that does nothing.
     line : a line of compiled code beside the same call made eagerly, its own call, and of compiled scalar code.
@@ -84,6 +99,8 @@ class CostModel:
     vector: tuple[float, float, float] = (3e-7, 1e-10, 1e-10)
     levels: Curve = ((1 << 14, 1e-11), (1 << 30, 1e-10))
     loop: tuple[float, float] = (1e-8, 1.5e-8)
+    literal: float = 3e-7
+    fingerprint: tuple[float, float] = (2e-5, 1e-10)
     transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     entry: Mapping[str, float] = field(default_factory=dict)
     line: Mapping[str, float] = field(default_factory=dict)
@@ -96,13 +113,18 @@ class CostModel:
         return sum(s for _, s in self.priced(program, held)) + sum(map(self.overhead, levels))
 
     def compiled(self, program: StraightLine) -> float:
-        """Seconds of one call of optimised flat code."""
-        return self.line["call"] + sum(s + self.line["line"] for _, s in self.priced(program))
+        """Seconds of one call of optimised flat code, which copies what is not its own to give away."""
+        given = [v for v in program.outputs if isinstance(v, np.ndarray)]
+        given += [v for v in copied_outputs(program) if v.ndim]
+        copies = sum(self.calls["copy"][0][1] + 2 * v.nbytes * self.byte(2 * v.nbytes) for v in given)
+        return copies + self.line["call"] + sum(s + self.line["line"] for _, s in self.priced(program))
 
     def overhead(self, level: Level) -> float:
         """Seconds that a transform takes beside the NumPy calls."""
-        each = self.transforms[level.kind]
-        return level.times * sum(n * s for n, s in zip(level.operations, each, strict=True))
+        each = sum(n * s for n, s in zip(level.operations, self.transforms[level.kind], strict=True))
+        call, byte = self.fingerprint
+        watched = level.arrays * call + level.watched * byte
+        return level.times * (each + watched + 2 * level.copied * self.byte(level.copied))
 
     def by_operation(self, program: StraightLine, held: bool = False) -> dict[str, float]:
         """Seconds by the operation they go to, the largest first."""
@@ -129,7 +151,11 @@ class CostModel:
         traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches)
         if is_product(i.op):
             return call + max(self._product(i), traffic)
-        arithmetic = (at(curve, units(i)) - call) * _width(i)
+        if len(curve) == 1:
+            curve = self.calls["other"]
+        arithmetic = (at(curve, units(i)) - curve[0][1]) * _width(i)
+        if any(type(x) in (int, float) for x in i.args) and is_ufunc(i.op):
+            call += self.literal
         return call + max(arithmetic, traffic) + self._loops(i)
 
     def byte(self, distance: float) -> float:
@@ -137,7 +163,7 @@ class CostModel:
         return at(self.levels, min(distance, self.levels[-1][0]))
 
     def _curve(self, i: Instruction) -> Curve:
-        return self.calls.get(key(i)) or self.calls["ufunc" if is_ufunc(i.op) else "other"]
+        return self.calls.get(key(i)) or self.calls.get(i.op.name) or self.calls["other"]
 
     def _product(self, i: Instruction) -> float:
         stack, m, k, n = extents(i)
@@ -183,7 +209,7 @@ class CostModel:
     def from_json(cls, text: str) -> CostModel:
         data = json.loads(text)
         data["calls"] = {name: tuple(map(tuple, curve)) for name, curve in data["calls"].items()}
-        for name in ("product", "vector", "levels", "loop"):
+        for name in ("product", "vector", "levels", "loop", "fingerprint"):
             data[name] = tuple(tuple(x) if isinstance(x, list) else x for x in data[name])
         data["transforms"] = {name: tuple(each) for name, each in data["transforms"].items()}
         return cls(**data)

@@ -23,6 +23,8 @@ from ..program.straightline import StraightLine
 
 EINSUM = OPS[np.einsum]
 SCATTER = next(op for op in OPS.values() if op.name == "scatter")
+POWER = OPS[np.power]
+FAST_POWERS = (2.0, 0.5, -1.0)  # NumPy squares, takes the root or the reciprocal; any other goes through pow
 INDEXING = (OPS[operator.getitem], SCATTER)
 SORTS = frozenset(OPS[fn] for fn in (np.sort, np.argsort, np.partition, np.argpartition))
 REDUCTIONS = frozenset(
@@ -31,14 +33,17 @@ REDUCTIONS = frozenset(
 
 
 def key(i: Instruction) -> str:
-    """What the seconds of an operation are kept under: the name of its row, and how it is indexed."""
+    """What the seconds of an operation are kept under: the name of its row, and what kind of argument decides them."""
+    name = i.op.name
     if i.op in INDEXING:
-        index = i.args[1]
-        parts = index if type(index) is tuple else (index,)
+        parts = i.args[1] if type(i.args[1]) is tuple else (i.args[1],)
         kinds = {np.asarray(x).dtype.kind if type(x) is list else x.dtype.kind for x in parts if _is_places(x)}
-        if kinds:
-            return f"{i.op.name}[{'mask' if 'b' in kinds else 'places'}]"
-    return i.op.name
+        return f"{name}[{'mask' if 'b' in kinds else 'places'}]" if kinds else name
+    if i.op is POWER and isinstance(i.args[1], int | float):
+        return f"{name}[{'other' if float(i.args[1]) not in FAST_POWERS else f'{float(i.args[1]):g}'}]"
+    if i.op is EINSUM:
+        return f"{name}[{len(i.args) - 1}]"
+    return name
 
 
 def _is_places(x: Any) -> bool:
