@@ -61,13 +61,19 @@ def ways(function: Function, model: CostModel) -> list[Way]:
     ways = Estimator(f, (x,), model=model)
     n, m = ways.n, ways.m
     t, u = np.ones_like(x), np.ones(np.shape(f(x)))
-    grad, vjp = admodes.grad(f), lambda x: admodes.vjp(f, x)[1](u)
+    grad = admodes.grad(f)
+
+    def pull() -> Any:
+        return admodes.vjp(f, x)[1](u)
+
     found = [
         Way("f", "value", lambda: f(x), ways.function()),
         Way("push", "tangent", lambda: admodes.jvp(f, (x,), (t,)), ways.forward()),
     ]
 
-    def add(name: str, gives: str, derivative: Callable[..., Any], predicted: Any, args: tuple[Any, ...] = (x,)) -> None:
+    def add(
+        name: str, gives: str, derivative: Callable[..., Any], predicted: Any, args: tuple[Any, ...] = (x,)
+    ) -> None:
         flat = admodes.compile(derivative)
         found.append(Way(name, gives, lambda: derivative(*args), predicted(compiled=False)))
         found.append(Way(f"{name}, compiled", gives, lambda: flat(*args), predicted(compiled=True)))
@@ -75,7 +81,7 @@ def ways(function: Function, model: CostModel) -> list[Way]:
     if m == 1 and not u.ndim:
         add("reverse", "gradient", grad, ways.gradient)
     else:
-        found.append(Way("pull", "cotangent", lambda: vjp(x), ways.reverse()))
+        found.append(Way("pull", "cotangent", pull, ways.reverse()))
     gives = "gradient" if m == 1 else "Jacobian"
     for mode, derivative, directions in (("forward", admodes.jacfwd(f), n), ("reverse", admodes.jacrev(f), m)):
         if directions <= MOST_DIRECTIONS and n * m <= MOST_NUMBERS and not (mode == "reverse" and m == 1):
@@ -88,14 +94,14 @@ def ways(function: Function, model: CostModel) -> list[Way]:
     return found
 
 
-def peak(call: Callable[[], Any]) -> int:
-    """The most bytes that tracemalloc sees alive at once in one call, beyond those before it."""
+def peak(way: Way) -> int:
+    """The most bytes that tracemalloc sees alive at once in one call, beyond those before it; with a workspace."""
     gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        call()
-        return tracemalloc.get_traced_memory()[1] - before
+        way.call()
+        return tracemalloc.get_traced_memory()[1] - before + way.predicted.kept_bytes
     finally:
         tracemalloc.stop()
 
@@ -103,10 +109,13 @@ def peak(call: Callable[[], Any]) -> int:
 def measure(function: Function, model: CostModel, rounds: int, seconds: float) -> list[dict[str, Any]]:
     """One row a way."""
     found = ways(function, model)
+    gc.collect()
+    gc.freeze()  # so that what predictions left behind does not slow the collector down
     taken = interleaved({way.name: way.call for way in found}, rounds, seconds)
     best: dict[str, float] = {}
     for way in found:
         best[way.gives] = min(taken[way.name], best.get(way.gives, np.inf))
+    gc.unfreeze()
     advised = {}
     for way in sorted(found, key=lambda way: -way.predicted.seconds):
         advised[way.gives] = way.name
@@ -119,7 +128,7 @@ def measure(function: Function, model: CostModel, rounds: int, seconds: float) -
             "seconds": taken[way.name],
             "predicted_seconds": way.predicted.seconds,
             "ratio": way.predicted.seconds / taken[way.name],
-            "bytes": peak(way.call) if way.predicted.peak_bytes > FEW_BYTES / 2 else None,
+            "bytes": peak(way) if way.predicted.peak_bytes > FEW_BYTES / 2 else None,
             "predicted_bytes": way.predicted.peak_bytes,
             "advised": int(advised[way.gives] == way.name),
             "over_best": taken[way.name] / best[way.gives],
@@ -127,3 +136,124 @@ def measure(function: Function, model: CostModel, rounds: int, seconds: float) -
         }
         for way in found
     ]
+
+
+# ---------------------------------------------------------------------------------------------------
+# What comes of it
+# ---------------------------------------------------------------------------------------------------
+
+# What a person chooses among ways for; a value, a tangent and a cotangent have one way each here.
+CHOICES = ("gradient", "Jacobian", "Hessian product", "Hessian")
+
+
+def off(ratios: Sequence[float], share: float) -> float:
+    """The factor, at least 1, within which so large a share of predictions is."""
+    return float(np.exp(np.quantile(np.abs(np.log(ratios)), share)))
+
+
+def memory_ratios(rows: Sequence[Row]) -> list[float]:
+    """Predicted over measured bytes, where these are many."""
+    return [row["predicted_bytes"] / row["bytes"] for row in rows if row["bytes"] and row["bytes"] > FEW_BYTES]
+
+
+def by_kind(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """For each kind of function and each way: how far off; and the worst, with the operation to blame."""
+    found = []
+    for column in ("kind", "way"):
+        for name in dict.fromkeys(row[column] for row in rows):
+            mine = [row for row in rows if row[column] == name]
+            ratios = [row["ratio"] for row in mine]
+            worst = max(mine, key=lambda row: abs(np.log(row["ratio"])))
+            found.append(
+                {
+                    "by": column,
+                    "name": name,
+                    "predictions": len(mine),
+                    "middle_ratio": float(np.median(ratios)),
+                    "middle_factor": off(ratios, 0.5),
+                    "factor_of_nine_in_ten": off(ratios, 0.9),
+                    "worst": f"{worst['function']}, {worst['way']}",
+                    "worst_ratio": worst["ratio"],
+                    "blame": worst["blame"],
+                }
+            )
+    return found
+
+
+def finding(rows: Sequence[Row]) -> str:
+    """The answer, in one line, from the data."""
+    ratios = [row["ratio"] for row in rows]
+    over = [row["over_best"] for row in rows if row["advised"] and row["gives"] in CHOICES]
+    middle, tenth, advice = off(ratios, 0.5), off(ratios, 0.9), float(np.quantile(over, 0.95))
+    worst = max(rows, key=lambda row: abs(np.log(row["ratio"])))
+    parts = [
+        f"{len(rows)} predictions of seconds: half within {middle:.2f}× ({_verdict(middle, GOAL_MIDDLE)}), nine in ten "
+        f"within {tenth:.2f}× ({_verdict(tenth, GOAL_TENTH)})",
+        f"the way advised costs up to {advice:.2f}× the fastest in 95 of 100 choices ({_verdict(advice, GOAL_ADVICE)})",
+    ]
+    memory = memory_ratios(rows)
+    if memory:
+        half = off(memory, 0.5)
+        parts.append(f"peak bytes above 1 MB: half within {half:.2f}× ({_verdict(half, GOAL_BYTES)})")
+    parts.append(
+        f"worst: {worst['function']}, {worst['way']}, {worst['ratio']:.2g}×, by {worst['blame'] or 'its call'}"
+    )
+    return "; ".join(parts)
+
+
+def _verdict(reached: float, goal: float) -> str:
+    return f"wanted {goal:g}×, {'met' if reached <= goal else 'missed'}"
+
+
+LOOKS = {
+    "eager": {"color": style.BLUE, "marker": "o", "label": "eager"},
+    "compiled": {"color": style.VERMILION, "marker": "D", "label": "compiled"},
+    "f": {"color": style.BLACK, "marker": "+", "label": "the function itself"},
+}
+
+
+@style.styled
+def draw(rows: Sequence[Row]) -> Any:
+    """Predicted over measured seconds on the left; on the right the ratio by kind of function."""
+    made = style.figure(13, 6.4, finding(rows).replace("; ", ";\n"))
+    left, right = made.subplots(1, 2, width_ratios=(1.1, 1))
+    for group, look in LOOKS.items():
+        mine = [row for row in rows if _group(row) == group]
+        x, y = [row["seconds"] for row in mine], [row["predicted_seconds"] for row in mine]
+        left.plot(x, y, linestyle="", markersize=4, alpha=0.7, **look)
+    ends = np.array([min(row["seconds"] for row in rows) / 2, max(row["seconds"] for row in rows) * 2])
+    left.plot(ends, ends, color=style.GREY, linewidth=1)
+    for factor in (GOAL_MIDDLE, GOAL_TENTH):
+        left.fill_between(ends, ends / factor, ends * factor, color=style.YELLOW, alpha=0.35, linewidth=0)
+    left.set(xscale="log", yscale="log", xlabel="measured seconds", ylabel="predicted seconds")
+    left.set_title("Each prediction; bands: within 1.25× and 2×")
+    left.legend()
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    right.boxplot(
+        [[row["ratio"] for row in rows if row["kind"] == kind] for kind in kinds], vert=False, whis=(10, 90), sym="."
+    )
+    right.axvline(1.0, color=style.GREY, linewidth=1)
+    right.axvspan(1 / GOAL_TENTH, GOAL_TENTH, color=style.YELLOW, alpha=0.35, linewidth=0, zorder=0)
+    right.set_yticks(range(1, len(kinds) + 1), kinds)
+    right.set(xscale="log", xlabel="predicted over measured seconds")
+    right.set_title("By kind of function; whiskers: nine in ten")
+    right.invert_yaxis()
+    return made
+
+
+def _group(row: Row) -> str:
+    return "f" if row["way"] == "f" else "compiled" if row["way"].endswith("compiled") else "eager"
+
+
+def run(study: Study) -> str:
+    rounds, seconds = (9, 0.05) if study.full else (5, 0.01)
+    model = calibrate(keep=False)
+    study.show(str(model))
+    rows: list[dict[str, Any]] = []
+    suite = functions(study.rng())
+    for function in study.track(suite if study.full else suite[::5], "functions"):
+        rows += measure(function, model, rounds, seconds)
+    study.table(rows)
+    study.table(by_kind(rows), "kinds")
+    study.picture(draw(rows))
+    return finding(rows)

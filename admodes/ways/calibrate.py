@@ -8,13 +8,13 @@ while then does so for all of them, and the medians are of its usual speed.
 
 from __future__ import annotations
 
-import gc
 import math
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from ..program.compile import Runner
 from ..program.passes import PASSES, optimise
 from ..program.program import record
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
+from .hessians import hvp
 from .model import LANES, CostModel, Curve, Level, keep_model, machine
 from .probes import Call, bulk, rows, units_of
 
@@ -34,7 +35,16 @@ SAMPLE_SECONDS = 3e-4
 ROUNDS = 15
 WORKING_SETS = tuple(1 << k for k in range(14, 27))
 # Extents (m, k, n) of products of matrices, and (m, k) of matrices and vectors.
-THICK = ((8, 8, 8), (32, 32, 32), (128, 128, 128), (256, 256, 256), (256, 4, 256), (4, 256, 4), (256, 256, 4), (64, 8, 64))
+THICK = (
+    (8, 8, 8),
+    (32, 32, 32),
+    (128, 128, 128),
+    (256, 256, 256),
+    (256, 4, 256),
+    (4, 256, 4),
+    (256, 256, 4),
+    (64, 8, 64),
+)
 THIN = ((8, 8), (64, 64), (200, 200), (16, 1024), (1024, 16))
 
 
@@ -81,17 +91,10 @@ class Probes:
         self.tasks[name], self.taken[name] = task, []
 
     def run(self, tell: Progress, rounds: int = ROUNDS) -> None:
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            for turn in range(rounds):
-                tell(f"round {turn + 1} of {rounds}, {len(self.tasks):,} probes", (turn + 0.5) / (rounds + 1))
-                for name, task in self.tasks.items():
-                    self.taken[name].append(_sample(task, self.times[name]))
-                gc.collect()
-        finally:
-            if collecting:
-                gc.enable()
+        for turn in range(rounds):
+            tell(f"round {turn + 1} of {rounds}, {len(self.tasks):,} probes", (turn + 0.5) / (rounds + 1))
+            for name, task in self.tasks.items():
+                self.taken[name].append(_sample(task, self.times[name]))
 
     def __call__(self, name: Hashable) -> float:
         return statistics.median(self.taken[name])
@@ -152,7 +155,8 @@ def _middling(curves: dict[str, Curve]) -> dict[str, Curve]:
 
 def increasing(points: Sequence[tuple[float, float]]) -> Curve:
     """A curve that never falls: a larger array does not take less."""
-    out, floor = [], 0.0
+    out: list[tuple[float, float]] = []
+    floor = 0.0
     for x, s in points:
         floor = max(floor, s)
         if not out or x > out[-1][0]:
@@ -165,7 +169,7 @@ def _memory(probes: Probes) -> Fit:
     for size in WORKING_SETS:
         n = size // 24
         a, b, out = np.ones(n), np.ones(n), np.empty(n)
-        probes.add(("level", size), lambda a=a, b=b, out=out: np.multiply(a, b, out=out))
+        probes.add(("level", size), partial(np.multiply, a, b, out=out))
     rows, row, flat = np.ones((4096, 4)), np.ones(4), np.ones(16384)
     probes.add("product of rows", lambda: rows * row)
     probes.add("product at once", lambda: flat * flat)
@@ -173,18 +177,18 @@ def _memory(probes: Probes) -> Fit:
     probes.add("sum at once", lambda: np.sum(flat))
     watched = np.ones(9000), np.ones(1 << 17)
     for k, array in enumerate(watched):
-        probes.add(("fingerprint", k), lambda array=array: fingerprint(array))
+        probes.add(("fingerprint", k), partial(fingerprint, array))
 
     def fit(model: CostModel) -> CostModel:
         call = probes(("level", WORKING_SETS[0]))
         each = [max(probes(("level", size)) - call, 0.0) / (size - WORKING_SETS[0]) for size in WORKING_SETS[1:]]
         for k in range(len(each) - 2, -1, -1):
             each[k] = min(each[k], each[k + 1])
-        loops = (probes(a) - probes(b) for a, b in (_PRODUCT, _SUM))
+        loops = [max(probes(a) - probes(b), 0.0) / 4096 for a, b in (_PRODUCT, _SUM)]
         return replace(
             model,
             levels=tuple(zip(map(float, WORKING_SETS[1:]), each, strict=True)),
-            loop=tuple(max(s, 0.0) / 4096 for s in loops),
+            loop=(loops[0], loops[1]),
             fingerprint=straight([(float(a.nbytes), probes(("fingerprint", k))) for k, a in enumerate(watched)]),
         )
 
@@ -205,11 +209,11 @@ def _products(probes: Probes) -> Fit:
     """The constants of products, of matrices and of vectors, by least squares of relative errors."""
     x = np.random.default_rng(2).random
     for m, k, n in THICK:
-        probes.add(("product", m, k, n), lambda a=x((m, k)), b=x((k, n)): a.dot(b))
+        probes.add(("product", m, k, n), partial(np.dot, x((m, k)), x((k, n))))
     for m, k in THIN:
-        probes.add(("product", m, k, 1), lambda a=x((m, k)), b=x(k): a.dot(b))
+        probes.add(("product", m, k, 1), partial(np.dot, x((m, k)), x(k)))
     for n in (4, 1):
-        probes.add(("stack", n), lambda a=x((256, 4, 4)), b=x((256, 4, n)): np.matmul(a, b))
+        probes.add(("stack", n), partial(np.matmul, x((256, 4, 4)), x((256, 4, n))))
 
     def constants(shapes: Sequence[tuple[int, int, int]], stack: int) -> tuple[float, float, float]:
         columns = [(1.0, m * k * n, m * k + k * n + m * n) for m, k, n in shapes]
@@ -274,16 +278,19 @@ def _transforms(probes: Probes) -> Fit:
     chains = _chains()
     for k, f in enumerate(chains):
         _, pullback = vjp(f, x)
-        probes.add(("forward", k), lambda f=f: jvp(f, (x,), (u,)))
-        probes.add(("record", k), lambda f=f: vjp(f, x))
-        probes.add(("pull", k), lambda pullback=pullback: pullback(u))
+        probes.add(("forward", k), partial(jvp, f, (x,), (u,)))
+        probes.add(("record", k), partial(vjp, f, x))
+        probes.add(("pull", k), partial(pullback, u))
     small: list[tuple[str, Any, Any, tuple[str, ...]]] = [
         ("grad", grad, np.sum, ("record", "pull")),
         ("jacfwd", jacfwd, np.negative, ("forward",)),
         ("jacrev", jacrev, np.negative, ("record", "pull")),
     ]
     for name, derivative, f, _ in small:
-        probes.add(("entry", name), lambda call=derivative(f): call(x))
+        probes.add(("entry", name), partial(derivative(f), x))
+    totals = [_total(f) for f in chains]
+    for k, total in enumerate(totals):
+        probes.add(("nested", k), partial(hvp, total, (x,), (u,)))
 
     def fit(model: CostModel) -> CostModel:
         found: dict[str, tuple[float, ...]] = {}
@@ -302,9 +309,26 @@ def _transforms(probes: Probes) -> Fit:
             made = record(derivative(f), (x,), {}, strict=False)
             levels = [Level.of(kind, record(f, (x,), {}, strict=False)) for kind in kinds]
             entry[name] = max(0.0, probes(("entry", name)) - model.seconds(made, levels))
-        return replace(model, entry=entry)
+        model = replace(model, entry=entry)
+        return replace(
+            model,
+            nested=statistics.median(_nested(model, f, x, u, probes(("nested", k))) for k, f in enumerate(totals)),
+        )
 
     return fit
+
+
+def _total(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: np.sum(f(x))
+
+
+def _nested(model: CostModel, f: Any, x: Any, u: Any, seconds: float) -> float:
+    """What a transform around another takes an operation, over what it takes around none."""
+    gradient = Level.of("forward", record(grad(f), (x,), {}, strict=False))
+    inside = [Level.of(kind, record(f, (x,), {}, strict=False)) for kind in ("record", "pull")]
+    made = record(lambda x, u: hvp(f, (x,), (u,)), (x, u), {}, strict=False)
+    left = seconds - model.seconds(made, inside) - model.entry["jvp"] - model.entry["grad"]
+    return max(1.0, left / model.overhead(gradient))
 
 
 def _halves(model: CostModel, program: Any) -> tuple[float, float]:
@@ -320,9 +344,12 @@ def _lines(probes: Probes) -> Fit:
     programs = [record(f, (x,), {}, strict=False) for f in chains]
     for k, program in enumerate(programs):
         runner = Runner(program, PASSES)
-        probes.add(("line", k), lambda runner=runner: runner((x,)))
+        probes.add(("line", k), partial(runner, (x,)))
     long = max(range(len(chains)), key=lambda k: len(programs[k].instructions))
     probes.add("compile", lambda: Runner(record(chains[long], (x,), {}, strict=False), PASSES))
+    numbers = record(_of_numbers, (x,), {}, strict=False)
+    runner_of_numbers = Runner(numbers, PASSES)
+    probes.add("numbers", lambda: runner_of_numbers((x,)))
 
     def fit(model: CostModel) -> CostModel:
         made = [optimise(program, PASSES) for program in programs]
@@ -330,10 +357,25 @@ def _lines(probes: Probes) -> Fit:
         spent = np.array([sum(s for _, s in model.priced(program)) for program in made])
         columns = np.array([(len(program.instructions), 1.0) for program in made])
         line, call = np.linalg.lstsq(columns / taken[:, None], (taken - spent) / taken, rcond=None)[0]
-        making = probes("compile") / len(programs[long].instructions)
-        return replace(model, line={"line": float(line), "call": max(float(call), 1e-7), "compile": making})
+        call = max(float(call), 1e-7)
+        return replace(
+            model,
+            line={
+                "line": float(line),
+                "call": call,
+                "number": max(0.0, probes("numbers") - call) / len(optimise(numbers, PASSES).instructions),
+                "compile": probes("compile") / len(programs[long].instructions),
+            },
+        )
 
     return fit
+
+
+def _of_numbers(x: Any) -> Any:
+    a, z = x[0], x[1]
+    for _ in range(20):
+        z = a * z - 0.5 * z * z
+    return z
 
 
 __all__ = ["Call", "Probes", "calibrate"]

@@ -33,6 +33,7 @@ class Estimate:
 
     seconds : of one call.            first_call_seconds : of the first, which traces and compiles where the way does.
     peak_bytes : alive at once beyond the arguments.
+    kept_bytes : those of them that compiled code keeps from call to call, its workspace.
     passes : sweeps over the function.   cost : counted work.   by_operation : seconds by operation.
     """
 
@@ -42,6 +43,7 @@ class Estimate:
     cost: Cost
     first_call_seconds: float
     by_operation: dict[str, float] = field(default_factory=dict)
+    kept_bytes: int = 0
 
     def times(self, n: int) -> Estimate:
         """So many of them, one after another."""
@@ -98,7 +100,8 @@ def of_flat(flat: Program, program: Program, model: CostModel, passes: int = 1) 
     """What compiled code would take, and the program that it was made of."""
     seconds = model.compiled(flat)
     first = seconds + model.line["compile"] * len(program.instructions)
-    return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat))
+    kept = sum(v.nbytes for v in flat.workspace)
+    return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat), kept)
 
 
 def peak(program: Program, held: bool = False) -> int:
@@ -298,7 +301,7 @@ class Estimator:
         inside = self._program(
             (inner, "inside"), lambda: record(self._inside(inner, ki=1), tuple(self.leaves), {}, False)
         )
-        levels = [*self._levels(*below), *(Level.of(kind, inside) for kind in above)]
+        levels = [*self._levels(*below), *(Level.of(kind, inside)._replace(around=True) for kind in above)]
         return of_program(with_directions(traced, ko), levels, compiled, entry, self.model)
 
     def _inside(self, mode: str, ki: int) -> Callable[..., Any]:

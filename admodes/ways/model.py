@@ -15,23 +15,41 @@ import json
 import platform
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.registry import Op, name_of
 from ..core.reverse import COPIED_BYTES
 from ..program.cost import copied_outputs
-from ..program.recording import MARKS, Instruction, Value, leaves
+from ..program.primitives import ADD_AT, SCATTERED, SUBTRACT_AT
+from ..program.recording import MARKS, Instruction, leaves
 from ..program.straightline import StraightLine
-from .work import REDUCTIONS, Step, arrays_of, extents, inner_loops, is_product, is_ufunc, key, steps, units
+from .work import (
+    ASSIGNMENTS,
+    GATHERED,
+    REDUCTIONS,
+    Step,
+    arrays_of,
+    extents,
+    inner_loops,
+    is_product,
+    is_ufunc,
+    key,
+    steps,
+    units,
+)
 
 # Seconds over units of work, in increasing order; straight between them.
 Curve = tuple[tuple[float, float], ...]
 
 # How an operation goes through a transform: the fast lanes for one and two arrays, views, and any other.
+# Instructions of an ordinary pull: a partial, a product, and a sum or a cast.
+ORDINARY_PULL = 3
+
 LANES = ("unary", "binary", "view", "general")
 
 
@@ -48,6 +66,8 @@ class Level(NamedTuple):
     copied: int = 0  # bytes
     watched: int = 0
     arrays: int = 0  # that are watched
+    derived: int = 0  # pulls that run their push on a tape of their own
+    around: bool = False  # around another transform, whose values are traced
 
     @classmethod
     def of(cls, kind: str, program: StraightLine, times: float = 1) -> Level:
@@ -62,7 +82,13 @@ class Level(NamedTuple):
         if kind == "record":
             return cls(kind, tuple(counts.values()), times, small, sum(int(x.nbytes) for x in large), len(large))
         once = {id(x): int(x.nbytes) for x in large} if kind == "pull" else {}
-        return cls(kind, tuple(counts.values()), times, 0, sum(once.values()), len(once))
+        derived = sum(1 for i in program.instructions if kind == "pull" and _derives(i.op))
+        return cls(kind, tuple(counts.values()), times, 0, sum(once.values()), len(once), derived)
+
+
+def _derives(op: Op) -> bool:
+    """Whether the pull by the first argument is the push, run on a tape and reversed."""
+    return bool(op.pushes) and op.pull_all is None and op.accumulate is None and not (op.pulls and op.pulls[0])
 
 
 def lane(i: Instruction) -> str:
@@ -87,6 +113,7 @@ class CostModel:
     literal : a Python number beside an array, more than another array.
     fingerprint : of a large array that a tape watches, a call and a byte.
     transforms : a transform -> seconds an operation of each lane.
+    nested : what an operation takes a transform around another, over what it takes one around none.
     entry : a public function -> seconds of a call that does nothing.
     line : a line of compiled code beside the same call made eagerly, its own call, and of compiled scalar code.
     """
@@ -102,6 +129,7 @@ class CostModel:
     literal: float = 3e-7
     fingerprint: tuple[float, float] = (2e-5, 1e-10)
     transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    nested: float = 1.0
     entry: Mapping[str, float] = field(default_factory=dict)
     line: Mapping[str, float] = field(default_factory=dict)
 
@@ -110,19 +138,40 @@ class CostModel:
     def seconds(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
         """Seconds of a traced program whose calls are made eagerly, under transforms."""
         held = any(level.kind == "record" for level in levels)
-        return sum(s for _, s in self.priced(program, held)) + sum(map(self.overhead, levels))
+        calls = sum(s if levels else self._plainly(i, s) for i, s in self.priced(program, held))
+        return calls + sum(map(self.overhead, levels)) + self._derived(program, levels)
+
+    def _plainly(self, i: Instruction, seconds: float) -> float:
+        """An instruction as the function itself does it, untraced: in place, and an array of numbers at once."""
+        view = self.calls["getitem"][0][1]
+        if i.op in ASSIGNMENTS:
+            return view + sum(int(x.nbytes) * self.byte(0.0) for x in arrays_of(i)[1:])
+        if i.op in GATHERED and not arrays_of(i):
+            return view * len(i.args) if i.op is GATHERED[0] else 0.0
+        return seconds
+
+    def _derived(self, program: StraightLine, levels: Sequence[Level]) -> float:
+        """What the tapes take on which pulls are derived from pushes: of a program what ordinary pulls leave over."""
+        derived = sum(level.derived for level in levels)
+        if not derived:
+            return 0.0
+        plain = sum(sum(level.operations) for level in levels if level.kind == "pull") - derived
+        entries = sum(1 for i in program.instructions if i.backward) - ORDINARY_PULL * plain
+        return max(0, entries) * sum(statistics.fmean(self.transforms[kind]) for kind in ("record", "pull"))
 
     def compiled(self, program: StraightLine) -> float:
         """Seconds of one call of optimised flat code, which copies what is not its own to give away."""
         given = [v for v in program.outputs if isinstance(v, np.ndarray)]
         given += [v for v in copied_outputs(program) if v.ndim]
         copies = sum(self.calls["copy"][0][1] + 2 * v.nbytes * self.byte(2 * v.nbytes) for v in given)
-        return copies + self.line["call"] + sum(s + self.line["line"] for _, s in self.priced(program))
+        lines = sum(self.line["number"] if _of_numbers(i) else s + self.line["line"] for i, s in self.priced(program))
+        return copies + self.line["call"] + lines
 
     def overhead(self, level: Level) -> float:
         """Seconds that a transform takes beside the NumPy calls."""
         each = sum(n * s for n, s in zip(level.operations, self.transforms[level.kind], strict=True))
         call, byte = self.fingerprint
+        each *= self.nested if level.around else 1.0
         watched = level.arrays * call + level.watched * byte
         return level.times * (each + watched + 2 * level.copied * self.byte(level.copied))
 
@@ -146,7 +195,9 @@ class CostModel:
         call = curve[0][1]
         if i.view:
             return call
-        if not arrays_of(i) and not (isinstance(i.out, Value) and i.out.ndim):
+        if i.op in (ADD_AT, SUBTRACT_AT, SCATTERED):
+            call += 2 * self.calls["getitem"][0][1]
+        if _of_numbers(i):
             return self.scalars.get(i.op.name, call)
         traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches)
         if is_product(i.op):
@@ -163,6 +214,10 @@ class CostModel:
         return at(self.levels, min(distance, self.levels[-1][0]))
 
     def _curve(self, i: Instruction) -> Curve:
+        if i.op in (ADD_AT, SUBTRACT_AT):
+            return self.calls["add"]
+        if i.op is SCATTERED:
+            return self.calls[name_of(i.params["op"])]
         return self.calls.get(key(i)) or self.calls.get(i.op.name) or self.calls["other"]
 
     def _product(self, i: Instruction) -> float:
@@ -215,6 +270,11 @@ class CostModel:
         return cls(**data)
 
 
+def _of_numbers(i: Instruction) -> bool:
+    """Whether neither the arguments nor the results are arrays."""
+    return not arrays_of(i) and not any(v.ndim for v in i.outs)
+
+
 def _time(seconds: float) -> str:
     """Seconds with a unit to read: 1.2 µs."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
@@ -234,6 +294,8 @@ def at(curve: Curve, x: float) -> float:
 
 def _width(i: Instruction) -> float:
     """Arithmetic beside that in double precision."""
+    if not (is_ufunc(i.op) or is_product(i.op)):
+        return 1.0
     kinds = {x.dtype.char for x in (*arrays_of(i), *i.outs) if x.dtype.kind in "fc"}
     return 3.5 if kinds & {"D", "F"} else 0.5 if kinds == {"f"} else 1.0
 
@@ -265,7 +327,8 @@ def kept_at() -> Path:
 
     import platformdirs
 
-    name = sha256(machine().encode()).hexdigest()[:16]
+    constants = [part.name for part in fields(CostModel)]  # a file of other constants is another file
+    name = sha256(f"{machine()} {constants}".encode()).hexdigest()[:16]
     return platformdirs.user_cache_path("admodes") / f"model-{name}.json"
 
 

@@ -68,7 +68,7 @@ def _ufunc(op: Op, rng: np.random.Generator) -> Iterator[tuple[list[Call], Call]
     """A ufunc on arrays of several sizes, and on numbers; nothing where its domain is not of intervals."""
     given = int(getattr(op.fn, "nin", 0))
     domain = op.domain if op.domain is not None else (REAL,) * given
-    if len(domain) != given or not all(isinstance(p, tuple) for part in domain for p in part):
+    if len(domain) != given or not all(map(_are_intervals, domain)):
         return
     calls = [Call(op, tuple(uniform(rng, (n,), part) for part in domain)) for n in ELEMENTS]
     try:
@@ -76,6 +76,10 @@ def _ufunc(op: Op, rng: np.random.Generator) -> Iterator[tuple[list[Call], Call]
     except TypeError:  # of integers alone
         return
     yield calls, Call(op, tuple(x[0] for x in calls[0].args))
+
+
+def _are_intervals(part: Any) -> bool:
+    return isinstance(part, tuple) and all(isinstance(interval, tuple) for interval in part)
 
 
 def _small(op: Op, rng: np.random.Generator) -> Call | None:

@@ -26,6 +26,8 @@ SCATTER = next(op for op in OPS.values() if op.name == "scatter")
 POWER = OPS[np.power]
 FAST_POWERS = (2.0, 0.5, -1.0)  # NumPy squares, takes the root or the reciprocal; any other goes through pow
 INDEXING = (OPS[operator.getitem], SCATTER)
+ASSIGNMENTS = frozenset({OPS[operator.setitem]})
+GATHERED = (OPS[np.stack], OPS[np.reshape])  # what np.array([x[0], x[1]]) is recorded as
 SORTS = frozenset(OPS[fn] for fn in (np.sort, np.argsort, np.partition, np.argpartition))
 REDUCTIONS = frozenset(
     OPS[fn] for fn in (np.sum, np.mean, np.max, np.min, np.prod, np.any, np.all, np.argmax, np.argmin)
