@@ -40,6 +40,7 @@ EXPERIMENTS = [
     "sparse",
     "speed",
     "static_vs_dynamic",
+    "truth",
 ]
 
 
