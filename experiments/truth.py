@@ -21,7 +21,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -40,6 +40,9 @@ from .timing import interleaved
 MOST_DIRECTIONS = 400
 MOST_NUMBERS = 2_000_000
 MOST_HESSIAN = 24
+
+Nesting = Literal["forward-over-reverse", "reverse-over-forward", "forward-over-forward"]
+NESTINGS: tuple[Nesting, ...] = get_args(Nesting)
 
 GOAL_MIDDLE, GOAL_TENTH, GOAL_ADVICE, GOAL_BYTES = 1.25, 2.0, 1.05, 1.10
 FEW_BYTES = 1_000_000
@@ -89,7 +92,7 @@ def ways(function: Function, model: CostModel) -> list[Way]:
     if m == 1 and not u.ndim:
         add("product", "Hessian product", lambda x, t: hvp(f, (x,), (t,)), ways.hvp, (x, t))
         if n <= MOST_HESSIAN:
-            for mode in ("forward-over-reverse", "reverse-over-forward", "forward-over-forward"):
+            for mode in NESTINGS:
                 add(mode, "Hessian", hessian(f, mode=mode), lambda compiled: ways.hessian(mode, compiled=compiled))
     return found
 
