@@ -20,7 +20,7 @@ from .errors import MissingRule, OverwrittenValue
 from .forward import plus
 from .registry import Op
 from .tracing import Trace, Tracer, canonical, highest
-from .zeros import keeping, keeps_zeros, lost
+from .zeros import keeps_zeros, kept
 
 # Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
 COPIED_BYTES = 1 << 16
@@ -178,24 +178,24 @@ class Tape(Trace):
         """
         if self.kept:
             self._check_kept()
-        if not keeps_zeros():
-            found = self._pull(self.entries, seeds, inputs, observer)
-            if not lost(found):
-                return found
-        with keeping():
-            return self._pull(self._strong(), seeds, inputs, observer)
+        found: list[Any] = kept(lambda keep: self.sweep(keep, seeds, inputs, observer), list)
+        return found
 
-    def _strong(self) -> list[tuple[Any, ...]]:
-        """The entries with the rows that keep zeros."""
+    def _rows(self, strong: bool) -> list[tuple[Any, ...]]:
+        """The entries, with the rows that keep zeros if `strong`."""
+        if not strong:
+            return self.entries
         return [e if e[0] == INPUT else (e[0], e[1].strong, *e[2:]) for e in self.entries]
 
-    @staticmethod
-    def _pull(
-        entries: Sequence[tuple[Any, ...]],
+    def sweep(
+        self,
+        strong: bool,
         seeds: Sequence[tuple[int, Any]],
         inputs: int,
-        observer: Callable[[Any, Any], None] | None,
+        observer: Callable[[Any, Any], None] | None = None,
     ) -> list[Any]:
+        """`pull`, by the one kind of products or the other."""
+        entries = self._rows(strong)
         cotangents: list[Any] = [None] * len(entries)
         owned = bytearray(len(entries))  # whether a cotangent is a buffer of this sweep, to be added into
         last = -1
@@ -248,12 +248,8 @@ class Tape(Trace):
         """Tangents of the entries `outputs`, None where no input reaches them; seeds: one tangent an input."""
         if self.kept:
             self._check_kept()
-        if not keeps_zeros():
-            found = self._push(self.entries, seeds, outputs)
-            if not lost(found):
-                return found
-        with keeping():
-            return self._push(self._strong(), seeds, outputs)
+        found: list[Any] = kept(lambda keep: self._push(self._rows(keep), seeds, outputs), list)
+        return found
 
     def _push(self, entries: Sequence[tuple[Any, ...]], seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:
         first, last = len(seeds), max(outputs, default=-1)
@@ -421,7 +417,7 @@ def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: di
     pairs = zip(out, u, strict=True) if isinstance(out, tuple) else [(out, u)]
     seeds = [(o.index, s) for o, s in pairs if s is not None and type(o) is Var and o.transform is tape]
     tape.closed = True
-    g = tape.pull(seeds, 1)[0]
+    g = tape.sweep(keeps_zeros(), seeds, 1)[0]  # the sweep around decides: a nan among u may be meant
     return np.zeros(lead + x.shape, dtype=x.dtype) if g is None else g
 
 

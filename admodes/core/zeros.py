@@ -9,29 +9,62 @@ Source: "strong zero", W. Moses and V. Churavy, Enzyme; ForwardDiff's NaN-safe m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-_KEEPING: ContextVar[bool] = ContextVar("keeping", default=False)
+
+class Keeping:
+    """A sweep that keeps zeros, and whether it met a derivative that is not determined, of which no factor is."""
+
+    __slots__ = ("undetermined",)
+
+    def __init__(self) -> None:
+        self.undetermined = False
+
+
+_KEEPING: ContextVar[Keeping | None] = ContextVar("keeping", default=None)
 
 
 def keeps_zeros() -> bool:
     """Whether the sweeps that begin in this context keep zeros."""
-    return _KEEPING.get()
+    return _KEEPING.get() is not None
 
 
 @contextmanager
-def keeping() -> Iterator[None]:
+def keeping() -> Iterator[Keeping]:
     """In this context sweeps keep zeros."""
-    token = _KEEPING.set(True)
+    this, around = Keeping(), _KEEPING.get()
+    token = _KEEPING.set(this)
     try:
-        yield
+        yield this
     finally:
         _KEEPING.reset(token)
+        if around is not None:
+            around.undetermined |= this.undetermined
+
+
+def undetermined() -> None:
+    """Say that a derivative was met that does not exist (at a tie, at the tip of a cone): its nan is to stay, for what
+    multiplies it may be 0 because of the other factor's own limit, as in |z|² = |z| · |z| at 0."""
+    this = _KEEPING.get()
+    if this is not None:
+        this.undetermined = True
+
+
+def kept(sweep: Callable[[bool], Any], tangents: Callable[[Any], Iterable[Any]]) -> Any:
+    """The result of sweep(False); where its tangents hold a nan, that of sweep(True), which keeps zeros."""
+    if keeps_zeros():
+        return sweep(True)
+    plain = sweep(False)
+    if not lost(tangents(plain)):
+        return plain
+    with keeping() as this:
+        result = sweep(True)
+    return plain if this.undetermined else result
 
 
 def lost(tangents: Iterable[Any]) -> bool:

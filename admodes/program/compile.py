@@ -62,7 +62,10 @@ class Runner:
     def _keeping(self, again: Callable[[Sequence[Any]], Program], arrays: Sequence[Any], out: Any) -> Any:
         """The results by products that keep zeros."""
         if self.keeping is None:
-            program = again(arrays)
+            with keeping() as this:
+                program = again(arrays)
+            if this.undetermined:
+                return out
             if not any(i.op is STRONG for i in program.instructions):
                 self.again = None  # no product of a derivative is among them: the nan are the function's own
                 return out
@@ -70,7 +73,8 @@ class Runner:
         try:
             return self.keeping._run(arrays)
         except GuardFailed:
-            return Runner(again(arrays))._run(arrays)
+            self.keeping = None
+            return self._keeping(again, arrays, out)
 
     def _run(self, arrays: Sequence[Any]) -> Any:
         if self.workspace:
@@ -108,8 +112,7 @@ def recorded(f: Callable[..., Any], args: Any, kwargs: dict[str, Any], passes: S
         given = iter(arrays)
         leaves = [next(given) if constant is None else constant for constant in program.static]
         tree = pytree.unflatten(program.in_structure, leaves)
-        with keeping():
-            return record(f, *tree) if kwargs else record(f, tree, {})
+        return record(f, *tree) if kwargs else record(f, tree, {})
 
     return Runner(program, passes, again if derived else None)
 

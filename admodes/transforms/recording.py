@@ -12,7 +12,7 @@ from ..core.creation import run
 from ..core.forward import Dual, Forward, Keeping
 from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
-from ..core.zeros import keeping, keeps_zeros, lost
+from ..core.zeros import kept
 from .directions import directions, observer, own, private
 
 
@@ -20,12 +20,12 @@ def push_forward(
     f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
 ) -> tuple[list[Any], Any, list[Any]]:
     """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
-    if not keeps_zeros():
-        found = run(f, _push_forward, f, structure, leaves, ts, Forward, lead)
-        if not lost(found[2]):
-            return found
-    with keeping():
-        return run(f, _push_forward, f, structure, leaves, ts, Keeping, lead)
+
+    def sweep(strong: bool) -> tuple[list[Any], Any, list[Any]]:
+        return run(f, _push_forward, f, structure, leaves, ts, Keeping if strong else Forward, lead)
+
+    found: tuple[list[Any], Any, list[Any]] = kept(sweep, lambda pushed: pushed[2])
+    return found
 
 
 def _push_forward(

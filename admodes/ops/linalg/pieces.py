@@ -9,6 +9,7 @@ import numpy as np
 from ...core.domain import NONZERO, A, case, positive_definite, well_conditioned
 from ...core.registry import Via, add, align, cast, gather, size_of
 from ...core.tracing import primitive
+from ...core.zeros import undetermined
 
 # Where the rows below are sampled.
 
@@ -82,6 +83,8 @@ def _over(x: Any, gap: Any, singular: Any) -> Any:
     """x / gap; where `singular`, 0 for x = 0 and nan for any other x.  gap broadcasts to x."""
     if not np.any(singular):
         return x / gap
+    if np.any(singular & (x != 0)):
+        undetermined()
     y = np.where(singular, np.where(x == 0, 0, np.nan), x / np.where(singular, 1, gap))
     return y.astype(np.result_type(x, gap), copy=False)
 
