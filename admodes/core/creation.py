@@ -111,6 +111,17 @@ def no_rerun() -> Iterator[None]:
         _AS_WRITTEN.reset(token)
 
 
+def lent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of f that it is not differentiated by: in a watched run what is made of them may be filled."""
+    if _WATCHED.get() is None:
+        return list(args), kwargs
+    return [_lent(a) for a in args], {name: _lent(a) for name, a in kwargs.items()}
+
+
+def _lent(a: Any) -> Any:
+    return Blank(a, LENT) if type(a) is ndarray and a.dtype.kind in "fc" else a
+
+
 def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...], error: Exception) -> Any:
     """Run f watched, until nothing more is found that could be."""
     watched = _WATCHED.get()

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.blank import settled
 from ..core.errors import Detached, LeakedTracer
 from ..core.registry import Op, Passive
 from ..core.tracing import Trace, Tracer, canonical, is_memory
@@ -347,7 +348,9 @@ class Recorder(Trace):
             raise LeakedTracer
         if not trusted(op):
             op = detached(op)
-        values, places = self._split(args)
+        values, places = self._split(mapped(args, settled))
+        if params:
+            params = mapped(params, settled)
         given = self.values(params) if params else params
         y = op.evaluate(*values, **given)
         named = self.node(params) if params else params

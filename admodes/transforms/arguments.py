@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import pytree
+from ..core.creation import lent
 from ..core.registry import Elementwise
 from ..core.tracing import apply
 
@@ -31,12 +32,13 @@ def partial_at(
         return f, args
 
     def function(*chosen: Any) -> Any:
-        full, given = list(args), set()
+        full, named = lent(args, kwargs)
+        given = set()
         for i, x in zip(places, chosen, strict=True):
             i %= len(args)
             full[i] = x if i not in given else _both(full[i], x)
             given.add(i)
-        return f(*full, **kwargs)
+        return f(*full, **named)
 
     function._of = f  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
     return function, tuple(args[i] for i in places)

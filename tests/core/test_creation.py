@@ -231,6 +231,18 @@ def test_the_program_holds_only_what_takes_part():
     assert [i.op.name for i in trace(f, X).instructions] == ["getitem", "setitem", "multiply", "sum"]
 
 
+def test_comparisons_with_arrays_that_f_made():
+    def f(x):
+        limits = np.linspace(0.0, 1.0, 3)
+        y = np.zeros(3)
+        y[x > limits] = x[0]
+        y[np.less(limits, x)] += 1.0
+        y[np.searchsorted(limits, 0.25)] *= x[1]
+        return np.where(limits < 0.75, y, x) + np.clip(x, limits, 2.0) + (x <= limits)
+
+    check(f)
+
+
 def test_integers_stay_plain():
     def f(x):
         order = np.zeros(3, dtype=int)
@@ -586,6 +598,9 @@ def test_arrays_from_outside_still_raise():
     with pytest.raises(Detached, match=r"line \d+: table\[0\] = x\[0\].*table = np\.copy\(table\)"):
         grad(argument)(X, outside)
     np.testing.assert_array_equal(outside, 0)
+    for made in (lambda t: t.copy(), lambda t: t + 0.0, lambda t: np.array(t), lambda t: t.reshape(3, 1)[:, 0].copy()):
+        assert grad(lambda x, t, made=made: argument(x, made(t)))(X, outside).tolist() == [1.0, 0.0, 0.0]
+        assert grad(lambda x, t, made=made: argument(x, made(t)))(X, t=outside).tolist() == [1.0, 0.0, 0.0]
     y = grad(lambda x, table: argument(x, np.copy(table)))(X, outside)
     assert y.tolist() == [1.0, 0.0, 0.0]
 
