@@ -52,6 +52,17 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
     return leaves[0] if structure is None else optree.tree_unflatten(structure, leaves)
 
 
+def key_order(tree: Any) -> Any:
+    """The keys of the dictionaries in a tree as they were inserted: structures are equal without, functions see it."""
+    if isinstance(tree, dict):
+        return tuple(tree), tuple(map(key_order, tree.values()))
+    if isinstance(tree, tuple | list):
+        return tuple(map(key_order, tree))
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        return tuple(key_order(getattr(tree, f.name)) for f in dataclasses.fields(tree))
+    return None
+
+
 def tree_map(fn: Callable[[Any], Any], tree: Any) -> Any:
     """fn of every leaf, in the same structure."""
     leaves, structure = flatten(tree)

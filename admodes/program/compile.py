@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core import pytree
 from ..core.registry import OPS
-from ..core.tracing import Tracer, highest, next_level
+from ..core.tracing import Tracer, highest, is_memory, next_level
 from ..core.zeros import keeping, lost, strong_product
 from .code.emit import emit, is_scalar
 from .passes import PASSES, REASSOCIATING, Pass, optimise
@@ -153,12 +153,23 @@ class Kind(Branches):
         self.warned = False
 
 
+class Kinds(dict[Any, Kind]):
+    """The kinds met, and of each family of kinds, which differ in values that are no arrays, how many."""
+
+    def __init__(self, passes: Sequence[Pass]) -> None:
+        super().__init__()
+        self.passes = passes
+        self.families: dict[Any, int] = {}
+        self.warned = False
+
+
 def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
-    One trace serves all arguments of the same shapes, dtypes and tree structure that take the same branches; ints,
-    strings and other leaves that are no float arrays are part of the kind. A branch on a traced value becomes a guard,
-    and where it goes another way f is traced again; after 64 traces a warning says so, and f runs untraced.
+    One trace serves all arguments of the same shapes, dtypes, memory order and tree structure (dictionaries in the same
+    order) that take the same branches; ints, strings, slices and other leaves that are no arrays are part of the kind.
+    A branch on a traced value becomes a guard, and where it goes another way f is traced again; after 64 traces, for
+    branches or for values of an int, a warning says so, and f runs untraced.
     What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
     returning a result (printing, changing its arguments in place) happens only then.
 
@@ -190,8 +201,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
         raise TypeError(
             f"compile: f is a {type(f).__name__}, not a function; write compile(grad(f)), or @compile above one."
         )
-    kinds: dict[Any, Kind] = {}
-    passes = REASSOCIATING if reassociate else PASSES
+    kinds = Kinds(REASSOCIATING if reassociate else PASSES)
 
     @functools.wraps(f)
     def compiled(*args: Any, **kwargs: Any) -> Any:
@@ -201,13 +211,15 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
             if kind is np.ndarray:
                 key.append(a.shape)
                 key.append(a.dtype.char)
+                if not a.flags.c_contiguous:
+                    key.append(layout(a))
             elif kind is float or kind is np.float64:
                 key.append("d")
             else:
-                return _general(f, kinds, passes, args, kwargs)
+                return _general(f, kinds, args, kwargs)
         known = kinds.get(tuple(key))
         if known is None or kwargs:
-            return _general(f, kinds, passes, args, kwargs, None if kwargs else tuple(key))
+            return _general(f, kinds, args, kwargs, None if kwargs else tuple(key))
         try:
             return known.taken[0](args)
         except GuardFailed:
@@ -216,37 +228,52 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
     return compiled
 
 
-def _general(
-    f: Callable[..., Any],
-    kinds: dict[Any, Kind],
-    passes: Sequence[Pass],
-    args: Any,
-    kwargs: dict[str, Any],
-    key: Any = None,
-) -> Any:
+def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, Any], key: Any = None) -> Any:
     """Trees, keywords, static leaves, and what was not met before: the kind of the arguments by their leaves."""
     leaves, structure = pytree.flatten((args, kwargs))
     if any(isinstance(x, Tracer) or highest(x) is not None for x in leaves):
         return f(*args, **kwargs)
     arrays = [as_input(x) for x in leaves if is_input(x)]
+    family = structure, pytree.key_order((args, kwargs)), tuple((*kind_of(x)[:2], layout(x)) for x in leaves)
     if key is None or len(arrays) < len(leaves):
-        key = (structure, tuple(map(kind_of, leaves)))
+        key = (*family, tuple(kind_of(x)[2:] for x in leaves))
     try:
         known = kinds.get(key)
     except TypeError as error:
         raise TypeError(f"compile: an argument of {_name(f)} that holds no numbers must be hashable: {error}") from None
     if known is not None:
         return _other_branch(f, known, arrays, args, kwargs)
-    known = Kind(passes)
+    if kinds.families.get(family, 0) >= TRACES:
+        _warn_of_values(f, kinds)
+        return f(*args, **kwargs)
+    known = Kind(kinds.passes)
     out = _other_branch(f, known, arrays, args, kwargs)
     if known.taken:
         kinds[key] = known
+        kinds.families[family] = kinds.families.get(family, 0) + 1
     return out
 
 
 def kind_of(x: Any) -> tuple[Any, ...]:
     """Of a leaf that becomes an input the shape and dtype; any other itself, 1 and True being kinds of their own."""
-    return (np.shape(x), np.result_type(x).char) if is_input(x) else ("static", type(x), x)
+    if is_input(x):
+        return np.shape(x), np.result_type(x).char
+    return "static", type(x), (x.start, x.stop, x.step) if type(x) is slice else x
+
+
+def layout(x: Any) -> Any:
+    """The order in which the elements of an array lie, which f may see (by order="K", by a reshape): None where
+    it is C's; else the axes from the outermost on, which run backwards, and which go on where the next one ends."""
+    if not is_memory(x) or x.flags.c_contiguous:
+        return None
+    axes = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
+    steps = [x.strides[a] for a in axes] + [x.itemsize]
+    extents = [x.shape[a] for a in axes[1:]] + [1]
+    return (
+        tuple(axes),
+        tuple(step < 0 for step in steps),
+        tuple(step == n * inner for step, n, inner in zip(steps, extents, steps[1:], strict=False)),
+    )
 
 
 def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:
@@ -274,6 +301,17 @@ def _warn_once(f: Callable[..., Any], kind: Kind) -> None:
         warnings.warn(
             f"{_name(f)} was traced {TRACES} times for arguments of one kind, each time along other branches; a call "
             "that takes new ones runs untraced from now on. Write the branch with np.where, or do not compile it.",
+            stacklevel=4,
+        )
+
+
+def _warn_of_values(f: Callable[..., Any], kinds: Kinds) -> None:
+    if not kinds.warned:
+        kinds.warned = True
+        warnings.warn(
+            f"{_name(f)} was traced {TRACES} times for other values of an argument that is no array (an int, a string, "
+            "a slice), which is a constant of the program; a call with a new one runs untraced from now on. Pass a "
+            "number that changes as a float or an array, np.asarray(k).",
             stacklevel=4,
         )
 

@@ -260,6 +260,8 @@ class Symbol(Tracer):
         return super().__array__(dtype, copy)
 
     def __float__(self) -> float:
+        if self.transform.counts(self.node):  # np.arange(n) asks for it
+            return float(self.transform.assume(self))
         raise Detached("float(x) of a value under tracing", "Use x itself and functions of numpy.")
 
 
@@ -388,6 +390,15 @@ class Recorder(Trace):
         known = np.array(x.value)[()] if not isinstance(x.value, Tracer) else x.value
         self.instructions.append(Instruction(GUARD, (x.node, known), {}, (), self.pulling))
         return known
+
+    def counts(self, node: Value) -> bool:
+        """Whether a value comes from whole numbers and truths alone, and so has no derivative."""
+        wanted = {node}
+        for instruction in reversed(self.instructions):
+            if not wanted.isdisjoint(instruction.outs):
+                wanted.difference_update(instruction.outs)
+                wanted.update(instruction.uses)
+        return all(v.dtype.kind in "iub" for v in wanted)
 
     def _known(self, x: Any) -> Any:
         """A symbol as its value, guarded."""

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import pytree
 from ..core.errors import PatternMiss
 from ..program import GuardFailed
-from ..program.compile import Branches, kind_of, recorded
+from ..program.compile import Branches, kind_of, layout, recorded
 from ..program.straightline import as_input, is_input
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
@@ -178,8 +178,9 @@ class SparsePlan:
         refuse_traced(args)
         leaves, structure = pytree.flatten(args)
         self._kind = structure, tuple(map(kind_of, leaves))
-        self._branches = Branches()
-        self._add(args)
+        self._orders: dict[Any, Branches] = {}
+        self._branches = self._of_order(args, leaves)
+        self._add(args, self._branches)
 
     @property
     def scheme(self) -> Scheme:
@@ -226,18 +227,24 @@ class SparsePlan:
 
     def _run(self, args: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Branch, list[Any]]:
         """The compressed products, by the branch whose guards hold; arrays: the leaves of args that are inputs."""
-        found = self._branches.run(arrays)
+        self._branches = branches = self._of_order(args, arrays)
+        found = branches.run(arrays)
         if found is not None:
             return found
-        branch = self._add(args)
+        branch = self._add(args, branches)
         try:
             return branch, branch(arrays)
         except GuardFailed:  # rounding in the optimised code went across the edge of a branch
             return branch, branch.scheme.eager(self.f, self.argnums, args)
 
-    def _add(self, args: tuple[Any, ...]) -> Branch:
+    def _of_order(self, args: tuple[Any, ...], arrays: Sequence[Any]) -> Branches:
+        """The branches for arguments in this order of memory and of keys, which f may see."""
+        order = pytree.key_order(args), tuple(layout(x) for x in arrays if is_input(x))
+        return self._orders.setdefault(order, Branches())
+
+    def _add(self, args: tuple[Any, ...], branches: Branches) -> Branch:
         branch = Branch(self.f, self.argnums, args, self._scheme(args))
-        self._branches.add(branch)
+        branches.add(branch)
         return branch
 
     def __str__(self) -> str:

@@ -1,0 +1,195 @@
+"""What `compile` and plans tell apart: all that a function can see of its arguments beside their values."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+
+from admodes import compile, grad, sparse_jacobian_plan, vjp
+from admodes.program.compile import TRACES
+
+rng = np.random.default_rng(8)
+X = rng.normal(size=4)
+
+
+@dataclasses.dataclass
+class Pair:
+    first: object
+    second: object
+
+
+NESTS = {
+    "dict": lambda d: d,
+    "in a list": lambda d: [X, d],
+    "in a dict": lambda d: {"z": d},
+    "in a dataclass": lambda d: Pair(d, X),
+    "in a tuple": lambda d: (d, 2),
+}
+
+
+def stacked(tree):
+    """The leaves of dictionaries in the order in which they were inserted."""
+    if isinstance(tree, Pair):
+        tree = [tree.first, tree.second]
+    if isinstance(tree, dict | list | tuple):
+        return [x for part in (tree.values() if isinstance(tree, dict) else tree) for x in stacked(part)]
+    return [tree * np.ones(4)]
+
+
+@pytest.mark.parametrize("nest", NESTS)
+def test_the_order_in_which_keys_were_inserted(nest):
+    def f(tree):
+        return np.concatenate(stacked(tree))
+
+    flat = compile(f)
+    for keys in ("abc", "cab", "bca", "abc"):
+        tree = NESTS[nest]({k: X * "abc".index(k) for k in keys})
+        np.testing.assert_array_equal(flat(tree), f(tree))
+    keywords = compile(lambda **given: np.concatenate(stacked(given)))
+    for keys in ("ab", "ba"):
+        given = {k: X * "xab".index(k) for k in keys}
+        np.testing.assert_array_equal(keywords(**given), np.concatenate(list(given.values())))
+
+
+def test_a_plan_knows_the_order_of_keys():
+    def f(p):
+        return np.concatenate([x**2 for x in p.values()])
+
+    plan = sparse_jacobian_plan(f, {"a": X, "b": 2 * X})
+    for p in ({"a": X, "b": 2 * X}, {"b": 2 * X, "a": X}):
+        right = np.zeros((8, 8))
+        for i, k in enumerate(p):
+            j = 4 * "ab".index(k)
+            right[4 * i : 4 * i + 4, j : j + 4] = np.diag(2 * p[k])
+        np.testing.assert_allclose(plan(p).toarray(), right)
+
+
+BASE = rng.normal(size=(6, 8, 5))
+LAYOUTS = {
+    "C": BASE[:2, :3, 0].copy(),
+    "F": np.asfortranarray(BASE[:2, :3, 0]),
+    "transposed": BASE[:3, :2, 0].copy().T,
+    "strided": BASE[:2, :3, 0],
+    "every other": BASE[:4:2, :6:2, 1],
+    "reversed": BASE[:2, :3, 2].copy()[::-1, ::-1],
+    "columns reversed": BASE[:2, :3, 2].copy()[:, ::-1],
+    "broadcast": np.broadcast_to(BASE[0, :3, 0], (2, 3)),
+    "rows apart": BASE[:4, :3, 0].copy()[::2],
+}
+
+
+def by_views(x):
+    y = x + 0.0
+    y.reshape(-1)[1] = 99.0
+    return y
+
+
+def by_ravel(x):
+    y = x * 1.0
+    y.ravel()[2] = -7.0
+    return y * x
+
+
+SEEN = {
+    "ravel K": lambda x: np.ravel(x, order="K"),
+    "ravel A": lambda x: np.ravel(x, order="A"),
+    "reshape A": lambda x: np.reshape(x * 1.0, -1, order="A"),
+    "flags": lambda x: x * 2 if x.flags.f_contiguous else x * 3,
+    "strides": lambda x: x * (1.0 if x.strides[0] > x.strides[1] else -1.0),
+    "written through": by_views,
+    "written through a ravel": by_ravel,
+}
+
+
+@pytest.mark.parametrize("seen", SEEN)
+def test_the_memory_order_of_an_argument(seen):
+    f = SEEN[seen]
+    flat, pulled = compile(f), compile(lambda x: vjp(f, x)[1](np.ones(np.shape(f(x))))[0])
+    dense = ("C", "F", "transposed")  # a tape keeps other arrays as copies without gaps
+    for name in (*LAYOUTS, *reversed(LAYOUTS)):
+        x = LAYOUTS[name]
+        if name in dense or seen != "ravel K":
+            np.testing.assert_array_equal(flat(x), f(x), name)
+        if name in dense:
+            np.testing.assert_array_equal(pulled(x), vjp(f, x)[1](np.ones(np.shape(f(x))))[0], name)
+
+
+def test_a_plan_knows_the_memory_order():
+    f = lambda x: np.ravel(x, order="K") ** 2  # noqa: E731
+    plan = sparse_jacobian_plan(f, LAYOUTS["C"])
+    for name, places in (("C", np.arange(6)), ("F", [0, 3, 1, 4, 2, 5]), ("transposed", [0, 3, 1, 4, 2, 5])):
+        right = np.zeros((6, 6))
+        right[np.arange(6), places] = 2 * np.ravel(LAYOUTS[name])[places]
+        for x in (LAYOUTS[name], LAYOUTS[name].copy(order="K")):
+            np.testing.assert_allclose(plan(x).toarray(), right)
+    assert len(plan._orders) == 2
+
+
+def test_one_trace_serves_slices_of_one_array():
+    runs = []
+
+    def f(x):
+        runs.append(1)
+        return x * 2.0
+
+    flat = compile(f)
+    for k in range(4):
+        flat(BASE[k])  # rows of a C array lie in the order of C
+        flat(BASE[:, k])
+        flat(BASE[:, :, k].T)
+    assert len(runs) == 3
+
+
+def test_slices_and_whole_numbers_as_arguments():
+    flat = compile(lambda x, s: x[s] * 2)
+    for s in (slice(0, 2), slice(1, None), slice(None, None, -1), slice(0, 2), 1, -1, None, Ellipsis):
+        np.testing.assert_array_equal(flat(X, s), X[s] * 2)
+    both = compile(lambda p: p["x"][p["where"]])
+    for s in (slice(0, 2), slice(2, 4)):
+        np.testing.assert_array_equal(both({"x": X, "where": s}), X[s])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.array, np.int32], ids=["scalar", "array", "short"])
+def test_an_integer_that_sizes_an_array(kind):
+    for f in (
+        lambda x, n: np.arange(n) * x[0],
+        lambda x, n: np.arange(1, 2 * n, 2) * x[1],
+        lambda x, n: x[0] * np.ones(n),
+        lambda x, n: np.linspace(0.0, 1.0, n) * x[0],
+        lambda x, n: x[: n // 2] * np.arange(n - n % 2).reshape(-1, n // 2 or 1).sum(axis=0),
+        lambda x, n: sum(x * k for k in range(n)),
+    ):
+        flat, slope = compile(f), compile(grad(lambda x, n, f=f: np.sum(f(x, n))))
+        for n in (3, 4, 3, 5):
+            np.testing.assert_allclose(flat(X, kind(n)), f(X, n))
+            np.testing.assert_allclose(slope(X, kind(n)), grad(lambda x, n=n, f=f: np.sum(f(x, n)))(X))
+
+
+def test_a_traced_float_is_no_size():
+    with pytest.raises(TypeError, match="float"):
+        compile(lambda x: np.arange(x[0] * 10))(X)
+
+
+def test_a_whole_number_that_changes_is_traced_so_often_and_no_more():
+    runs = []
+
+    def f(x, n):
+        runs.append(n)
+        return x * n
+
+    flat = compile(f)
+    for n in range(TRACES):
+        flat(X, n)
+    with pytest.warns(UserWarning, match="values of an argument that is no array"):
+        np.testing.assert_array_equal(flat(X, TRACES), X * TRACES)
+    assert len(runs) == TRACES + 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(flat(X, TRACES + 1), X * (TRACES + 1))  # untraced, and told once
+        flat(X, 3)  # traced before
+    assert len(runs) == TRACES + 2
+    flat(X[:2], 3)  # another shape is another family
+    assert len(runs) == TRACES + 3
+    flat(X[:2], 3)
+    assert len(runs) == TRACES + 3
