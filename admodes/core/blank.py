@@ -10,8 +10,8 @@ from numpy import ndarray
 
 from .errors import Detached
 from .registry import Op
-from .tracing import Flat, Trace, Tracer, highest, put
-from .views import link
+from .tracing import Flat, Trace, Tracer, highest
+from .views import share
 
 
 class Ground(Trace):
@@ -27,8 +27,10 @@ class Ground(Trace):
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return self.process(op, args, params)
 
-    def overwritten(self, x: Any, new: Any) -> None:
-        """Called before x becomes another array."""
+    def overwritten(self, x: Any) -> None:
+        """Called before a traced value is stored in x."""
+        if type(x.index) is Blank:
+            x = x.index
         if x.index is LENT:
             raise Detached("storing a traced value into an array from outside the function", REMEDY)
         if getattr(x, "node", None) is True:
@@ -198,25 +200,9 @@ def _view(y: ndarray, root: Blank) -> Any:
         return y
     if root.index is LENT:
         return Blank(y, LENT)
-    memory = root.value
     view = Blank(y, root)
-
-    def write(new: Any, _: Any) -> Any:
-        return put(root, _places(y, memory), new)
-
-    link(view, root, lambda: root[_places(y, memory)], write if y.flags.writeable else None)
+    share(view, root)
     return view
-
-
-def _places(y: ndarray, memory: ndarray) -> tuple[ndarray, ...]:
-    """Where the elements of a view stand: an index of the array, which fills its memory without gaps."""
-    numbers = np.empty_like(memory, dtype=np.intp)
-    numbers[...] = np.arange(memory.size).reshape(memory.shape)
-    size, wide = memory.itemsize, numbers.itemsize
-    start, first = (a.__array_interface__["data"][0] for a in (memory, y))
-    strides = [s // size * wide for s in y.strides]
-    places = ndarray(y.shape, np.intp, numbers.ravel(order="K"), (first - start) // size * wide, strides)
-    return np.unravel_index(places, memory.shape)
 
 
 def settled(x: Any) -> Any:

@@ -160,10 +160,14 @@ class Op:
     accumulate: Callable[..., Any] | None = None
     # Whether elements are only moved: what depends on one element of the arguments is that element.
     moves = False
-    # Whether NumPy may give the result as a view of the first argument, and what writes a changed view back into its
-    # base, write(new, y, *args) -> base; None where the view is read-only.
+    # Whether NumPy may give the result of the function of one array as a view of it.
     view = False
-    write: Callable[..., Any] | None = None
+    # The function that is asked where its results lie in memory, where the rule does not run it (see `layout`), and
+    # whether the values of its arguments may decide that.
+    asked: Callable[..., Any] | None = None
+    by_values = False
+    # The place of the array that the function changes.
+    changes: int | None = None
     # 1 or 2 for a function of so many arrays and no parameters, which has a fast lane.
     arity = 0
 
@@ -596,6 +600,7 @@ class Composite(Op):
         super().__init__(fn, params=parameter_names(body), **row)
         self.body = body
         self.pushes = self.pulls = ()
+        self.asked = fn if (getattr(fn, "__module__", None) or "").partition(".")[0] == "numpy" else None
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return self.body(*args, **params)

@@ -20,6 +20,7 @@ from .errors import MissingRule, OverwrittenValue
 from .forward import plus
 from .registry import Op
 from .tracing import Trace, Tracer, canonical, highest
+from .views import clone, duplicate
 from .zeros import keeps_zeros, kept
 
 # Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
@@ -66,7 +67,7 @@ class Tape(Trace):
 
     def input(self, value: Any) -> Var:
         """A new argument of the transform."""
-        value = self.keep(value)
+        value = duplicate(value) if type(value) is ndarray and value.nbytes <= COPIED_BYTES else self.keep(value)
         self.entries.append((INPUT, value))
         return Var(value, self, len(self.entries) - 1)
 
@@ -78,7 +79,7 @@ class Tape(Trace):
         if type(a) is not ndarray:
             a = canonical(a)
             if type(a) is not ndarray:
-                return a
+                return clone(a)  # a change in place may make another value of a traced one
         if a.nbytes <= COPIED_BYTES:
             return a.copy(order="K")
         if a.flags.writeable or a.base is not None:

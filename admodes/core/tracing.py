@@ -17,8 +17,22 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import Deferred, Detached, LeakedTracer, MissingRule, missing_parameter
+from .layout import placed
 from .registry import NO_VALUE, OPS, Op, Passive, lookup, public_name
-from .views import link, overwrite
+from .views import (
+    OVERLAPPING,
+    Cell,
+    become,
+    ground,
+    is_whole,
+    link,
+    place_of,
+    positions,
+    relaid,
+    seated,
+    written,
+    written_at,
+)
 
 OBJECT = np.dtype(object)
 _levels = itertools.count(1)
@@ -94,6 +108,8 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
                 trace = a.transform
                 level = trace.level
         elif (type(a) is ndarray and a.dtype is OBJECT) or type(a) is list or type(a) is tuple:
+            if op.changes is not None and type(args[op.changes]) is ndarray:
+                return _changed_objects(op, args, params)
             collected = _collected(op, args)
             if collected is not args:
                 return apply(op, collected, params)
@@ -104,8 +120,14 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if trace.closed:
         raise LeakedTracer
     result = op.apply(trace, args, params)
-    if op.view and isinstance(result, Tracer) and result is not args[0]:
-        _link(op, result, args, params)
+    if op.asked is not None:
+        result = placed(op, result, args, params)
+    if isinstance(result, Tracer):
+        link(result, args)
+    elif type(result) in (tuple, list):
+        for i, part in enumerate(result):
+            if isinstance(part, Tracer):
+                link(part, (*args, *result[:i]))
     return result
 
 
@@ -122,17 +144,21 @@ def _collected(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(new) if any(a is not b for a, b in zip(args, new, strict=True)) else args
 
 
-def _link(op: Op, result: Tracer, args: tuple[Any, ...], params: dict[str, Any]) -> None:
-    """Remember a result that NumPy would give as a view of the first argument."""
-    base = args[0]
-    if not isinstance(base, Tracer) or not result.ndim:
-        return
+def _changed_objects(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Let NumPy itself change a plain array, of objects if it is to take traced scalars."""
+    if args[op.changes].dtype is not OBJECT:  # type: ignore[index]
+        raise Detached(f"np.{op.name} of a plain array and traced values", _PLAIN_REMEDY)
+    return op.evaluate(*_objects(args), **_objects(params))
 
-    def read() -> Any:
-        return op.apply(highest((args, params)), args, params)
 
-    write = op.write
-    link(result, base, read, None if write is None else lambda new, view: write(new, view, *args, **params))
+def _objects(tree: Any) -> Any:
+    """The tree with traced arrays as arrays of traced scalars."""
+    if isinstance(tree, Tracer):
+        return np.asarray(tree)
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return kind([_objects(x) for x in tree])
+    return {k: _objects(x) for k, x in tree.items()} if kind is dict else tree
 
 
 def unary(op: Op, x: Tracer) -> Any:
@@ -360,14 +386,13 @@ class TracedArray(ndarray):
         raise TypeError("type(x)(...) of a traced array makes no array; write np.zeros_like(x), np.stack or np.array.")
 
 
-class Tracer:
+class Tracer(Cell):
     """An array under one transform: the value and what the transform keeps with it.
 
     `value` is a NumPy array or scalar, or a tracer of a lower level where transforms are nested.
     """
 
-    # The slots of all kinds stand here, so that a change in place may turn one kind into another (see `views`).
-    __slots__ = ("__weakref__", "index", "node", "tangent", "transform", "value", "view_of", "views")
+    __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
     value: Any
     transform: Any
@@ -465,9 +490,19 @@ class Tracer:
     def real(self) -> Any:
         return np.real(self)
 
+    @real.setter
+    def real(self, value: Any) -> None:
+        write(self.real, ..., value)
+
     @property
     def imag(self) -> Any:
         return np.imag(self)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("cannot set imaginary part of an array of real numbers; convert it: x.astype(complex)")
+        write(self.imag, ..., value)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -520,16 +555,16 @@ class Tracer:
         return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
     def flatten(self, order: str = "C") -> Any:
-        return np.positive(np.ravel(self, order=order))
+        return np.copy(np.ravel(self, order=order))
 
     def copy(self, order: str = "C") -> Any:
-        return np.positive(self)
+        return np.copy(self, order=order) if type(ground(self)) is ndarray else np.positive(self)
 
     def __copy__(self) -> Any:
-        return np.positive(self)
+        return self.copy("K")
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return np.positive(self)
+        return self.copy("K")
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise Detached(
@@ -560,13 +595,25 @@ class Tracer:
     def choose(self, choices: Any, mode: str = "raise") -> Any:
         return np.choose(self, choices, mode=mode)
 
-    def astype(self, dtype: Any, **_: Any) -> Any:
-        return np.astype(self, np.dtype(dtype))
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
+        dtype = np.dtype(dtype)
+        if not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"Cannot cast array data from {self.dtype!r} to {dtype!r} by the rule {casting!r}")
+        y = np.astype(self, dtype, copy=copy)
+        return y if order == "K" or y is self else relaid(y, np.array(ground(y), order=order))
+
+    def conj(self) -> Any:
+        return np.conjugate(self) if self.dtype.kind == "c" else self
+
+    def conjugate(self) -> Any:
+        return self.conj()
 
     # Changes in place -----------------------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        overwrite(self, put(self, index, value))
+        write(self, index, value)
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -596,6 +643,44 @@ def _asked_for_an_operand(asker: Any) -> bool:
     return asker.f_code.co_name == "_matmul_dispatch" and asker.f_globals.get("__name__") == "scipy.sparse._base"
 
 
+class Stale(Tracer):
+    """A view whose memory was written to since it was last read; whatever is asked of it brings it up to date."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        self.memory.read(self)
+        return getattr(self, name)
+
+    # Python looks these up in the class, and other kinds of traced values have their own.
+    def __bool__(self) -> bool:
+        self.memory.read(self)
+        return bool(self)
+
+    def __int__(self) -> int:
+        self.memory.read(self)
+        return int(self)
+
+    def __index__(self) -> int:
+        self.memory.read(self)
+        return operator.index(self)
+
+    def __float__(self) -> float:
+        self.memory.read(self)
+        return float(self)
+
+    def __complex__(self) -> complex:
+        self.memory.read(self)
+        return complex(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self.memory.read(self)
+        return self.__array__(dtype, copy)
+
+
+Cell.stale = Stale
+
+
 class Flat:
     """x.flat: the elements in C order; to read, to assign to, to iterate over."""
 
@@ -616,14 +701,19 @@ class Flat:
         return self[self.next - 1]
 
     def __getitem__(self, index: Any) -> Any:
-        return np.ravel(self.base)[index]
+        """A copy of the elements, as NumPy gives here."""
+        places = np.arange(len(self))[index]
+        at = np.unravel_index(places, self.base.shape)
+        return self.base[at] if np.ndim(places) or not self.base.shape else self.base[tuple(map(int, at))]
 
     def __setitem__(self, index: Any, values: Any) -> None:
         """The values are repeated, or cut, to the number of elements, as NumPy does here."""
         places = np.arange(len(self))[index]
         new = np.resize(canonical(values), np.shape(places))
-        at = np.unravel_index(places, self.base.shape)
-        overwrite(self.base, put(self.base, at, new))
+        write(self.base, np.unravel_index(places, self.base.shape), new)
+
+    def copy(self) -> Any:
+        return self[:]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.ravel(self.base).__array__(dtype)
@@ -660,20 +750,103 @@ def put(x: Any, index: Any, value: Any) -> Any:
     return apply(OPS[operator.setitem], (x, index, canonical(value)), {})
 
 
+def write(x: Tracer, index: Any, value: Any) -> None:
+    """x[index] = value, seen through every view of the same memory."""
+    memory, g = changeable(x)
+    if type(x) is not Stale and not x.transform.level:
+        x.transform.overwritten(x)
+    value = canonical(value)
+    if memory is None:
+        become(x, relaid(put(x, index, value), g))
+        return
+    base = ground(memory.contents)
+    here = place_of(g, base)
+    if is_whole(here, base):
+        new = put(memory.contents, index, value)
+    elif is_basic(index):
+        target = place_of(g[index if has_ellipsis(index) else (*as_tuple(index), ...)], base)
+        new = written(memory.contents, target, value, put)
+    else:
+        at, part = positions(base, here)
+        getitem = OPS[operator.getitem]
+        new = written_at(memory.contents, tuple(apply(getitem, (i, index), {}) for i in at), part, value, put)
+    memory.change(new)
+
+
+def replace(x: Tracer, new: Any) -> None:
+    """x[...] = new, for a new array of the same shape that nothing else holds."""
+    memory, g = changeable(x)
+    if (
+        memory is None
+        and x.transform.level
+        and isinstance(new, Tracer)
+        and new.shape == g.shape
+        and new.dtype == g.dtype
+    ):
+        become(x, relaid(new, g))
+    else:
+        write(x, ..., new)
+
+
+def changeable(x: Tracer) -> tuple[Any, np.ndarray]:
+    """The memory of a traced array, if it shares it, and its ground; an error where it is read-only."""
+    g = seated(ground(x.memory.contents), x.place) if type(x) is Stale else ground(x)
+    if type(g) is not ndarray:
+        raise TypeError(f"a traced scalar ({type(g).__name__}) cannot be changed in place, like NumPy's scalars.")
+    if not g.flags.writeable:
+        raise ValueError("assignment destination is read-only")
+    memory = getattr(x, "memory", None)
+    if memory is OVERLAPPING:
+        raise TypeError(
+            "the function changes an argument in place that shares memory with another of its arguments. A transform "
+            "takes each by its value, so the change would not be seen in the other. Pass a copy: f(a, b.copy())."
+        )
+    return memory, g
+
+
+# What NumPy does not read as an array of indices or as a mask.
+BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def as_tuple(index: Any) -> tuple[Any, ...]:
+    """An index as NumPy reads it: a tuple, its lists and other sequences turned into arrays."""
+    items = index if isinstance(index, tuple) else (index,)
+    return tuple(i if type(i) in BASIC else _entry(i) for i in items)
+
+
+def _entry(i: Any) -> Any:
+    """An entry of an index: of a list, range, buffer … NumPy makes an array, of True a mask without axes."""
+    if type(i) is bool:
+        return np.bool_(i)
+    sequence = isinstance(i, list) or (not hasattr(i, "dtype") and hasattr(type(i), "__len__"))
+    return np.asarray(i, dtype=None if len(i) else int) if sequence else i
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index takes a view: integers, slices, new axes."""
+    items = index if type(index) is tuple else (index,)
+    return all(i is None or i is Ellipsis or type(i) in (int, slice) or issubclass(type(i), np.integer) for i in items)
+
+
+def has_ellipsis(index: Any) -> bool:
+    return index is Ellipsis or (type(index) is tuple and any(i is Ellipsis for i in index))
+
+
+_PLAIN_REMEDY = "Write the result to a new name: y = np.add(a, x), a = a + x; or make a traced: a = np.zeros_like(x)."
+
+
 def store(out: Any, result: Any, name: str) -> Any:
     """Carry out `out=`: write a result into a traced array, as NumPy would into a plain one."""
     if not isinstance(out, Tracer):
-        raise Detached(
-            f"np.{name} with out= (or an operator such as a += x on a plain array a)",
-            "Write the result to a new name: y = np.add(a, x), a = a + x; or make a traced: a = np.zeros_like(x).",
-        )
+        if type(out) is ndarray and out.dtype is OBJECT:
+            out[...] = _objects(result)
+            return out
+        raise Detached(f"np.{name} with out= (or an operator such as a += x on a plain array a)", _PLAIN_REMEDY)
     if np.shape(result) != out.shape:
         raise ValueError(
             f"np.{name}: out has shape {out.shape}, the result has shape {np.shape(result)}; they must agree."
         )
-    if out.ndim == 0:
-        raise TypeError(f"np.{name}: out= is a traced scalar, which like NumPy's scalars cannot be changed in place.")
-    overwrite(out, put(out, ..., result))
+    replace(out, result)
     return out
 
 
@@ -746,8 +919,7 @@ def _operators(op: Op, symbol: str) -> None:
             return partner(op, other, self)
 
     def in_place(self: Tracer, other: Any) -> Any:
-        result = binary(op, self, other)
-        return store(self, result, op.name) if self.value.ndim else result
+        return _in_place(op, self, binary(op, self, other))
 
     setattr(Tracer, f"__{symbol}__", forward)
     setattr(Tracer, f"__r{symbol}__", reflected)
@@ -759,6 +931,13 @@ def _passive_operators(op: Op, symbol: str, reflected: str = "") -> None:
     setattr(Tracer, f"__{symbol}__", lambda self, other: apply(op, (self, other), {}))
     if reflected:
         setattr(Tracer, f"__{reflected}__", lambda self, other: apply(op, (other, self), {}))
+    if reflected and isinstance(op.fn, np.ufunc) and op.fn.nout == 1:
+        setattr(Tracer, f"__i{symbol}__", lambda self, other: _in_place(op, self, apply(op, (self, other), {})))
+
+
+def _in_place(op: Op, x: Tracer, result: Any) -> Any:
+    """What x ∘= y leaves under the name x: the array, changed, or of a scalar the new one."""
+    return store(x, result, op.name) if type(ground(x)) is ndarray else result
 
 
 def _method(op: Op) -> Callable[..., Any]:
@@ -799,7 +978,7 @@ PASSIVE_OPERATORS = {
 METHODS = [
     "all", "any", "argmax", "argmin", "argsort", "argpartition", "clip", "cumprod", "cumsum", "diagonal",
     "dot", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze",
-    "std", "sum", "swapaxes", "take", "trace", "var", "conj", "conjugate",
+    "std", "sum", "swapaxes", "take", "trace", "var",
 ]  # fmt: skip
 
 

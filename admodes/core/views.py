@@ -1,82 +1,440 @@
-"""Views of traced arrays, so that a change in place is seen wherever NumPy would show it.
+"""Memory that traced arrays share, so that a change in place is seen wherever NumPy would show it.
 
-A traced value never changes: `x[i] = v` computes a new array and lets the tracer x stand for it from then on.  A view
-(x[1:], x.T, x.reshape(…)) remembers what it is a view of; where either changes, the root is computed anew and every
-living view is read from it again.
+Below every traced value lies a real array of NumPy's, its *ground*, with NumPy's own layout; what is a view of what,
+and of which elements, is read off the grounds.  A ground never changes: a write computes new contents for the memory as
+a whole, by one rule for every view, and the views are read from it again when they are next used.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy import ndarray
+
+from .registry import OPS, Op
+
+# What a change in place replaces.
+_STATE = ("value", "transform", "tangent", "index", "node")
 
 
-class View:
-    """How a tracer came to be a view: its base, how to read it from there, how to write it back (None: read-only).
+class Cell:
+    """What a traced value consists of: its value, the transform, what that keeps with it, the memory it shares."""
 
-    read() is the view; write(new, view) the base in which it is new. Neither holds the view: that would be a cycle,
-    which keeps every array of a transform until the garbage collector comes by.
+    # The slots of all kinds stand here, so that a change in place may turn one kind into another.
+    __slots__ = ("__weakref__", "index", "memory", "node", "place", "tangent", "transform", "value")
+    # The kind of a view whose memory was written to since it was last read: its state is gone, and read when asked for.
+    stale: ClassVar[type[Cell]]
+
+
+class Place(NamedTuple):
+    """Where an array lies in memory: the bytes from the first element of another, and what NumPy says of it."""
+
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype[Any]
+    writeable: bool = True
+
+
+class Memory:
+    """What an array and its views share.
+
+    contents: a traced value that no one else holds, for the memory as it is now. fresh: the views (and the array
+    itself) that have been read since it last changed; none is kept alive from here.
     """
 
-    __slots__ = ("base", "read", "write")
+    __slots__ = ("contents", "fresh")
 
-    def __init__(self, base: Any, read: Callable[[], Any], write: Callable[[Any, Any], Any] | None) -> None:
-        self.base = base
-        self.read = read
-        self.write = write
+    def __init__(self, contents: Any) -> None:
+        self.contents = contents
+        self.fresh: list[weakref.ref[Any]] = []
 
+    def add(self, x: Any) -> None:
+        """x is up to date."""
+        fresh = self.fresh
+        if len(fresh) >= 64 and len(fresh) & (len(fresh) - 1) == 0:
+            fresh[:] = [r for r in fresh if r() is not None]
+        fresh.append(weakref.ref(x))
 
-def link(view: Any, base: Any, read: Callable[[], Any], write: Callable[[Any, Any], Any] | None) -> None:
-    """Remember that `view` shares memory with `base`, where NumPy's arrays would."""
-    if not shares_memory(view, base):
-        return
-    view.view_of = View(base, read, write)
-    views = getattr(base, "views", None)
-    if views is None:
-        base.views = views = []
-    elif len(views) >= 64 and len(views) & (len(views) - 1) == 0:
-        views[:] = [r for r in views if r() is not None]
-    views.append(weakref.ref(view))
+    def change(self, new: Any) -> None:
+        """The contents are new, and every view is to be read again."""
+        base = ground(self.contents)
+        for reference in self.fresh:
+            x = reference()
+            if x is not None:
+                x.place = place_of(ground(x), base)
+                forget(x)
+        self.fresh = []
+        self.contents = relaid(new, base)
 
-
-def shares_memory(view: Any, base: Any) -> bool:
-    """Whether the values, at the lowest level arrays of NumPy, overlap."""
-    v, b = view.value, base.value
-    if issubclass(type(v), np.ndarray) and issubclass(type(b), np.ndarray):
-        return bool(np.may_share_memory(v, b))
-    below = getattr(v, "view_of", None)
-    return below is not None and below.base is b
-
-
-def overwrite(x: Any, new: Any) -> None:
-    """Let x stand for `new`, and its base and every view of either for what follows from that."""
-    link_of_x = getattr(x, "view_of", None)
-    if link_of_x is None:
-        if not x.transform.level:
-            x.transform.overwritten(x, new)
-        become(x, new)
-        refresh(x)
-        return
-    if link_of_x.write is None:
-        raise ValueError("assignment destination is read-only")
-    overwrite(link_of_x.base, link_of_x.write(new, x))
+    def read(self, x: Any) -> None:
+        """Bring a stale view up to date."""
+        become(x, read(self.contents, x.place))
+        self.add(x)
 
 
-def refresh(base: Any) -> None:
-    """Read every living view of a changed array again."""
-    living = [(r, v) for r in getattr(base, "views", None) or [] if (v := r()) is not None]
-    base.views = [r for r, _ in living]
-    for _, v in living:
-        become(v, v.view_of.read())
-        refresh(v)
+# The memory of arguments that overlap in the caller's: a transform takes each by its value, and so cannot show in one
+# what is written to another.
+OVERLAPPING = Memory(None)
+
+
+def arguments(xs: Sequence[Any], leaves: Sequence[Any]) -> Sequence[Any]:
+    """Traced values as the arguments of a function, made of these leaves of the caller's."""
+    if len(leaves) > 1:
+        owners = [id(owner(g)) if type(g) is ndarray else 0 for g in map(ground, leaves)]
+        for x, held in zip(xs, owners, strict=True):
+            if held and owners.count(held) > 1:
+                x.memory = OVERLAPPING
+    return xs
+
+
+# ---------------------------------------------------------------------------------------------------
+# Values and what lies below
+# ---------------------------------------------------------------------------------------------------
+
+
+def ground(x: Any) -> Any:
+    """The plain value under any number of transforms."""
+    while isinstance(x, Cell):
+        x = x.value  # type: ignore[attr-defined]
+    return x
+
+
+def clone(x: Any) -> Any:
+    """The same traced value in memory of its own; what is not traced as it is."""
+    if not isinstance(x, Cell):
+        return x
+    new: Any = object.__new__(type(x))
+    _copy_state(x, new)
+    return new
 
 
 def become(x: Any, new: Any) -> None:
     """Make x the same traced value as `new`."""
-    object.__dict__["__class__"].__set__(x, type(new))  # past the property of tracers, which answers isinstance
-    for slot in ("value", "transform", "tangent", "index", "node"):
-        if hasattr(new, slot):
-            setattr(x, slot, getattr(new, slot))
+    _set_class(x, type(new))
+    _copy_state(new, x)
+
+
+def forget(x: Any) -> None:
+    """Drop the state of a view: what asks for it reads it anew."""
+    for slot in _STATE:
+        if hasattr(x, slot):
+            delattr(x, slot)
+    _set_class(x, Cell.stale)
+
+
+def _copy_state(x: Any, new: Any) -> None:
+    for slot in _STATE:
+        if hasattr(x, slot):
+            setattr(new, slot, getattr(x, slot))
+
+
+def _set_class(x: Any, kind: type) -> None:
+    object.__dict__["__class__"].__set__(x, kind)  # past the property of tracers, which answers isinstance
+
+
+def on_ground(x: Any, g: Any) -> Any:
+    """The same traced value with another array, or scalar, of the same elements as its ground."""
+    if not isinstance(x, Cell):
+        return g
+    new = clone(x)
+    new.value = on_ground(x.value, g)  # type: ignore[attr-defined]
+    return new
+
+
+def relaid(x: Any, like: Any) -> Any:
+    """x with its ground laid out as `like` is, an array of its shape; x itself where it is so already."""
+    g = ground(x)
+    if type(g) is ndarray and g.strides == like.strides:
+        return x
+    return on_ground(x, laid(g, like.strides))
+
+
+def laid(a: Any, strides: tuple[int, ...]) -> ndarray:
+    """A copy of an array with these strides."""
+    a = np.asarray(a)
+    spans = [(n - 1) * s for n, s in zip(a.shape, strides, strict=True)]
+    before = -sum(span for span in spans if span < 0) if a.size else 0
+    length = before + sum(span for span in spans if span > 0) + a.itemsize if a.size else 0
+    out: ndarray = ndarray(a.shape, a.dtype, np.empty(length, np.uint8), before, strides)
+    out[...] = a
+    return out
+
+
+def duplicate(a: ndarray) -> ndarray:
+    """A copy of an array in which NumPy finds the same layout, as long as the gaps in it are no large part."""
+    if a.flags.c_contiguous:
+        return a.copy()
+    span = sum((n - 1) * abs(s) for n, s in zip(a.shape, a.strides, strict=True)) + a.itemsize
+    copy = laid(a, a.strides) if span <= 16 * a.nbytes else a.copy(order="K")
+    copy.flags.writeable = a.flags.writeable
+    return copy
+
+
+def owner(a: Any) -> Any:
+    """What holds the memory of an array."""
+    while (base := getattr(a, "base", None)) is not None:
+        a = base
+    return a
+
+
+# ---------------------------------------------------------------------------------------------------
+# Which results share memory with what
+# ---------------------------------------------------------------------------------------------------
+
+
+def link(y: Any, others: Sequence[Any]) -> None:
+    """Let y share memory with the first of `others` whose ground lies in the same."""
+    g = ground(y)
+    if type(g) is not ndarray:
+        return
+    if g.base is None:
+        for x in others:
+            if isinstance(x, Cell) and x is not y and ground(x) is g:
+                share(y, x)
+                return
+        return
+    held = owner(g)
+    for x in others:
+        if isinstance(x, Cell) and x is not y:
+            below = ground(x)
+            if type(below) is ndarray and owner(below) is held:
+                share(y, x)
+                return
+
+
+def share(y: Any, x: Any) -> None:
+    """Let y share the memory of x."""
+    if getattr(y, "memory", None) is not None:
+        return
+    y.memory = memory = memory_of(x)
+    if memory is not OVERLAPPING:
+        memory.add(y)
+
+
+def memory_of(x: Any) -> Memory:
+    """The memory that x shares, or begins to share."""
+    memory: Memory | None = getattr(x, "memory", None)
+    if memory is None:
+        x.memory = memory = Memory(clone(x))
+        memory.add(x)
+    return memory
+
+
+# ---------------------------------------------------------------------------------------------------
+# Reading a view
+# ---------------------------------------------------------------------------------------------------
+
+
+def place_of(a: ndarray, base: ndarray) -> Place:
+    """Where a lies, seen from base."""
+    offset = a.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    return Place(offset, a.shape, a.strides, a.dtype, a.flags.writeable)
+
+
+class _Seat:
+    """What numpy.asarray makes an array of: a place in the memory of another array."""
+
+    def __init__(self, base: ndarray, place: Place) -> None:
+        self.base = base
+        self.__array_interface__ = {
+            "data": (base.__array_interface__["data"][0] + place.offset, not place.writeable),
+            "shape": place.shape,
+            "strides": place.strides,
+            "typestr": place.dtype.str,
+            "version": 3,
+        }
+
+
+def seated(base: ndarray, place: Place) -> ndarray:
+    """The view of base at a place."""
+    return np.asarray(_Seat(base, place))
+
+
+def read(contents: Any, place: Place) -> Any:
+    """The view at a place of a memory."""
+    base = ground(contents)
+    if is_whole(place, base):
+        return clone(contents)
+    window = window_on(base, place)
+    x = _do(operator.getitem, _flat(contents, window.order), window.at)
+    axes = window.axes
+    if axes is not None:
+        kept = [k for k in axes if k is not None]
+        if kept != sorted(kept):
+            x = _do(np.transpose, x, tuple(sorted(kept).index(k) for k in kept))
+        if len(kept) < len(axes):
+            x = _do(np.reshape, x, tuple(1 if k is None else n for n, k in zip(place.shape, axes, strict=True)))
+    elif x.shape != place.shape:
+        x = _do(np.reshape, x, place.shape)
+    if x.shape != place.shape:
+        x = _do(np.broadcast_to, x, place.shape)
+    if window.part is not None:
+        x = _do(np.imag if window.part else np.real, x)
+    return on_ground(x, seated(base, place))
+
+
+def _flat(x: Any, order: str | None) -> Any:
+    """All elements in a row, in the order of C or of Fortran."""
+    if order is None:
+        return x
+    return _do(np.reshape, x if order == "C" else _do(np.transpose, x), (x.size,))
+
+
+def _do(fn: Any, x: Any, *args: Any) -> Any:
+    """An operation on the contents of a memory, without regard to what the result shares with them."""
+    op: Op = OPS[fn]
+    return op.apply(x.transform, (x, *args), {})
+
+
+def is_whole(place: Place, base: ndarray) -> bool:
+    """Whether a place is all of base, as base has it."""
+    return place.offset == 0 and place[1:4] == (base.shape, base.strides, base.dtype)
+
+
+class Window(NamedTuple):
+    """A place as an index, `at`, of the array that holds it.
+
+    order: whether the index is of the array with all its elements in a row, and in which order. axes: the axis of that
+    array along which each axis of the place runs, None for one along which nothing changes; None for all together where
+    the index gives the elements in the order of the place, though maybe in a row. part: of complex elements, 0 for the
+    real and 1 for the imaginary parts, else None.
+    """
+
+    order: str | None
+    at: tuple[Any, ...]
+    axes: list[int | None] | None
+    part: int | None
+
+
+def window_on(base: ndarray, place: Place, distinct: bool = False) -> Window:
+    """A place as an index of base: slices where there are such, else positions.
+
+    distinct: slices must tell apart elements of the place that are one in memory.
+    """
+    if distinct and any(n > 1 and step == 0 for n, step in zip(place.shape, place.strides, strict=True)):
+        at, part = positions(base, place)
+        return Window(None, at, None, part)
+    found = slices(base, place)
+    if found is not None:
+        return Window(None, *found)
+    order = "C" if base.flags.c_contiguous else "F" if base.flags.f_contiguous else None
+    if order is not None:
+        row = base.reshape(-1, order=order)
+        found = slices(row, place)
+        if found is not None:
+            return Window(order, *found)
+        size = math.prod(place.shape)
+        step = row.strides[0] if size else 0
+        if place.strides == tuple(step * math.prod(place.shape[k + 1 :]) for k in range(len(place.shape))):
+            found = slices(row, place._replace(shape=(size,), strides=(step,)))
+            if found is not None:
+                return Window(order, found[0], None, found[2])
+    at, part = positions(base, place)
+    return Window(None, at, None, part)
+
+
+def _order(base: ndarray) -> list[int]:
+    """The axes of an array along which one moves, the longest step first."""
+    moving = [k for k, n in enumerate(base.shape) if n > 1 and base.strides[k]]
+    return sorted(moving, key=lambda k: -abs(base.strides[k]))
+
+
+def positions(base: ndarray, place: Place) -> tuple[tuple[Any, ...], int | None]:
+    """An index of base, one integer array an axis, that reads the elements at a place; and of complex ones which part.
+
+    The bytes from the lowest element are written in the mixed base of the strides, the longest first.
+    """
+    rest = np.full(place.shape, place.offset, dtype=np.intp)
+    for axis, (n, step) in enumerate(zip(place.shape, place.strides, strict=True)):
+        rest += np.reshape(np.arange(n, dtype=np.intp) * step, (-1,) + (1,) * (len(place.shape) - axis - 1))
+    rest -= sum((n - 1) * s for n, s in zip(base.shape, base.strides, strict=True) if s < 0)
+    at = [np.zeros(place.shape, dtype=np.intp) for _ in base.shape]
+    for k in _order(base):
+        step, last = abs(base.strides[k]), base.shape[k] - 1
+        digit = np.minimum(rest // step, last)
+        rest -= digit * step
+        at[k] = digit if base.strides[k] > 0 else last - digit
+    return tuple(at), _part(base, place, int(rest.flat[0]) if rest.size else 0)
+
+
+def _part(base: ndarray, place: Place, rest: int) -> int | None:
+    """0 for a view of the real parts, 1 for one of the imaginary parts, None for one of whole elements."""
+    return None if place.dtype == base.dtype else int(rest > 0)
+
+
+def slices(base: ndarray, place: Place) -> tuple[tuple[Any, ...], list[int | None], int | None] | None:
+    """A place as integers and slices, with axes and part as a `Window` has them; None where it is no such box."""
+    if 0 in place.shape or 0 in base.shape:
+        return None
+    corner, part = positions(base, place._replace(shape=(), strides=()))
+    start = [int(i) for i in corner]
+    index: list[Any] = [*start]
+    axes: list[int | None] = []
+    free = _order(base)
+    for n, step in zip(place.shape, place.strides, strict=True):
+        if n == 1 or step == 0:
+            axes.append(None)
+            continue
+        for k in free:
+            hop, remainder = divmod(step, base.strides[k])
+            end = start[k] + (n - 1) * hop
+            if not remainder and 0 <= end < base.shape[k]:
+                break
+        else:
+            return None
+        free.remove(k)
+        axes.append(k)
+        stop = end + (1 if hop > 0 else -1)
+        index[k] = slice(start[k], stop if stop >= 0 else None, hop)
+    return tuple(index), axes, part
+
+
+# ---------------------------------------------------------------------------------------------------
+# Writing through a view
+# ---------------------------------------------------------------------------------------------------
+
+
+def written(contents: Any, place: Place, value: Any, put: Any) -> Any:
+    """Contents with a value in the view at a place; put(x, index, value) is x with x[index] = value."""
+    base = ground(contents)
+    window = window_on(base, place, distinct=True)
+    target = _flat(contents, window.order)
+    new = _put(target, window.at, window.part, _fitted(value, place, window), put)
+    if window.order == "C":
+        return np.reshape(new, base.shape)
+    return new if window.order is None else np.transpose(np.reshape(new, base.shape[::-1]))
+
+
+def written_at(contents: Any, at: tuple[Any, ...], part: int | None, value: Any, put: Any) -> Any:
+    """Contents with a value at these positions (see `positions`)."""
+    return _put(contents, at, part, value, put)
+
+
+def _put(x: Any, index: Any, part: int | None, value: Any, put: Any) -> Any:
+    if part is not None:
+        old = _do(operator.getitem, x, index)
+        value = np.real(old) + 1j * value if part else value + 1j * np.imag(old)
+    return put(x, index, value)
+
+
+def _fitted(value: Any, place: Place, window: Window) -> Any:
+    """A value for a place as the value for its window."""
+    axes = window.axes
+    kept = [k for k in axes or () if k is not None]
+    as_it_is = window.order is None if axes is None else kept == sorted(kept) and len(kept) == len(axes)
+    if as_it_is or not np.ndim(value):
+        return value
+    extra = np.ndim(value) - len(place.shape)
+    if extra > 0:
+        value = np.reshape(value, np.shape(value)[extra:])
+    value = np.broadcast_to(value, place.shape)
+    if axes is None:
+        return np.reshape(value, (-1,))
+    value = np.reshape(value, tuple(n for n, k in zip(place.shape, axes, strict=True) if k is not None))
+    return np.transpose(value, tuple(kept.index(k) for k in sorted(kept)))

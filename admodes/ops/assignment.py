@@ -14,9 +14,8 @@ import numpy as np
 from ..core.domain import NONZERO, A, case
 from ..core.errors import Detached
 from ..core.registry import OPS, Composite, Op, add, cast, gather, inexact, trailing
-from ..core.tracing import Tracer, canonical, primitive, put
-from ..core.views import overwrite
-from .index import advanced_axes, as_tuple, is_array, read, scatter
+from ..core.tracing import Tracer, as_tuple, canonical, primitive, put, replace, write
+from .index import advanced_axes, is_array, read, scatter
 
 
 def _put(x: Any, index: Any, value: Any) -> Any:
@@ -112,22 +111,12 @@ def _last_writer(shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
 SETITEM = add(_Put(), operator.setitem)
 setitem = primitive(SETITEM)
 
-# ---------------------------------------------------------------------------------------------------
-# Which functions give views of their argument, and how a changed view is written back
-# ---------------------------------------------------------------------------------------------------
-
-
-def _inverse(op: Op) -> Any:
-    """Of a function that only moves elements: the transpose is the inverse."""
-    return lambda new, y, *args, **params: op.pulls[0](new, y, *args, **params)  # type: ignore[misc]
-
-
-for _fn in (np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.flip):
-    OPS[_fn].view, OPS[_fn].write = True, _inverse(OPS[_fn])
-for _fn in (np.broadcast_to, np.real, np.imag):
+# Rows of one array that may give a view of it, or the array itself.
+for _fn in (
+    np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.flip, np.broadcast_to, np.real,
+    np.imag,
+):  # fmt: skip
     OPS[_fn].view = True
-OPS[operator.getitem].view = True
-OPS[operator.getitem].write = lambda new, y, x, index: setitem(x, index, new)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -179,13 +168,24 @@ add(
 
 def _method(ufunc: np.ufunc | None, method: str, body: Any, domain: Any) -> None:
     name = f"{ufunc.__name__ if ufunc else 'ufunc'}.{method}"
-    OPS[(ufunc, method)] = Composite(body, body, name=name, domain=domain)
+
+    def itself(ufunc: np.ufunc, *args: Any, **params: Any) -> Any:
+        """NumPy's method, which takes its arrays by position alone."""
+        arrays = [params.pop(name) for name in ("a", "array", "indices", "b") if name in params]
+        return getattr(ufunc, method)(*args, *arrays, **params)
+
+    numpys = functools.partial(itself, ufunc) if ufunc else itself
+    OPS[(ufunc, method)] = row = Composite(body, body, name=name, domain=domain)
+    if method == "at":
+        row.changes, row.evaluate = 0 if ufunc else 1, numpys
+    else:
+        row.asked = numpys
 
 
 def _add_at(a: Any, indices: Any, b: Any) -> None:
     _changeable(a, "np.add.at")
     there = np.broadcast_to(canonical(b), read(a, as_tuple(indices), 0).shape)
-    overwrite(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
+    replace(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
 
 
 def _changeable(a: Any, name: str) -> None:
@@ -203,7 +203,7 @@ def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
     for k in range(int(rank.max(initial=-1)) + 1):
         at = np.unravel_index(flat[rank == k], a.shape)
         new = ufunc(a[at]) if values is None else ufunc(a[at], values[rank == k])
-        overwrite(a, put(a, at, new))
+        write(a, at, new)
 
 
 def _occurrence(places: np.ndarray) -> np.ndarray:

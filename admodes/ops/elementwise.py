@@ -15,8 +15,7 @@ import numpy as np
 
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
 from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, add
-from ..core.tracing import Tracer, primitive
-from ..core.views import overwrite
+from ..core.tracing import Tracer, primitive, replace
 from ..core.zeros import strong_product
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
@@ -221,7 +220,8 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     y = np.where(np.isposinf(x), limits.max if posinf is None else posinf, y)
     y = np.where(np.isneginf(x), limits.min if neginf is None else neginf, y)
     if not copy:
-        overwrite(x, y)
+        replace(x, y)
+        return x
     return y
 
 

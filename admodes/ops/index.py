@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.domain import A, case
 from ..core.registry import Composite, Op, Passive, add, cast, trailing_axis
-from ..core.tracing import Tracer, apply, canonical, primitive
+from ..core.tracing import BASIC, Tracer, apply, as_tuple, canonical, primitive
 
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
 MASK = np.array([[True, False, True], [False, False, True]])
@@ -31,25 +31,6 @@ INDICES: list[tuple[tuple[int, ...], Any]] = [
     ((2, 3, 4), (slice(None), MASK[1], 0)), ((4, 2, 3), (I, ..., np.array(1))),
     ((3, 2, 2), (np.int64(1), ..., [0, 0])), ((2, 3, 2), (MASK, [0, 1, 1])),
 ]  # fmt: skip
-
-
-# What NumPy does not read as an array of indices or as a mask.
-_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
-
-
-def as_tuple(index: Any) -> tuple[Any, ...]:
-    """An index as NumPy reads it: a tuple, its lists and other sequences turned into arrays."""
-    items = index if isinstance(index, tuple) else (index,)
-    return tuple(i if type(i) in _BASIC or not _is_sequence(i) else _array(i) for i in items)
-
-
-def _is_sequence(i: Any) -> bool:
-    """Whether NumPy makes an array of an entry of an index: a list, range, buffer …"""
-    return isinstance(i, list) or (not hasattr(i, "dtype") and hasattr(type(i), "__len__"))
-
-
-def _array(i: Any) -> np.ndarray:
-    return np.asarray(i, dtype=None if len(i) else int)
 
 
 def is_array(item: Any) -> bool:
@@ -79,7 +60,7 @@ def read(t: Any, index: tuple[Any, ...], lead: int) -> Any:
 
 def _never_repeats(i: Any) -> bool:
     """Whether an entry of an index is known to name no place twice: a whole number, a range of places, or a mask."""
-    return type(i) in _BASIC or isinstance(i, bool | np.generic) or (isinstance(i, np.ndarray) and i.dtype == bool)
+    return type(i) in BASIC or isinstance(i, bool | np.generic) or (isinstance(i, np.ndarray) and i.dtype == bool)
 
 
 def add_into(buffer: np.ndarray, index: tuple[Any, ...], u: np.ndarray, lead: int, zeros: bool = False) -> None:

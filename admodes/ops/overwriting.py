@@ -63,33 +63,19 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) 
     store(arr, new, "put_along_axis")
 
 
-add(Composite(np.copyto, _copyto, domain=[case(A(2, 3), A(3)), case(A(3), A(), where=[True, False, True])]))
-add(
-    Composite(
-        np.put,
-        _put,
-        domain=[case(A(4), [0, -1], A(2)), case(A(2, 3), [4, 0, 1], A(2)), case(A(3), [4], A(), mode="wrap")],
-    )
-)
-add(Composite(np.place, _place, domain=[case(A(4), np.array([True, False, True, True]), A(2))]))
-add(
-    Composite(
-        np.putmask,
-        _putmask,
-        domain=[case(A(4), np.array([True, False, True, True]), A(2)), case(A(2, 2), np.eye(2) > 0, A())],
-    )
-)
-add(
-    Composite(
-        np.fill_diagonal,
-        _fill_diagonal,
-        domain=[case(A(3, 3), A()), case(A(3, 3), A(3)), case(A(4, 2), A(), wrap=True)],
-    )
-)
-add(
-    Composite(
-        np.put_along_axis,
-        _put_along_axis,
-        domain=[case(A(2, 3), np.array([[0], [2]]), A(2, 1), axis=1), case(A(3, 2), np.array([[0, 1]]), A(), axis=0)],
-    )
-)
+# fmt: off
+for _row in (
+    Composite(np.copyto,  _copyto,  domain=[case(A(2, 3), A(3)), case(A(3), A(), where=[True, False, True])]),
+    Composite(np.put,     _put,
+        domain=[case(A(4), [0, -1], A(2)), case(A(2, 3), [4, 0, 1], A(2)), case(A(3), [4], A(), mode="wrap")]),
+    Composite(np.place,   _place,   domain=[case(A(4), np.array([True, False, True, True]), A(2))]),
+    Composite(np.putmask, _putmask,
+        domain=[case(A(4), np.array([True, False, True, True]), A(2)), case(A(2, 2), np.eye(2) > 0, A())]),
+    Composite(np.fill_diagonal,  _fill_diagonal,
+        domain=[case(A(3, 3), A()), case(A(3, 3), A(3)), case(A(4, 2), A(), wrap=True)]),
+    Composite(np.put_along_axis, _put_along_axis,
+        domain=[case(A(2, 3), np.array([[0], [2]]), A(2, 1), axis=1), case(A(3, 2), np.array([[0, 1]]), A(), axis=0)]),
+):
+    _row.changes = 0
+    add(_row)
+# fmt: on

@@ -461,8 +461,10 @@ for _ufunc, _reduced in ((np.add, np.sum), (np.multiply, np.prod), (np.maximum, 
             case(A(2, 3), axis=None),
         ],
     )
+    OPS[(_ufunc, "reduce")].asked = _ufunc.reduce
 for _ufunc, _running in ((np.add, np.cumsum), (np.multiply, np.cumprod)):
     OPS[(_ufunc, "accumulate")] = Composite(
         _ufunc.accumulate, lambda array, axis=0, dtype=None, fn=_running: fn(array, axis=axis, dtype=dtype),
         name=f"{_ufunc.__name__}.accumulate", domain=[case(A(3)), case(A(2, 3)), case(A(2, 3), axis=-1), case(A(0, 2))],
     )  # fmt: skip
+    OPS[(_ufunc, "accumulate")].asked = _ufunc.accumulate

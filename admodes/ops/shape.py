@@ -118,8 +118,17 @@ def _minus(shift: Any) -> Any:
     return tuple(-s for s in shift) if isinstance(shift, tuple | list) else -shift
 
 
+class _Reshape(Linear):
+    """np.reshape; order="A" is that of the array's layout."""
+
+    def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if params.get("order") == "A":
+            params = {**params, "order": "F" if args[0].flags.fnc else "C"}
+        return trace.process(self, args, params)
+
+
 # fmt: off
-add(Linear(np.reshape, _reshape, _reshape_transpose,
+add(_Reshape(np.reshape, _reshape, _reshape_transpose,
                             moves=True, domain=[
                                 case(A(2, 3), (3, 2)), case(A(2, 3), -1), case(A(2, 3), (-1, 2), order="F"),
                                 case(A(), (1, 1)), case(A(0, 3), (3, 0, 2)), case(A(1), ()),
@@ -187,10 +196,10 @@ add(_Astype())
 
 
 def _ravel(a: Any, order: str = "C") -> Any:
-    if order in ("A", "K") and not a.flags.c_contiguous:
-        if not a.flags.f_contiguous and order == "K":
-            raise TypeError("np.ravel with order='K' of a strided view has no rule; state order='C' or order='F'")
-        order = "F" if a.flags.f_contiguous else "C"
+    if order == "K":  # as they lie in memory, the axis of the longest stride first
+        a = np.transpose(a, sorted(range(a.ndim), key=lambda k: -abs(a.strides[k])))
+    elif order == "A":
+        order = "F" if a.flags.fnc else "C"
     return np.reshape(a, (a.size,), order="F" if order == "F" else "C")
 
 

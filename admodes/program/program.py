@@ -12,9 +12,10 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import run
+from ..core.views import arguments, ground
 from .code.emit import Code, emit, listing
 from .cost import Cost, cost_of
-from .recording import Recorder, Symbol, ground, uncollected
+from .recording import Recorder, Symbol, uncollected
 from .show.draw import draw, to_dot
 from .straightline import StraightLine, as_input, is_input
 
@@ -164,7 +165,8 @@ def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
         recorder.input(as_input(x), name) if is_input(x) else x
         for x, name in zip(leaves, _names(f, args, kwargs), strict=True)
     ]
-    given = pytree.unflatten(in_structure, symbols)
+    inputs = tuple(s.node for s in symbols if isinstance(s, Symbol) and s.transform is recorder)
+    given = pytree.unflatten(in_structure, arguments(symbols, leaves))
     try:
         with uncollected():
             result = f(*given[0], **given[1]) if kwargs else f(*given)
@@ -174,7 +176,7 @@ def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
         recorder.closed = True
     return Program(
         name=getattr(f, "__name__", "f"),
-        inputs=tuple(s.node for s in symbols if isinstance(s, Symbol) and s.transform is recorder),
+        inputs=inputs,
         instructions=tuple(recorder.instructions),
         outputs=tuple(out),
         in_structure=in_structure,

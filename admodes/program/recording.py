@@ -22,6 +22,7 @@ from ..core.blank import settled
 from ..core.errors import Detached, LeakedTracer
 from ..core.registry import Op, Passive
 from ..core.tracing import Trace, Tracer, canonical, is_memory
+from ..core.views import ground
 from ..ops.assignment import SETITEM
 from ..ops.index import INDEX, SCATTER
 
@@ -263,13 +264,6 @@ class Symbol(Tracer):
         if self.transform.counts(self.node):  # np.arange(n) asks for it
             return float(self.transform.assume(self))
         raise Detached("float(x) of a value under tracing", "Use x itself and functions of numpy.")
-
-
-def ground(x: Any) -> Any:
-    """The plain value under any number of transforms."""
-    while isinstance(x, Tracer):
-        x = x.value
-    return x
 
 
 class Recorder(Trace):

@@ -16,8 +16,9 @@ import numpy as np
 
 from ..core.contract import split_subscripts
 from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
+from ..core.tracing import as_tuple
 from ..ops.contraction import CONVOLVE_FULL
-from ..ops.index import SCATTER, as_tuple
+from ..ops.index import SCATTER
 from ..ops.linalg.equations import LEAST_SQUARES
 from ..ops.linalg.norms import LENGTH, P_LENGTH
 from ..ops.linalg.pieces import OVER

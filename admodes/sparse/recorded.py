@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import pytree
+from ..core.views import ground
 from ..program.program import record
-from ..program.recording import Value, ground
+from ..program.recording import Value
 from ..program.straightline import as_input, is_input
 from ..transforms.arguments import Argnums
 

@@ -19,6 +19,7 @@ from ..core.creation import run
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
 from ..core.types import Cotangent, Tangent, Tree
+from ..core.views import arguments
 from .arguments import SEVERAL, Argnums, chosen_leaves
 from .directions import (
     check_chunk,
@@ -212,7 +213,7 @@ def _taped_gradient(
 ) -> tuple[Any, Any]:
     tape = Tape()
     try:
-        inputs = [tape.input(x) for x in leaves]
+        inputs = arguments([tape.input(x) for x in leaves], leaves)
         y = function(*pytree.unflatten(structure, inputs))
         aux = None
         if has_aux:

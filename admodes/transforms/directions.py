@@ -12,6 +12,7 @@ from ..core.blank import settled
 from ..core.registry import cast
 from ..core.tracing import Trace, Tracer, is_memory, pack
 from ..core.types import Shaped
+from ..core.views import clone
 
 # Without `chunk`, directions are taken so many at once that one array of them has at most this many numbers.
 CHUNK_ELEMENTS = 1 << 22
@@ -165,7 +166,7 @@ def _as_array(t: Any) -> Any:
 
 def own(g: Any) -> Any:
     """An array that shares no memory with the caller's: a copy of what may be a view."""
-    return g.copy() if type(g) is np.ndarray and g.base is not None else g
+    return g.copy() if type(g) is np.ndarray and g.base is not None else clone(g)
 
 
 def private(arrays: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
@@ -178,7 +179,7 @@ def private(arrays: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
             if memory in seen or not g.flags.writeable:
                 g = g.copy()
             seen.add(memory)
-        out.append(g)
+        out.append(clone(g))
     return out
 
 

@@ -12,6 +12,7 @@ from ..core.creation import run
 from ..core.forward import Dual, Forward, Keeping
 from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
+from ..core.views import arguments, clone
 from ..core.zeros import kept
 from .directions import directions, observer, own, private
 
@@ -33,7 +34,7 @@ def _push_forward(
 ) -> tuple[list[Any], Any, list[Any]]:
     trace = mode(lead)
     try:
-        duals = [Dual(x, t, trace) for x, t in zip(leaves, ts, strict=True)]
+        duals = arguments([Dual(clone(x), t, trace) for x, t in zip(leaves, ts, strict=True)], leaves)
         out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))
         out = [pytree.result(y, "the result") for y in out]
         values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
@@ -58,12 +59,12 @@ class Recording:
     def _record(self, f: Callable[..., Any]) -> None:
         self.tape = Tape()
         try:
-            inputs = [self.tape.input(x) for x in self.leaves]
+            inputs = arguments([self.tape.input(x) for x in self.leaves], self.leaves)
+            self.leaves = [x.value for x in inputs]  # as recorded: immune to later overwriting
             out, self.out_structure = pytree.flatten(f(*pytree.unflatten(self.in_structure, inputs)))
             self.outputs = [pytree.result(y, "the result") for y in out]
         finally:
             self.tape.closed = True
-        self.leaves = [x.value for x in inputs]  # as recorded: immune to later overwriting
 
     @property
     def has_rows(self) -> bool:
@@ -87,7 +88,8 @@ class Recording:
 
     def value(self) -> Any:
         """The result, in arrays of its own: the tape still needs its values."""
-        return pytree.unflatten(self.out_structure, [y.copy() if type(y) is np.ndarray else y for y in self.values])
+        own = [y.copy(order="K") if type(y) is np.ndarray else clone(y) for y in self.values]
+        return pytree.unflatten(self.out_structure, own)
 
     def pullback(self, cotangent: Any) -> tuple[Any, ...]:
         """One cotangent a primal, from a cotangent of the result."""

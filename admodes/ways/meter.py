@@ -11,7 +11,8 @@ from ..core import pytree
 from ..core.creation import run
 from ..core.registry import Op, Via, size_of
 from ..core.tracing import Trace, Tracer, canonical
-from ..program.recording import ground, mapped
+from ..core.views import ground
+from ..program.recording import mapped
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.recording import complex_of_real
 from .prediction import NOTHING, Sweep, Work
