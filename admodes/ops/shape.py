@@ -22,6 +22,7 @@ from ..core.registry import (
     trailing_axis,
 )
 from ..core.tracing import canonical
+from ..core.views import laid
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:
@@ -195,10 +196,19 @@ class _Astype(Op):
 add(_Astype())
 
 
+def _as_it_lies(a: Any) -> Any:
+    """The elements in the order of memory, the axis of the longest stride first."""
+    if 0 not in a.strides:
+        return np.reshape(np.transpose(a, sorted(range(a.ndim), key=lambda k: -abs(a.strides[k]))), (a.size,))
+    numbers = np.arange(a.size).reshape(a.shape)  # where places share memory NumPy is asked
+    order = np.ravel(laid(numbers, tuple(s // a.itemsize * numbers.itemsize for s in a.strides)), order="K")
+    return np.reshape(a, (a.size,))[order]
+
+
 def _ravel(a: Any, order: str = "C") -> Any:
-    if order == "K":  # as they lie in memory, the axis of the longest stride first
-        a = np.transpose(a, sorted(range(a.ndim), key=lambda k: -abs(a.strides[k])))
-    elif order == "A":
+    if order == "K":
+        return _as_it_lies(a)
+    if order == "A":
         order = "F" if a.flags.fnc else "C"
     return np.reshape(a, (a.size,), order="F" if order == "F" else "C")
 
