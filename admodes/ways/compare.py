@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,9 @@ from .agreement import Answers
 from .comparison import Comparison
 from .estimate import Estimate
 from .forecast import UNCOUNTED, Forecast
+from .foreign import Peer
 from .measure import Samples, allocated_peak, interleaved, timed
+from .progress import Step, bar
 from .question import Question, Target, ask, silenced
 from .row import FAILED, MEMORY, TIME, UNFIT, Row
 from .table import COLOURS, Way, ways
@@ -22,6 +25,12 @@ from .words import seconds, size
 
 # The share of the time that is used up after counting, the pattern and its colourings, the first calls, the clock.
 COUNTING, PATTERN, FIRST_CALLS, CLOCK = 0.2, 0.5, 0.7, 0.85
+
+# What a pass takes beside f itself, where nothing was counted.
+ROUGHLY = 5.0
+
+# Of the time that is left, what the import of another library may take.
+IMPORTING = 0.4
 
 
 def compare(
@@ -71,7 +80,7 @@ def compare(
     run = _Run(q, end, max_seconds)
     interrupted = False
     try:
-        with _quiet():
+        with bar(f"comparing {q.name}", run.steps) as run.step, _quiet():
             run.all()
     except KeyboardInterrupt:
         interrupted = True
@@ -92,16 +101,23 @@ class _Run:
     def __init__(self, q: Question, end: float, max_seconds: float) -> None:
         self.q, self.end, self.max_seconds = q, end, max_seconds
         self.ways = ways(q.target)
+        self.step: Step = lambda _: None
         self.rows = {
             way.name: Row(way.name, grows=way.grows, exact=way.exact, peer=bool(way.peer)) for way in self.ways
         }
         self.answers = Answers()
         self.remarks = list(q.remarks)
         self.slower = 1.0  # than predicted
+        self.operations = 0  # of f
         self.expected: dict[str, float] = {}  # seconds of the first call
         self.tasks: dict[str, Callable[[], Any]] = {}
         self.once: dict[str, float] = {}
         self.samples: dict[str, Samples] = {}
+
+    @property
+    def steps(self) -> int:
+        """How many steps a comparison has: each way is counted and called, then the clock and memory."""
+        return 2 * len(self.ways) + 2
 
     def at(self, share: float) -> float:
         """The moment at which a share of the time is used up."""
@@ -115,44 +131,40 @@ class _Run:
         self.set(name, applies=False, left=left, why_not=why)
 
     def all(self) -> None:
-        self.count()
-        for way in sorted(self.ways, key=self.turn):
-            if self.rows[way.name].applies:
-                self.first(way)
-        interleaved(self.tasks, self.once, self.at(CLOCK), self.samples)
-        self.weigh()
-
-    def turn(self, way: Way) -> Any:
-        """The cheap ones first, and before those that are not exact, and other libraries."""
-        predicted = self.rows[way.name].predicted_seconds
-        return bool(way.peer), not way.exact, predicted is None, predicted or 0.0
-
-    # Counting --------------------------------------------------------------------------------------
-
-    def count(self) -> None:
-        """The estimates, those that take long to make last, as far as the time allows."""
-        applying = []
+        """Count and call the ways group by group, so that none waits for what only those behind it need."""
         for way in self.ways:
             self.set(way.name, code=way.line(self.q), passes=way.passes(self.q))
             why = way.why_not(self.q)
             if why:
                 self.leave(way.name, UNFIT, why)
-            else:
-                applying.append(way)
         forecast = self.forecast()
-        if forecast is None:
-            return
-        for way in sorted(applying, key=lambda way: way.grows == COLOURS):
-            share = PATTERN if way.grows == COLOURS else COUNTING
-            left = self.at(share) - time.perf_counter()
-            if left > 0 or way.grows == COLOURS:  # which are left where no time is for their pattern
-                self.counted(way, forecast, max(left, 0.0))
+        for belongs in (_by_passes, _coloured, _inexact, _foreign):
+            group = [way for way in self.ways if belongs(way) and self.rows[way.name].applies]
+            for way in group:
+                self.step(f"counting {way.name}")
+                self.count(way, forecast)
+            for way in sorted(group, key=lambda way: self.rows[way.name].predicted_seconds or 0.0):
+                self.step(way.name)
+                self.first(way)
+        self.step("the clock")
+        interleaved(self.tasks, self.once, self.at(CLOCK), self.samples)
+        self.step("memory")
+        self.weigh()
+
+    # Counting --------------------------------------------------------------------------------------
+
+    def count(self, way: Way, forecast: Forecast | None) -> None:
+        """The estimate of a way, as far as the time allows."""
+        left = self.at(PATTERN if way.grows == COLOURS else COUNTING) - time.perf_counter()
+        self.expected[way.name] = ROUGHLY * self.q.seconds * (self.rows[way.name].passes or 1)
+        if forecast is not None and (left > 0 or way.grows == COLOURS):  # which are left where no time is for a pattern
+            self.counted(way, forecast, max(left, 0.0))
 
     def forecast(self) -> Forecast | None:
         """The estimates; None where f cannot be traced, as the rows will say."""
         try:
             found = Forecast(self.q)
-            self.slower = found.slower
+            self.slower, self.operations = found.slower, found.passes.function().cost.operations
         except Exception as error:
             self.remarks.append(f"not counted: {_told(error)}")
             return None
@@ -171,7 +183,7 @@ class _Run:
         if found is not None:
             self.set(way.name, **_numbers(found))
             chunks = found.passes if way.prepares and way.grows in ("n", "m") else 1  # each is traced and compiled
-            self.expected[way.name] = found.first_call_seconds * chunks
+            self.expected[way.name] = found.first_call_seconds * chunks * self.slower
             if way.grows == COLOURS:
                 self.set(way.name, passes=found.passes)
         self.weighed(way)
@@ -192,11 +204,12 @@ class _Run:
         self.weighed(way)
         if not self.rows[way.name].applies:
             return
-        left, predicted = self.at(FIRST_CALLS) - time.perf_counter(), self.expected.get(way.name, 0.0) * self.slower
-        if left < 0 or predicted > left:
-            expected = f"its first call would take {seconds(predicted)}" if predicted else "took no turn"
-            rest = f"{seconds(max(left, 0.0))} of max_seconds were left for it" if left > 0 else "no time was left"
-            self.leave(way.name, TIME, f"skipped: {expected}; {rest}")
+        left, predicted = self.at(FIRST_CALLS) - time.perf_counter(), self.expected[way.name]
+        if predicted > left:
+            rest = f"{seconds(left)} of max_seconds were left for it" if left > 0 else "no time was left"
+            self.leave(way.name, TIME, f"skipped: its first call would take {seconds(predicted)}; {rest}")
+            return
+        if way.peer is not None and not self.affordable(way, way.peer, left):
             return
         start = time.perf_counter()
         try:
@@ -211,6 +224,21 @@ class _Run:
             return
         self.tasks[way.name] = lambda: derivative(*self.q.args)
         self.once[way.name] = once
+
+    def affordable(self, way: Way, peer: Peer, left: float) -> bool:
+        """Whether a library can be imported, and can compile f, in the time that is left; imports it."""
+        importing, compiling = peer.to_import(), peer.compile_seconds * self.operations
+        if importing > IMPORTING * left or importing + compiling > left:
+            what = f"importing {peer.library} takes about {seconds(importing)}" if importing else ""
+            what = what if compiling < importing else f"compiling would take about {seconds(compiling)}"
+            self.leave(way.name, TIME, f"skipped: {what}; {seconds(left)} of max_seconds were left for it")
+            return False
+        try:
+            importlib.import_module(peer.library)
+        except Exception as error:
+            self.leave(way.name, FAILED, _told(error))
+            return False
+        return True
 
     def weigh(self) -> None:
         """Allocated peaks, each in a run of its own, as far as the time allows."""
@@ -235,9 +263,26 @@ class _Run:
         return Comparison(self.q, rows, remarks, self.answers.disagreement, interrupted)
 
 
+def _by_passes(way: Way) -> bool:
+    return way.exact and way.peer is None and way.grows != COLOURS
+
+
+def _coloured(way: Way) -> bool:
+    return way.grows == COLOURS
+
+
+def _inexact(way: Way) -> bool:
+    return not way.exact
+
+
+def _foreign(way: Way) -> bool:
+    return way.peer is not None
+
+
 def _numbers(found: Estimate) -> dict[str, Any]:
-    names = ("flops", "multiply_adds", "bytes", "operations")
-    counts = {} if found.cost is UNCOUNTED else {name: getattr(found.cost, name) for name in names}
+    if found.cost is UNCOUNTED:
+        return {"predicted_seconds": found.seconds, "predicted_peak_bytes": found.peak_bytes or None}
+    counts = {name: getattr(found.cost, name) for name in ("flops", "multiply_adds", "bytes", "operations")}
     return counts | {"predicted_seconds": found.seconds, "predicted_peak_bytes": found.peak_bytes}
 
 

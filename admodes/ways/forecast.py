@@ -6,14 +6,17 @@ Coloured ways need the pattern, which is looked for once and only where that fit
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..chains.chain import JacobianChain
 from ..core.errors import PatternTooDense
 from ..program import Cost
 from ..transforms.dense import grad, jacfwd, jacrev
-from .estimate import Estimate, Estimator
-from .prediction import SECONDS_TO_DETECT, SECONDS_TO_DETECT_AN_OPERATION
+from .estimate import Estimate, Estimator, estimate
+from .model import Level
+from .prediction import SECONDS_TO_DETECT, SECONDS_TO_DETECT_AN_OPERATION, bracketed
 from .question import Question
 from .words import seconds
 
@@ -29,6 +32,10 @@ SECONDS_TO_COLOUR_A_COLUMN = 2e-6
 
 
 UNCOUNTED = Cost()
+
+# Elimination goes scalar by scalar, in Python.
+SECONDS_AN_EDGE = 5e-6
+SECONDS_AN_INSTRUCTION = 2e-4
 
 
 class Forecast:
@@ -57,6 +64,28 @@ class Forecast:
             return replace(whole, peak_bytes=memory, cost=UNCOUNTED)
         first = jacfwd(self.q.f, self.q.argnums) if inner == "forward" else jacrev(self.q.f, self.q.argnums)
         return Estimator(first, self.q.args, self.q.argnums).jacobian(outer, compiled=compiled)
+
+    def traced(self, derivative: Callable[..., Any], kinds: Sequence[str], compiled: bool) -> Estimate:
+        """Of a derivative that is a few passes, from a run of it; kinds: the transforms at work in it."""
+        levels = [Level.of(kind, self.passes.plain) for kind in kinds]
+        return estimate(derivative, self.q.args, levels, compiled=compiled)
+
+    def of(self, derivative: Callable[..., Any]) -> Estimator:
+        """The ways to differentiate a derivative."""
+        return Estimator(derivative, self.q.args, self.q.argnums)
+
+    def bracketing(self) -> Estimate:
+        """Of the cheapest order of a chain, planned and carried out."""
+        chain = JacobianChain(self.q.layers, *self.q.args)
+        counted = chain.counted("optimal")
+        planned = bracketed(chain, chain.bracketing()).seconds
+        return Estimate(planned, counted.peak_bytes, 1, counted, planned)
+
+    def elimination(self) -> Estimate:
+        """Seconds alone: what a graph takes to build, an edge for each product of a push."""
+        one = self.passes.forward()
+        spent = SECONDS_AN_EDGE * one.cost.flops + SECONDS_AN_INSTRUCTION * one.cost.operations
+        return replace(one, seconds=spent, first_call_seconds=spent, peak_bytes=0, cost=UNCOUNTED)
 
     def evaluations(self, count: int, of_gradient: bool) -> Estimate:
         """So many runs of f, or of its gradient, one after another, and the matrix they fill."""

@@ -19,8 +19,9 @@ Key = TypeVar("Key", bound=Hashable)
 SAMPLE_SECONDS = 1e-3
 CLOCK_STEP = time.get_clock_info("perf_counter").resolution
 
-# More samples of one task than this tell nothing new.
+# More samples of one task than this tell nothing new; and after so many seconds a few are enough.
 SAMPLES = 31
+FEW, SECONDS_A_TASK = 3, 0.4
 
 
 @dataclass
@@ -71,7 +72,9 @@ def interleaved(
             for name in order:
                 left = until - time.perf_counter()
                 samples = found[name]
-                if once[name] * samples.calls > left:
+                spent = samples.calls * sum(samples.taken)
+                enough = len(samples.taken) >= FEW and spent > SECONDS_A_TASK
+                if enough or once[name] * samples.calls > left:
                     continue
                 samples.taken.append(_sample(tasks[name], samples.calls))
                 between(name)

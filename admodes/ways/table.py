@@ -20,6 +20,7 @@ from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
 from .differences import CENTRAL, COMPLEX, ONE_SIDED, along, columns, evaluations, raveled_function
 from .estimate import Estimate
 from .forecast import Forecast
+from .foreign import PEERS, Peer
 from .hessians import Mode as Nesting
 from .hessians import hessian, hvp
 from .jacobians import jacobian
@@ -62,7 +63,7 @@ class Way:
     why_not: Callable[[Question], str] = _always
     grows: str = ""
     exact: bool = True
-    peer: str = ""
+    peer: Peer | None = None
     compilable: bool = False
     colours: str = ""  # the mode of the colouring that is found beforehand
     count: Callable[[Question], int] | None = None  # of the passes, where they are neither one nor n nor m
@@ -83,6 +84,7 @@ class Way:
         return self.code.format(
             f=q.name, a=code_argnums(q.argnums), x=f"({args})", args=args,
             g=alone, p=primals, pt=primals + "," * (len(chosen) == 1), v=tangents,
+            mode="jacfwd" if q.n <= q.m else "jacrev",
         )  # fmt: skip
 
 
@@ -98,6 +100,15 @@ def _of_primals(run: Callable[[Question, Any, tuple[Any, ...]], Any]) -> Callabl
         return lambda *args: run(q, *partial_at(q.f, q.argnums, args, {}))
 
     return derivative
+
+
+Predicted = Callable[[Question, Forecast], Estimate | None]
+
+
+def _traced(run: Callable[..., Any], *kinds: str) -> tuple[Predicted, Predicted]:
+    """The estimates of a derivative of a few passes, eager and compiled; kinds: the transforms at work in it."""
+    derivative = _of_primals(run)
+    return lambda q, e: e.traced(derivative(q), kinds, False), lambda q, e: e.traced(derivative(q), (), True)
 
 
 def _jvp_by_tape(q: Question, g: Any, primals: Any) -> Any:
@@ -118,6 +129,15 @@ def _inner(u: Any, y: Any) -> Any:
 
 def _places(primals: Any) -> tuple[int, ...]:
     return tuple(range(len(primals)))
+
+
+def _hvp(q: Question, g: Any, primals: Any) -> Any:
+    return hvp(g, primals, q.tangents)
+
+
+def _along(q: Question) -> Derivative:
+    """The derivative of f along v, a function of f's arguments."""
+    return _of_primals(lambda q, g, p: jvp(g, p, q.tangents)[1])(q)
 
 
 def _hvp_reverse_forward(q: Question, g: Any, primals: Any) -> Any:
@@ -266,11 +286,11 @@ OWN = (
         _several_rows, "m", compilable=True),
     Way("chain bracketing", FIRST_ORDER,
         _bracketed, 'admodes.jacobian({f}, mode="bracketing"){x}',
-        why_not=_is_a_chain, grows=UNKNOWN),
+        lambda q, e: e.bracketing(), why_not=_is_a_chain, grows=UNKNOWN),
     Way("elimination", FIRST_ORDER,
         _of_primals(lambda q, g, p: linearized_graph(g, *p).accumulate()),
         "admodes.linearized_graph({g}, {p}).accumulate()",
-        why_not=_few_scalars, grows=UNKNOWN),
+        lambda q, e: e.elimination(), why_not=_few_scalars, grows=UNKNOWN),
     _nesting("forward-over-reverse"),
     _nesting("reverse-over-forward"),
     _nesting("forward-over-forward"),
@@ -278,7 +298,9 @@ OWN = (
     Way("forward", (JVP,),
         _of_primals(lambda q, g, p: jvp(g, p, q.tangents)[1]), "admodes.jvp({g}, ({pt}), ({v}))[1]",
         lambda q, e: e.passes.forward(), lambda q, e: e.passes.forward(compiled=True), compilable=True),
-    Way("reverse twice", (JVP,), _of_primals(_jvp_by_tape), "admodes.vjp(admodes.vjp({g}, {p})[1], u)[1](({v}))[0]"),
+    Way("reverse twice", (JVP,),
+        _of_primals(_jvp_by_tape), "admodes.vjp(admodes.vjp({g}, {p})[1], u)[1](({v}))[0]",
+        *_traced(_jvp_by_tape, "record", "pull", "record", "pull")),
     Way("reverse", (VJP,),
         _of_primals(lambda q, g, p: vjp(g, *p)[1](q.cotangent)), "admodes.vjp({g}, {p})[1](u)",
         lambda q, e: e.passes.reverse(), lambda q, e: e.passes.reverse(compiled=True), compilable=True),
@@ -286,14 +308,17 @@ OWN = (
         _of_primals(_vjp_by_pushes), "admodes.jacfwd(lambda {args}: np.sum(u * {f}{x}){a}){x}",
         lambda q, e: e.passes.jacobian("forward"), grows="n"),
     Way("forward-over-reverse", (HVP,),
-        _of_primals(lambda q, g, p: hvp(g, p, q.tangents)), "admodes.hvp({g}, ({pt}), ({v}))",
-        compilable=True),
-    Way("reverse-over-forward", (HVP,), _of_primals(_hvp_reverse_forward),
-        "admodes.grad(lambda {p}: admodes.jvp({g}, ({pt}), ({v}))[1])({p})", compilable=True),
-    Way("reverse-over-reverse", (HVP,), _of_primals(_hvp_reverse_reverse),
-        "admodes.grad(lambda {p}: np.sum(v * admodes.grad({g})({p})))({p})", compilable=True),
-    Way("forward-over-forward", (HVP,), _of_primals(_hvp_forward_forward),
-        "admodes.jacfwd(lambda {p}: admodes.jvp({g}, ({pt}), ({v}))[1])({p})", grows="n"),
+        _of_primals(_hvp), "admodes.hvp({g}, ({pt}), ({v}))",
+        *_traced(_hvp, "record", "pull", "forward", "forward"), compilable=True),
+    Way("reverse-over-forward", (HVP,),
+        _of_primals(_hvp_reverse_forward), "admodes.grad(lambda {p}: admodes.jvp({g}, ({pt}), ({v}))[1])({p})",
+        *_traced(_hvp_reverse_forward, "forward", "record", "pull"), compilable=True),
+    Way("reverse-over-reverse", (HVP,),
+        _of_primals(_hvp_reverse_reverse), "admodes.grad(lambda {p}: np.sum(v * admodes.grad({g})({p})))({p})",
+        *_traced(_hvp_reverse_reverse, "record", "pull", "record", "pull"), compilable=True),
+    Way("forward-over-forward", (HVP,),
+        _of_primals(_hvp_forward_forward), "admodes.jacfwd(lambda {p}: admodes.jvp({g}, ({pt}), ({v}))[1])({p})",
+        lambda q, e: e.of(_along(q)).jacobian("forward"), grows="n"),
     Way("coloured", (JACOBIAN,),
         lambda q: lambda *args: jacobian(q.f, q.argnums, mode="sparse")(*args),
         'admodes.jacobian({f}{a}, mode="sparse"){x}',
@@ -342,4 +367,12 @@ def _compiled_code(code: str) -> str:
 def ways(target: str) -> list[Way]:
     """The rows of the table for a target, each compiled version behind its eager one."""
     rows = [way for way in OWN if target in way.targets]
-    return [version for way in rows for version in ((way, compiled(way)) if way.compilable else (way,))]
+    own = [version for way in rows for version in ((way, compiled(way)) if way.compilable else (way,))]
+    return [*own, *(_foreign(peer, target) for peer in PEERS)]
+
+
+def _foreign(peer: Peer, target: str) -> Way:
+    code = peer.codes[target]
+    return Way(
+        peer.label, (target,), peer.derivative, code, why_not=peer.why_not, grows=UNKNOWN, peer=peer, prepares=True
+    )

@@ -1,18 +1,24 @@
 """Every way to a derivative gives the same answer, is counted, and is told of; what cannot be compared is told too."""
 
+import functools
 import json
 import re
+import types
+import warnings
 
 import numpy as np
 import pytest
 
 import admodes
 from admodes.ways.agreement import Answers, difference
+from admodes.ways.foreign import PEERS
 from admodes.ways.measure import allocated_peak
+from admodes.ways.question import ask
+from admodes.ways.substitute import substituted
 from admodes.ways.table import OWN, ways
 
 W = np.random.default_rng(0).normal(size=(6, 6)) / 3
-SECONDS = 1.5
+SECONDS = 20  # at most: small functions take a part of one
 
 CONTRACT = {
     "way", "applies", "why_not", "passes", "flops", "multiply_adds", "bytes", "operations", "predicted_seconds",
@@ -36,6 +42,12 @@ X = np.linspace(0.3, 1.1, 6)
 QUESTIONS = [
     ("gradient", loss), ("jacobian", field), ("hessian", energy), ("jvp", field), ("vjp", field), ("hvp", loss),
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_peers(monkeypatch):
+    """Other libraries take seconds to import and to compile; their own tests name them."""
+    monkeypatch.setattr("admodes.ways.table.PEERS", ())
 
 
 def compared(f, *args, **options):
@@ -302,3 +314,97 @@ def test_the_table_is_whole():
         names = [way.name for way in ways(target)]
         assert len(names) == len(set(names))
     assert all(way.targets for way in OWN)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Other libraries
+# ---------------------------------------------------------------------------------------------------
+
+
+def helper(x):
+    return np.tanh(W @ x)
+
+
+def through_helpers(x):
+    inner = lambda z: np.sin(helper(z))  # noqa: E731
+    return np.sum(inner(x) ** 2) + np.linalg.norm(x)
+
+
+@pytest.mark.parametrize(("target", "f"), [*QUESTIONS, ("gradient", through_helpers)])
+@pytest.mark.parametrize("label", [peer.label for peer in PEERS])
+def test_peers(label, target, f):
+    """On the same code, their NumPy in the place of ours, the answer is the same; the code itself is left as it was."""
+    peer = next(p for p in PEERS if p.label == label)
+    imported(peer.library)
+    q = ask(f, (X,), 0, target, None, 10, None)
+    assert peer.why_not(q) == ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        got = q.flat(peer.derivative(q)(X))
+    way = next(way for way in ways(target) if way.exact and not way.peer)
+    np.testing.assert_allclose(got, q.flat(way.derivative(q)(X)), rtol=1e-9, atol=1e-12)
+    assert f(X) is not None
+    assert f.__globals__["np"] is np
+
+
+def imported(library):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip(library)
+
+
+def test_a_peer_that_cannot_follow_is_a_row(monkeypatch):
+    imported("autograd")
+    monkeypatch.setattr("admodes.ways.table.PEERS", PEERS[:1])
+
+    def f(x):
+        y = np.zeros_like(x)
+        y[0] = x[0] ** 2  # which autograd cannot differentiate
+        return np.sum(y * x)
+
+    row = compared(f, X, max_seconds=5)["autograd"]
+    assert not row.applies
+    assert row.left == "failed"
+    assert "Error" in row.why_not
+    assert "trees" in compared(lambda p: np.sum(p["a"] ** 2), {"a": X})["autograd"].why_not
+
+
+def test_jax_keeps_its_setting():
+    jax = imported("jax")
+    before = jax.config.jax_enable_x64
+    peer = next(p for p in PEERS if p.library == "jax")
+    q = ask(loss, (X,), 0, "gradient", None, 10, None)
+    answer = peer.derivative(q)(X)
+    assert answer.dtype == np.float64
+    assert jax.config.jax_enable_x64 == before
+
+
+def test_a_library_that_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    q = ask(loss, (X,), 0, "gradient", None, 10, None)
+    assert all("is not installed" in peer.why_not(q) for peer in PEERS)
+
+
+def test_the_copy_knows_closures_partials_and_defaults():
+    seen = types.SimpleNamespace(sin=lambda x: ("sin", x), linalg=types.SimpleNamespace(norm=lambda x: ("norm", x)))
+    norm, sin = np.linalg.norm, np.sin
+
+    def f(x, g=np.sin):
+        return norm(x), sin(x), g(x), np.linalg.norm(x), np.sin(x)
+
+    copy = substituted(f, seen)
+    assert copy(2) == (("norm", 2), ("sin", 2), ("sin", 2), ("norm", 2), ("sin", 2))
+    assert substituted(functools.partial(f, 3), seen)()[0] == ("norm", 3)
+    assert f(2.0)[1] == np.sin(2.0)
+
+
+def even(n):
+    return True if n == 0 else odd(n - 1)
+
+
+def odd(n):
+    return False if n == 0 else even(n - 1)
+
+
+def test_functions_that_call_each_other_are_copied_once():
+    assert substituted(even, np)(4)
