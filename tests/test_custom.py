@@ -135,8 +135,9 @@ def test_push_is_called_a_direction_at_a_time_unless_batched():
         return 2 * x * t
 
     for batched, shapes in ((False, [(3,)] * 5), (True, [(5, 3)])):
-        seen.clear()
         op = custom_op(lambda x: x * x, push=push, batched=batched)
+        jvp(op, (Y,), (Y,))  # the first use, when it is tried for being linear
+        seen.clear()
         np.testing.assert_allclose(jvp(op, (Y,), (np.ones((5, 3)),))[1], np.tile(2 * Y, (5, 1)))
         assert seen == shapes
         agrees(op, lambda x: x * x, Y)
@@ -238,15 +239,19 @@ def test_register_a_ufunc(cbrt):
     [
         ({"push": lambda t, y, x: t / (3 * y * y)}, 1 / 12),
         ({"composite": lambda x: x ** (1 / 3)}, 1 / 12),
-        ({"transpose": lambda u, x: 5 * u}, 5.0),  # what is stated is what is used
     ],
-    ids=["push", "composite", "transpose"],
+    ids=["push", "composite"],
 )
 def test_register_by_the_other_ways(cbrt, rule, slope):
     register(cbrt, **rule)
     assert grad(cbrt)(8.0) == pytest.approx(slope)
-    if "transpose" not in rule:
-        assert jvp(cbrt, (8.0,), (1.0,))[1] == pytest.approx(slope)
+    assert jvp(cbrt, (8.0,), (1.0,))[1] == pytest.approx(slope)
+
+
+def test_register_by_a_transpose(cbrt):
+    register(cbrt, transpose=lambda u, x: 5 * u)  # of a function that is not linear
+    with pytest.raises(ValueError, match="register cbrt: transpose= is not the transpose"):
+        grad(cbrt)(8.0)
 
 
 def test_register_a_function_of_numpy_that_is_no_ufunc():
@@ -324,3 +329,72 @@ def test_a_python_number_is_a_result():
     value, tangent = jvp(op, (Y,), (Y,))
     assert (value, tangent) == (Y.sum(), Y.sum())
     np.testing.assert_array_equal(admodes.compile(grad(op))(Y), np.ones(3))
+
+
+# Rules that are wrong ------------------------------------------------------------------------------------
+
+M = rng.normal(size=(2, 3))
+WRONG = {
+    "a transpose of a wrong shape": (
+        {"fn": lambda x: M @ x, "transpose": lambda u, x: u},
+        r"transpose gives shape \(2,\)",
+    ),
+    "a transpose of a scalar": (
+        {"fn": lambda x: M @ x, "transpose": lambda u, x: u.sum()},
+        r"transpose gives shape \(\)",
+    ),
+    "another transpose": ({"fn": lambda x: M @ x, "transpose": lambda u, x: 2 * u @ M}, "not the transpose"),
+    "an affine function": ({"fn": lambda x: M @ x + 1.0, "transpose": lambda u, x: u @ M}, "not linear"),
+    "no linear function": ({"fn": lambda x: x**2, "transpose": lambda u, x: 2 * x * u}, "not linear"),
+    "a partial of a reduction": ({"fn": np.sum, "partial": lambda y, x: 1.0}, "element by element"),
+    "a number for a reduction": ({"fn": np.sum, "partial": 1.0}, "element by element"),
+    "a partial of a wrong shape": (
+        {"fn": np.sin, "partial": lambda y, x: np.ones((2, 3))},
+        r"partial 0 has shape \(2, 3\)",
+    ),
+    "a push of a wrong shape": ({"fn": np.sum, "push": lambda t, y, x: t}, r"push 0 gives shape \(3,\)"),
+    "a push of a scalar": ({"fn": np.sin, "push": lambda t, y, x: t.sum()}, r"push 0 gives shape \(\)"),
+    "a push that squares": ({"fn": np.sin, "push": lambda t, y, x: np.cos(x) * t**2}, "push 0 is not linear"),
+    "a push of the size": ({"fn": np.sin, "push": lambda t, y, x: np.cos(x) * np.abs(t)}, "push 0 is not linear"),
+    "a push with a constant": ({"fn": np.sin, "push": lambda t, y, x: np.cos(x) * t + 1}, "push 0 is not linear"),
+}
+USES = {
+    "jvp": lambda op: jvp(op, (Y,), (Y,)),
+    "vjp": lambda op: vjp(op, Y)[1](np.ones(np.shape(op(Y)))),
+    "jacfwd": lambda op: jacfwd(op)(Y),
+    "jacrev": lambda op: jacrev(op)(Y),
+    "hessian": lambda op: hessian(lambda x: np.sum(op(x)))(Y),
+    "compiled": lambda op: admodes.compile(grad(lambda x: np.sum(op(x))))(Y),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_rule_is_named(wrong, use):
+    rule, message = WRONG[wrong]
+    fn = rule["fn"]
+
+    def measured(x):
+        return fn(x)
+
+    with pytest.raises(ValueError, match=f"custom_op measured: .*{message}"):
+        USES[use](custom_op(measured, **{k: v for k, v in rule.items() if k != "fn"}))
+
+
+def test_a_rule_is_tried_once():
+    seen = []
+    op = custom_op(lambda x: M @ x, transpose=lambda u, x: seen.append(1) or u @ M)
+    for _ in range(3):
+        np.testing.assert_allclose(grad(lambda x: np.sum(op(x)))(Y), M.sum(axis=0))
+    assert len(seen) == 4
+
+
+def test_a_traced_argument_by_keyword():
+    op = custom_op(lambda x, k=2.0: x * k, partial=lambda y, x, k=2.0: k)
+    np.testing.assert_array_equal(grad(lambda x: op(x=x).sum())(Y), np.full(3, 2.0))
+    several = custom_op(lambda a, b: a * b, partial=[lambda y, a, b: b, lambda y, a, b: a])
+    for call in (lambda x: several(a=x, b=2 * x), lambda x: several(x, b=2 * x), lambda x: several(b=2 * x, a=x)):
+        np.testing.assert_allclose(grad(lambda x, call=call: call(x).sum())(Y), 4 * Y)
+    hidden = custom_op(lambda x, *, k: x * k, partial=lambda y, x: 1.0)
+    with pytest.raises(TypeError, match="the argument k= is traced, and was given by keyword"):
+        grad(lambda x: hidden(Y, k=x).sum())(Y)
