@@ -13,7 +13,8 @@ from ..core import pytree
 from ..core.registry import OPS
 from ..core.tracing import Tracer, highest, is_memory, next_level
 from ..core.zeros import keeping, lost, strong_product
-from .code.emit import emit, is_scalar
+from .code.emit import emit
+from .code.scalars import is_scalar
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
 from .recording import Foreign, uncollected

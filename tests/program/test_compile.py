@@ -29,7 +29,8 @@ from admodes import (
     vjp,
 )
 from admodes.program import compile as compile_again
-from admodes.program.code.emit import emit, is_scalar
+from admodes.program.code.emit import emit
+from admodes.program.code.scalars import is_scalar
 from admodes.program.memory import WORKSPACE_BYTES
 
 rng = np.random.default_rng(5)

@@ -8,7 +8,8 @@ import pytest
 from admodes import compile, trace
 from admodes.core.registry import OPS, lookup
 from admodes.core.tracing import OPERATORS, PASSIVE_OPERATORS
-from admodes.program.code.emit import INFIX, MATH
+from admodes.program.code.printer import INFIX
+from admodes.program.code.scalars import MATH
 from admodes.program.show.draw import SYMBOLS
 
 BINARY = [*OPERATORS.values(), *(fn for fn in PASSIVE_OPERATORS.values() if fn is not np.divmod)]  # no operator: a pair
