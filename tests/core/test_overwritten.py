@@ -41,7 +41,9 @@ def test_a_buffer_used_again_is_watched_with_its_later_content_too():
         pullback(np.ones(N))
 
 
-@pytest.mark.parametrize("shape", [(40, 509), (509, 40), (40, 1018), (20, 2, 509), (40, 521), (521, 40)])
+@pytest.mark.parametrize(
+    "shape", [(40, 509), (509, 40), (40, 1018), (20, 2, 509), (40, 521), (521, 40), (8, 509 * 521)]
+)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_exchanged_rows_or_columns_are_seen(shape, order):
     """Whatever the extents: sums over places that are a period apart would not see rows of that period exchanged."""
