@@ -95,7 +95,7 @@ class Forward(Trace):
         """The tangent of a value; zeros where it does not depend on this transform's arguments."""
         if type(y) is Dual and y.transform is self:
             return y.tangent
-        return np.zeros(self.lead + np.shape(y), dtype=inexact(y) if np.ndim(y) == 0 else y.dtype)
+        return np.zeros(self.lead + np.shape(y), dtype=inexact(y))
 
 
 class Keeping(Forward):

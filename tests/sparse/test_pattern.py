@@ -525,3 +525,8 @@ def test_sparse_matrices_keep_their_pattern(f, n):
     A.data[1] = np.inf  # what is left out as zero may count after all
     with np.errstate(all="ignore"):
         covers(jacobian_pattern(lambda x: np.ravel(f(A, x)), x, local=True), jacfwd(lambda x: np.ravel(f(A, x)))(x))
+
+
+@pytest.mark.parametrize("f", [lambda x: (), lambda x: {"a": []}, lambda x: np.zeros(0), lambda x: x[:0]])
+def test_the_pattern_of_no_result_has_no_rows(f):
+    assert jacobian_pattern(f, np.ones(3)).shape == (0, 3)

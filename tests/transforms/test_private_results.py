@@ -54,3 +54,17 @@ def test_tangents_may_be_written_to(size):
             assert not any(np.shares_memory(a, other) for other in (x, t, *arrays[:i]))
     J = jacfwd(lambda x: np.broadcast_to(x[0], (size,)))(np.ones(1))
     assert J.flags.writeable
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (0,), (2, 3)])
+@pytest.mark.parametrize("dtype", [bool, np.int32, np.int64, np.float16, np.float32, np.float64, np.complex64])
+def test_the_tangent_of_a_constant_is_zeros_of_a_dtype_that_tangents_have(dtype, shape):
+    """Of a constant of whole numbers too, whether it has axes or not, and in the ways to it alike."""
+    constant = np.zeros(shape, dtype)[()]
+    t = jvp(lambda x: constant, (1.0,), (np.ones(4),))[1]
+    assert t.dtype.kind in "fc"
+    assert t.shape == (4, *shape)
+    assert not t.any()
+    assert t.dtype == constant.dtype or constant.dtype.kind in "bi"
+    assert jacfwd(lambda x: constant)(1.0).dtype == t.dtype
+    assert (linearize(lambda x: constant, 1.0)[1] @ np.ones(1)).dtype.kind in "fc"
