@@ -1,267 +1,305 @@
-"""The tools that `speed` compares: this library, and whichever of autograd, torch and JAX can be imported.
+"""How fast is this library beside its peers on work that is not its own: objectives of GradBench, NPBench's kernels?
 
-A tool turns a workload into a call without arguments that computes the derivative, its arguments already in the tool's
-own arrays: what is timed is the derivative alone.  To add one, subclass `Tool` and name it in `TOOLS`.
+Every workload of `speed`, the objectives of GradBench and ADBench (`gradbench.py`, with golden derivatives), and
+kernels of the kind of NPBench (`kernels.py`), each the same NumPy code for every tool, given the tool's namespace: the
+gradient in reverse mode, and one tangent by the first argument in forward mode, eager and compiled.  A tool that cannot
+run the code as it is written has no entry, and its own error says why; JAX has none where it would compile more than a
+few hundred operations without a loop of its own.
+
+How it is measured.  One process on one core, one thread, float64.  Answers first: golden derivatives where there are
+any, else central differences along a direction, and every tool's against ours.  Then medians of interleaved calls; the
+first call, which may compile, is not among them.  All are told as multiples of the function itself in NumPy.
+
+What to expect, and why.  Where arrays are small an eager tool pays for every operation in Python, and the tools differ
+by how much; where they are large all wait for memory and BLAS.  Compiled code has no tape left; JAX fuses elementwise
+work besides.  Scalar code and loops are worst for all that trace.
 """
 
 from __future__ import annotations
 
-import importlib
+import functools
+import platform
 import warnings
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import LogNorm
+from rich.table import Table
 
 import admodes
+from admodes.ways.model import machine
 
-from .workloads import Workload
+from . import style
+from .frame import Row, Study
+from .gradbench import objectives
+from .kernels import KERNELS
+from .speed import compare, one_core
+from .timing import interleaved
+from .tools import Task, Tool, installed
+from .workloads import Workload, workloads
 
-Task = Callable[[], Any]
-
-
-class Tool:
-    """One way to a derivative; each kind of derivative is a method (f, arguments, workload) -> call."""
-
-    name = ""
-    label = ""
-    library = "numpy"
-    prepares = False  # whether the first call compiles
-
-    def __init__(self) -> None:
-        self.version = str(importlib.import_module(self.library).__version__)
-
-    namespace: Any = np
-
-    def array(self, x: Any) -> Any:
-        """An argument as the tool's own array."""
-        return x
-
-    def numpy(self, y: Any) -> Any:
-        """A result as NumPy arrays, a tuple of them where there are several."""
-        return tuple(self.numpy(part) for part in y) if isinstance(y, tuple | list) else np.asarray(y)
-
-    def prepare(self, workload: Workload) -> Task:
-        """The call that is timed."""
-        function = workload.adapted.get(self.name, workload.function)
-        arguments = [self.array(x) for x in workload.arguments]
-        by, namespace = workload.by, self.namespace
-        fixed = arguments[by:]
-
-        def f(*chosen: Any) -> Any:
-            return function(namespace, *chosen, *fixed)
-
-        return getattr(self, workload.kind)(f, arguments[:by], workload)
+# More operations than these JAX compiles for many seconds.
+MOST_FOR_JAX = 350
+OURS = ("admodes", "compiled")
+DERIVATIVES = {"gradient": "reverse", "push": "forward"}
 
 
-class ByHand(Tool):
-    """Derivative code written by hand."""
+@dataclass(frozen=True)
+class Item:
+    """A workload with where it comes from, and its golden derivative if it has one."""
 
-    name, label = "hand", "by hand"
-
-    def prepare(self, workload: Workload) -> Task:
-        return lambda: workload.by_hand(*workload.arguments)
-
-
-class Eager(Tool):
-    """This library, run as it is."""
-
-    name, label, library = "admodes", "admodes", "admodes"
-
-    def made(self, derivative: Callable[..., Any], x: list[Any]) -> Task:
-        """The call of a derivative."""
-        return _call(derivative, x)
-
-    def gradient(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self.made(admodes.grad(f, argnums=tuple(range(len(x))) if len(x) > 1 else 0), x)
-
-    def forward(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self.made(admodes.jacfwd(f), x)
-
-    def reverse(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self.made(admodes.jacrev(f), x)
-
-    def hessian(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self.made(admodes.hessian(f, mode="forward-over-reverse"), x)
-
-    def hvp(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        return self.made(lambda *x: admodes.hvp(f, x, (workload.direction,)), x)
-
-    def push(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        return self.made(lambda *x: admodes.jvp(f, x, (workload.direction,))[1], x)
+    source: str
+    workload: Workload
+    golden: Any = None
 
 
-class Compiled(Eager):
-    """This library, the derivative compiled to flat code."""
-
-    name, label, prepares = "compiled", "admodes compiled", True
-
-    def made(self, derivative: Callable[..., Any], x: list[Any]) -> Task:
-        return _call(admodes.compile(derivative), x)
-
-    def hessian(self, f: Any, x: list[Any], _: Workload) -> Task:
-        """Coloured: the pattern, found at the first call, tells that it is banded."""
-        plans: list[Any] = []
-
-        def dense(*x: Any) -> Any:
-            if not plans:
-                plans.append(admodes.sparse_hessian_plan(f, *x))
-            return plans[0].dense(*x)
-
-        return _call(dense, x)
+def _by_hand(*_: Any) -> Any:
+    raise NotImplementedError("no derivative is written by hand")
 
 
-class Autograd(Tool):
-    """HIPS autograd."""
-
-    name, label, library = "autograd", "autograd", "autograd"
-
-    def __init__(self) -> None:
-        from importlib.metadata import version
-
-        import autograd
-        import autograd.numpy
-
-        self.autograd, self.namespace, self.version = autograd, autograd.numpy, version("autograd")
-
-    def gradient(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(self.autograd.grad(f, argnum=list(range(len(x))) if len(x) > 1 else 0), x)
-
-    def forward(self, f: Any, x: list[Any], _: Workload) -> Task:
-        push = self.autograd.make_jvp(f)
-        return lambda: np.stack([push(*x)(e)[1] for e in np.eye(x[0].size)], axis=-1)
-
-    def reverse(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(self.autograd.jacobian(f), x)
-
-    def hessian(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(self.autograd.hessian(f), x)
-
-    def hvp(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        product = self.autograd.make_hvp(f)
-        return lambda: product(*x)[0](workload.direction)
-
-    def push(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        push = self.autograd.make_jvp(f)
-        return lambda: push(*x)(workload.direction)[1]
+def _summed(function: Any, np: Any, *arguments: Any) -> Any:
+    return np.sum(function(np, *arguments))
 
 
-class Torch(Tool):
-    """PyTorch, eager."""
+def pushed(workload: Workload, rng: np.random.Generator) -> Workload:
+    """One tangent by the first argument of a workload."""
+    direction = rng.normal(size=np.shape(workload.arguments[0]))[()]
+    return replace(workload, kind="push", by=1, direction=direction)
 
-    name, label, library = "torch", "torch eager", "torch"
 
-    def __init__(self) -> None:
-        super().__init__()
-        import torch
-
-        torch.set_num_threads(1)
-        self.torch = torch
-        self.namespace = SimpleNamespace(
-            **{f: getattr(torch, f) for f in ("tanh", "sin", "cos", "exp", "log", "sum")},
-            swapaxes=torch.swapaxes,
-            max=lambda a, axis: torch.amax(a, dim=axis),
+def items(rng: np.random.Generator) -> list[Item]:
+    """All workloads, source by source, the gradient and a tangent of each."""
+    found = [Item("speed", workload) for workload in workloads(rng)]
+    for objective in objectives():
+        gradient = Workload(
+            objective.name, "gradient", objective.function, objective.arguments, _by_hand, by=objective.by
         )
-
-    def array(self, x: Any) -> Any:
-        return self.torch.tensor(x, dtype=self.torch.float64)
-
-    def numpy(self, y: Any) -> Any:
-        return tuple(self.numpy(part) for part in y) if isinstance(y, tuple | list) else y.detach().numpy()
-
-    def gradient(self, f: Any, x: list[Any], _: Workload) -> Task:
-        leaves = [a.clone().requires_grad_() for a in x]
-        several = len(x) > 1
-
-        def gradient() -> Any:
-            found = self.torch.autograd.grad(f(*leaves), leaves)
-            return found if several else found[0]
-
-        return gradient
-
-    def forward(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(self.torch.func.jacfwd(f), x)
-
-    def reverse(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(self.torch.func.jacrev(f), x)
-
-    def hessian(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return _call(self.torch.func.hessian(f), x)
-
-    def hvp(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        """Reverse over reverse, which is eager torch's fastest."""
-        leaf, v, grad = x[0].clone().requires_grad_(), self.array(workload.direction), self.torch.autograd.grad
-
-        def product() -> Any:
-            (g,) = grad(f(leaf), leaf, create_graph=True)
-            return grad(g, leaf, v)[0]
-
-        return product
-
-    def push(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        v, dual = self.array(workload.direction), self.torch.autograd.forward_ad
-
-        def push() -> Any:
-            with dual.dual_level():
-                return dual.unpack_dual(f(dual.make_dual(x[0], v))).tangent
-
-        return push
+        golden = objective.gradient if objective.by > 1 else objective.gradient[0]
+        tangent = pushed(gradient, rng)
+        along = float(np.sum(objective.gradient[0] * tangent.direction))
+        found += [Item("GradBench", gradient, golden), Item("GradBench", tangent, along)]
+    for kernel in KERNELS:
+        f = functools.partial(_summed, kernel.function)
+        gradient = Workload(kernel.name, "gradient", f, kernel.make(rng), _by_hand, by=kernel.by)
+        found += [Item("kernels", gradient), Item("kernels", pushed(gradient, rng))]
+    return found
 
 
-class Jax(Tool):
-    """JAX, compiled; a loop as lax.scan."""
-
-    name, label, library = "jax", "JAX jit", "jax"
-    prepares = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        jax: Any = importlib.import_module("jax")
-        jax.config.update("jax_enable_x64", True)
-        jax.config.update("jax_platforms", "cpu")
-        self.jax, self.namespace = jax, jax.numpy
-
-    def array(self, x: Any) -> Any:
-        return self.jax.numpy.asarray(x)
-
-    def _compiled(self, derivative: Any, x: list[Any]) -> Task:
-        compiled, ready = self.jax.jit(derivative), self.jax.block_until_ready
-        return lambda: ready(compiled(*x))
-
-    def gradient(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self._compiled(self.jax.grad(f, argnums=tuple(range(len(x))) if len(x) > 1 else 0), x)
-
-    def forward(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self._compiled(self.jax.jacfwd(f), x)
-
-    def reverse(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self._compiled(self.jax.jacrev(f), x)
-
-    def hessian(self, f: Any, x: list[Any], _: Workload) -> Task:
-        return self._compiled(self.jax.hessian(f), x)
-
-    def hvp(self, f: Any, x: list[Any], workload: Workload) -> Task:
-        jax, v = self.jax, self.array(workload.direction)
-        return self._compiled(lambda x: jax.jvp(jax.grad(f), (x,), (v,))[1], x)
+# ---------------------------------------------------------------------------------------------------
+# Answers, then times
+# ---------------------------------------------------------------------------------------------------
 
 
-def _call(derivative: Callable[..., Any], x: list[Any]) -> Task:
-    return lambda: derivative(*x)
+def prepare(item: Item, tools: Sequence[Tool], operations: int) -> tuple[dict[str, Task], dict[str, str]]:
+    """The calls to time, all answers being the same, and why the other tools have none."""
+    workload = item.workload
+    tasks: dict[str, Task] = {}
+    absent: dict[str, str] = dict(workload.absent)
+    answers: dict[str, Any] = {}
+    for tool in tools:
+        if tool.name in absent:
+            continue
+        if not tool.offers(workload.kind):
+            absent[tool.name] = f"has no {DERIVATIVES.get(workload.kind, workload.kind)} mode"
+        elif tool.name == "jax" and operations > MOST_FOR_JAX and "jax" not in workload.adapted:
+            absent[tool.name] = f"would compile {operations:,} operations, no loop among them"
+        else:
+            _try(tool, workload, tasks, answers, absent)
+    expected = answers[OURS[0]]
+    if item.golden is not None:
+        compare(expected, item.golden, f"{workload.name}, against the golden derivative", 1e-6)
+    elif item.source != "speed":
+        check_by_differences(workload, expected)
+    for name, answer in answers.items():
+        compare(answer, expected, f"{name}: {workload.name}", 1e-7)
+    return tasks, absent
 
 
-# The first is what all are compared with.
-TOOLS: tuple[type[Tool], ...] = (ByHand, Eager, Compiled, Autograd, Torch, Jax)
-
-
-def installed() -> tuple[list[Tool], list[str]]:
-    """The tools that can be imported, and the names of those that cannot."""
-    tools, missing = [], []
-    for kind in TOOLS:
+def _try(
+    tool: Tool, workload: Workload, tasks: dict[str, Task], answers: dict[str, Any], absent: dict[str, str]
+) -> None:
+    """The call and the answer of one tool; a peer that cannot run the code gives its error."""
+    try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of a peer's own imports
-            try:
-                tools.append(kind())
-            except ImportError:
-                missing.append(kind.label)
-    return tools, missing
+            warnings.simplefilter("ignore")  # of a peer's own code
+            task = tool.prepare(workload)
+            answers[tool.name] = tool.numpy(task())
+    except Exception as error:
+        if tool.name in OURS:
+            raise
+        answers.pop(tool.name, None)
+        absent[tool.name] = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:120]}"
+    else:
+        tasks[tool.name] = task
+
+
+def check_by_differences(workload: Workload, found: Any) -> None:
+    """Raise unless a derivative agrees with central differences of the function along a direction."""
+    chosen = [np.asarray(x, float) for x in workload.arguments[: workload.by]]
+    rest = workload.arguments[workload.by :]
+    if workload.kind == "push":
+        directions, slope = [workload.direction], float(found)
+    else:
+        rng = np.random.default_rng(7)
+        directions = [rng.normal(size=x.shape) for x in chosen]
+        parts = found if isinstance(found, tuple) else (found,)
+        slope = sum(float(np.sum(g * d)) for g, d in zip(parts, directions, strict=True))
+    step = 1e-6
+    ahead, behind = (
+        workload.function(np, *(x + sign * step * d for x, d in zip(chosen, directions, strict=True)), *rest)
+        for sign in (1.0, -1.0)
+    )
+    np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-4, err_msg=workload.name)
+
+
+def measure(item: Item, tools: Sequence[Tool], rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """One row a tool, those without an entry among them."""
+    workload = item.workload
+    program = admodes.trace(functools.partial(workload.function, np), *map(np.asarray, workload.arguments))
+    operations = len(program.instructions)
+    tasks, absent = prepare(item, tools, operations)
+    arguments = workload.arguments
+    base: dict[str, Task] = {"f": lambda: workload.function(np, *arguments)}
+    taken = interleaved({**base, **tasks}, rounds, seconds)
+    numbers = program.cost.bytes / 8 / max(1, operations)
+    rows = [
+        {
+            "workload": workload.name,
+            "source": item.source,
+            "derivative": workload.kind,
+            "mode": DERIVATIVES.get(workload.kind, workload.kind),
+            "tool": tool.name,
+            "version": tool.version,
+            "seconds": taken.get(tool.name),
+            "seconds_of_function": taken["f"],
+            "ratio_to_function": taken[tool.name] / taken["f"] if tool.name in taken else None,
+            "ratio_to_fastest": taken[tool.name] / min(taken[name] for name in tasks) if tool.name in taken else None,
+            "operations": operations,
+            "numbers_an_operation": numbers,
+            "absent": absent.get(tool.name, ""),
+        }
+        for tool in tools
+    ]
+    said = commentary(rows, {tool.name: tool.label for tool in tools})
+    about = {"commentary": said, "python": platform.python_version(), "numpy": np.__version__, "machine": machine()}
+    return [{**row, **about} for row in rows]
+
+
+# ---------------------------------------------------------------------------------------------------
+# What comes of it
+# ---------------------------------------------------------------------------------------------------
+
+
+def commentary(rows: Sequence[Row], labels: Mapping[str, str]) -> str:
+    """Why the slowest is slow, from the counts."""
+    timed = [row for row in rows if row["seconds"] is not None]
+    slowest = max(timed, key=lambda row: row["seconds"])
+    operations, numbers = max(1, slowest["operations"]), slowest["numbers_an_operation"]
+    own, all_ = slowest["seconds_of_function"] / operations, slowest["seconds"] / operations
+    head = (
+        f"{labels[slowest['tool']]} is slowest, {slowest['ratio_to_function']:.1f}× the function: {operations:,} "
+        f"operations on {numbers:,.0f} numbers each take it {all_ * 1e6:.2g} µs, NumPy {own * 1e6:.2g} µs"
+    )
+    if slowest["tool"] in ("jax", "compiled"):
+        return f"{head}; no operation is carried out in Python, what is left is the work itself"
+    if numbers < SMALL:
+        return f"{head}; on arrays so small that is the recording of each operation and the call of its rule"
+    return f"{head}; the arrays are large: it makes and reads more temporary ones"
+
+
+# Numbers an operation below which NumPy's own call takes longer than the work.
+SMALL = 3000
+
+
+def columns(rows: Sequence[Row], tools: Sequence[Tool]) -> list[str]:
+    """The tools that have an entry anywhere."""
+    return [tool.name for tool in tools if any(row["tool"] == tool.name and row["seconds"] for row in rows)]
+
+
+def lines(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """The workloads, each with its derivative."""
+    return list(dict.fromkeys((row["workload"], row["mode"]) for row in rows))
+
+
+def ratio(rows: Sequence[Row], line: tuple[str, str], tool: str) -> float | None:
+    """Seconds over those of the function; None without an entry."""
+    at = (row["ratio_to_function"] for row in rows if (row["workload"], row["mode"], row["tool"]) == (*line, tool))
+    return next(at, None)
+
+
+def beside(rows: Sequence[Row], tool: str, other: str) -> tuple[float, int]:
+    """The geometric mean of a tool's seconds over another's, and over how many workloads both have."""
+    pairs = [(ratio(rows, line, tool), ratio(rows, line, other)) for line in lines(rows)]
+    logs = [np.log(a / b) for a, b in pairs if a is not None and b is not None]
+    return (float(np.exp(np.mean(logs))), len(logs)) if logs else (float("nan"), 0)
+
+
+def finding(rows: Sequence[Row], labels: Mapping[str, str]) -> str:
+    """The answer, in one line, from the data."""
+    peers = [name for name in dict.fromkeys(row["tool"] for row in rows) if name not in OURS]
+    parts = []
+    for peer in peers:
+        (eager, both), (flat, _) = beside(rows, "admodes", peer), beside(rows, "compiled", peer)
+        asked = [row for row in rows if row["tool"] == peer]
+        if both:
+            times = f"eager {eager:.2g}×, compiled {flat:.2g}× its time"
+            parts.append(f"{labels[peer]}: {times}, on the {both} of {len(asked)} it runs")
+    every = len(lines(rows))
+    head = f"On {every} derivatives of unmodified NumPy code, all of which this library runs, geometric means"
+    return f"{head}: {'; '.join(parts)}"
+
+
+def table(rows: Sequence[Row], tools: Sequence[Tool]) -> Table:
+    """Ratios to the function, one line a workload and mode."""
+    shown = Table("workload", "mode", title="Seconds over those of the function itself in NumPy (lower is better)")
+    names, labels = columns(rows, tools), {tool.name: tool.label for tool in tools}
+    for name in names:
+        shown.add_column(labels[name], justify="right")
+    for line in lines(rows):
+        ratios = [ratio(rows, line, name) for name in names]
+        shown.add_row(*line, *("–" if r is None else f"{r:.2g}" for r in ratios))
+    return shown
+
+
+@style.styled
+def draw(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
+    """A heat map: workloads down, tools across, colour and number the ratio to the function."""
+    names, down = columns(rows, tools), lines(rows)
+    labels = {tool.name: f"{tool.label}\n{tool.version.partition('+')[0]}" for tool in tools}
+    values = np.array([[ratio(rows, line, name) or np.nan for name in names] for line in down])
+    plain = {tool.name: tool.label for tool in tools}
+    made = style.figure(4.5 + 1.35 * len(names), 2.6 + 0.27 * len(down), finding(rows, plain).replace("; ", ";\n"))
+    ax = made.subplots()
+    image = ax.imshow(values, aspect="auto", cmap="cividis_r", norm=LogNorm(0.5, 200))
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            text = "–" if np.isnan(value) else f"{value:.2g}" if value < 100 else f"{value:.0f}"
+            ax.annotate(text, (x, y), ha="center", va="center", fontsize=8, color="white" if value > 20 else "black")
+    ax.set_xticks(range(len(names)), [labels[name] for name in names], fontsize=9)
+    ax.set_yticks(range(len(down)), [f"{name}, {mode}" for name, mode in down], fontsize=8)
+    ax.grid(visible=False)
+    ax.xaxis.tick_top()
+    made.colorbar(image, ax=ax, shrink=0.5, label="seconds over those of the function")
+    return made
+
+
+def run(study: Study) -> str:
+    rounds, seconds = (21, 0.15) if study.full else (5, 0.02)
+    with one_core():
+        tools, missing = installed()
+        tools = [tool for tool in tools if tool.name != "hand"]
+        if missing:
+            study.show(f"peers: not installed, so absent: {', '.join(missing)}")
+        rows: list[dict[str, Any]] = []
+        chosen = items(study.rng())
+        for item in study.track(chosen if study.full else chosen[::6], "workloads"):
+            rows += measure(item, tools, rounds, seconds)
+    labels = {tool.name: tool.label for tool in tools}
+    study.show(table(rows, tools))
+    said = {(row["workload"], row["mode"]): row["commentary"] for row in rows}
+    study.show("\n".join(f"{name}, {mode}: {text}" for (name, mode), text in said.items()))
+    study.table(rows)
+    study.picture(draw(rows, tools))
+    return finding(rows, labels)

@@ -182,7 +182,18 @@ def places(d: int) -> Array:
     return S
 
 
-def mixture(np: Any, alpha: Array, mu: Array, q: Array, l: Array, x: Array, S: Array, eye: Array) -> Array:
+def mixture(
+    np: Any,
+    alpha: Array,
+    mu: Array,
+    q: Array,
+    l: Array,
+    x: Array,
+    S: Array,
+    eye: Array,
+    gamma: float = GAMMA,
+    m: int = WISHART_M,
+) -> Array:
     """The logarithm of the posterior.  Q_k: lower triangular, exp(q_k) on its diagonal and l_k below it."""
     N, d = x.shape
     K = alpha.shape[0]
@@ -194,15 +205,15 @@ def mixture(np: Any, alpha: Array, mu: Array, q: Array, l: Array, x: Array, S: A
     likelihood = np.sum(top + np.log(np.sum(np.exp(logs - top), axis=0)))
     highest = np.max(alpha, axis=0)
     normaliser = N * (highest + np.log(np.sum(np.exp(alpha - highest))))
-    prior = WISHART_M * np.sum(q) - 0.5 * GAMMA**2 * (np.sum(diagonal * diagonal) + np.sum(l * l))
-    return likelihood - normaliser + prior + mixture_constant(N, d, K)
+    prior = m * np.sum(q) - 0.5 * gamma**2 * (np.sum(diagonal * diagonal) + np.sum(l * l))
+    return likelihood - normaliser + prior + mixture_constant(N, d, K, gamma, m)
 
 
-def mixture_constant(N: int, d: int, K: int) -> float:
+def mixture_constant(N: int, d: int, K: int, gamma: float = GAMMA, m: int = WISHART_M) -> float:
     """What does not depend on the parameters."""
-    n = d + WISHART_M + 1
-    gamma = 0.25 * d * (d - 1) * math.log(math.pi) + float(np.sum(gammaln(0.5 * (n - np.arange(d)))))
-    return -N * d * 0.5 * math.log(2 * math.pi) + K * (n * d * (math.log(GAMMA) - 0.5 * math.log(2)) - gamma)
+    n = d + m + 1
+    logs = 0.25 * d * (d - 1) * math.log(math.pi) + float(np.sum(gammaln(0.5 * (n - np.arange(d)))))
+    return -N * d * 0.5 * math.log(2 * math.pi) + K * (n * d * (math.log(gamma) - 0.5 * math.log(2)) - logs)
 
 
 def mixture_gradient(alpha: Array, mu: Array, q: Array, l: Array, x: Array, S: Array, eye: Array) -> tuple[Array, ...]:

@@ -19,12 +19,14 @@ from experiments import (
     full_jacobian,
     gradient_cost,
     memory,
-    peers,
     speed,
     static_vs_dynamic,
     style,
     timing,
     workloads,
+)
+from experiments import (
+    tools as tools_of,
 )
 from experiments.__main__ import main, parser
 
@@ -37,6 +39,7 @@ EXPERIMENTS = [
     "gradient_cost",
     "hessian",
     "memory",
+    "peers",
     "sparse",
     "speed",
     "static_vs_dynamic",
@@ -283,14 +286,14 @@ def small_workloads():
 
 @pytest.mark.parametrize("workload", small_workloads(), ids=lambda workload: workload.name)
 def test_code_written_by_hand_agrees_with_this_library(workload):
-    tools = [peers.ByHand(), peers.Eager(), peers.Compiled()]
+    tools = [tools_of.ByHand(), tools_of.Eager(), tools_of.Compiled()]
     tasks, first = speed.prepare(workload, tools)
     assert list(tasks) == list(first) == ["hand", "admodes", "compiled"]
 
 
 def test_the_recurrent_net_agrees(monkeypatch):
     monkeypatch.setattr(workloads, "STEPS", 12)
-    tools = [peers.ByHand(), peers.Eager(), peers.Compiled()]
+    tools = [tools_of.ByHand(), tools_of.Eager(), tools_of.Compiled()]
     speed.prepare(workloads._recurrent(np.random.default_rng(0), n=4), tools)
 
 
@@ -304,7 +307,7 @@ def test_a_wrong_derivative_is_not_timed():
         "wrong", "gradient", workload.function, workload.arguments, lambda x, *_: np.ones_like(x)
     )
     with pytest.raises(AssertionError, match="admodes: wrong"):
-        speed.prepare(wrong, [peers.ByHand(), peers.Eager()])
+        speed.prepare(wrong, [tools_of.ByHand(), tools_of.Eager()])
 
 
 def test_the_mixture_of_two_components_in_one_dimension():
@@ -377,7 +380,7 @@ def test_targets_over_several_rows_wait_until_all_are_there():
 
 
 def test_preparing_is_timed_for_tools_that_prepare():
-    tools = [peers.ByHand(), peers.Eager(), peers.Compiled()]
+    tools = [tools_of.ByHand(), tools_of.Eager(), tools_of.Compiled()]
     rows = speed.measure_preparing(tools, 3, np.random.default_rng(0))
     assert [(row["workload"], row["tool"]) for row in rows] == [
         (workloads.PREPARING, "compiled"),
@@ -390,7 +393,9 @@ def test_preparing_is_timed_for_tools_that_prepare():
 def test_speed_measures_with_the_tools_there_are(study, monkeypatch, read):
     """The whole run with this library alone, as on a machine without peers."""
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(speed, "installed", lambda: ([peers.ByHand(), peers.Eager(), peers.Compiled()], ["autograd"]))
+    monkeypatch.setattr(
+        speed, "installed", lambda: ([tools_of.ByHand(), tools_of.Eager(), tools_of.Compiled()], ["autograd"])
+    )
     monkeypatch.setattr(
         speed, "workloads", lambda _: [workloads._chain("gradient", 8, rng), workloads._elementwise(9, rng)]
     )
@@ -408,11 +413,11 @@ def test_speed_measures_with_the_tools_there_are(study, monkeypatch, read):
 
 
 def test_a_peer_that_is_not_installed_is_absent(monkeypatch):
-    class Absent(peers.Tool):
+    class Absent(tools_of.Tool):
         name, label, library = "absent", "absent", "a_library_that_does_not_exist"
 
-    monkeypatch.setattr(peers, "TOOLS", (peers.ByHand, Absent))
-    tools, missing = peers.installed()
+    monkeypatch.setattr(tools_of, "TOOLS", (tools_of.ByHand, Absent))
+    tools, missing = tools_of.installed()
     assert ([tool.name for tool in tools], missing) == (["hand"], ["absent"])
 
 
