@@ -232,12 +232,12 @@ def draw(rows: Sequence[Row]) -> Any:
     left.set_title("Each prediction; bands: within 1.25× and 2×")
     left.legend()
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
-    for y, kind in enumerate(kinds):
+    for place, kind in enumerate(kinds):
         ratios = [row["ratio"] for row in rows if row["kind"] == kind]
         low, middle, high = np.quantile(ratios, [0.1, 0.5, 0.9])
-        right.plot([low, high], [y, y], color=style.BLUE, linewidth=7, alpha=0.35, solid_capstyle="butt")
-        right.plot(ratios, [y] * len(ratios), linestyle="", marker="|", markersize=6, color=style.BLUE, alpha=0.6)
-        right.plot([middle], [y], linestyle="", marker="o", color=style.BLACK)
+        right.plot([low, high], [place, place], color=style.BLUE, linewidth=7, alpha=0.35, solid_capstyle="butt")
+        right.plot(ratios, [place] * len(ratios), linestyle="", marker="|", markersize=6, color=style.BLUE, alpha=0.6)
+        right.plot([middle], [place], linestyle="", marker="o", color=style.BLACK)
     right.axvline(1.0, color=style.GREY, linewidth=1)
     right.axvspan(1 / GOAL_TENTH, GOAL_TENTH, color=style.YELLOW, alpha=0.35, linewidth=0, zorder=0)
     right.set_yticks(range(len(kinds)), kinds)
