@@ -2,7 +2,7 @@
 
 The graph is two rows of bits a vertex, its predecessors and its successors.  Eliminating v costs the product of the two
 counts of bits; then each predecessor takes over v's successors, and each successor its predecessors.  Where llvmlite is
-installed (extra `native`) the search is machine code; else the same search runs in Python, about a hundred times slower.
+installed (extra `native`) the search is machine code; else the same search runs in Python, a hundred times slower.
 
 Source: Kirkpatrick, Gelatt and Vecchi, "Optimization by simulated annealing", Science 220 (1983); Naumann, "Optimal
 Jacobian accumulation is NP-complete", Math. Program. 112 (2008), for why a heuristic.
@@ -39,7 +39,9 @@ def annealed(graph: Graph, start: Sequence[Vertex], seed: int = 0) -> list[Verte
     return found[1]
 
 
-def _in_python(graph: Graph, start: Sequence[Vertex], seed: int, moves: int = MOVES_IN_PYTHON) -> tuple[int, list[Vertex]]:
+def _in_python(
+    graph: Graph, start: Sequence[Vertex], seed: int, moves: int = MOVES_IN_PYTHON
+) -> tuple[int, list[Vertex]]:
     """The search with Python's integers as bits."""
     names, preds, succs, kept = _bits(graph)
     place = {v: k for k, v in enumerate(names)}
