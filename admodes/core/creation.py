@@ -38,6 +38,7 @@ import numpy as np
 from numpy import ndarray
 
 from .blame import explained
+from . import stores  # noqa: F401  gathers stores of single elements
 from .blank import LENT, Blank, given, traced
 from .errors import noted
 from .tracing import Tracer, pack

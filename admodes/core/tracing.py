@@ -757,6 +757,8 @@ def write(x: Tracer, index: Any, value: Any) -> None:
         x.transform.overwritten(x)
     value = canonical(value)
     if memory is None:
+        if Cell.begin(x, index, value):
+            return
         become(x, relaid(put(x, index, value), g))
         return
     base = ground(memory.contents)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -26,9 +26,11 @@ class Cell:
     """What a traced value consists of: its value, the transform, what that keeps with it, the memory it shares."""
 
     # The slots of all kinds stand here, so that a change in place may turn one kind into another.
-    __slots__ = ("__weakref__", "index", "memory", "node", "place", "tangent", "transform", "value")
+    __slots__ = ("__weakref__", "index", "memory", "node", "place", "stores", "tangent", "transform", "value")
     # The kind of a view whose memory was written to since it was last read: its state is gone, and read when asked for.
     stale: ClassVar[type[Cell]]
+    # Begins to gather stores of single elements (see `stores`); whether x[index] = value is one.
+    begin: ClassVar[Callable[[Any, Any, Any], bool]]
 
 
 class Place(NamedTuple):
@@ -68,7 +70,7 @@ class Memory:
             x = reference()
             if x is not None:
                 x.place = place_of(ground(x), base)
-                forget(x)
+                forget(x, Cell.stale)
         self.fresh = []
         self.contents = relaid(new, base)
 
@@ -120,12 +122,12 @@ def become(x: Any, new: Any) -> None:
     _copy_state(new, x)
 
 
-def forget(x: Any) -> None:
-    """Drop the state of a view: what asks for it reads it anew."""
+def forget(x: Any, kind: type[Cell]) -> None:
+    """Drop the state of x, of a kind that finds it when it is asked for."""
     for slot in _STATE:
         if hasattr(x, slot):
             delattr(x, slot)
-    _set_class(x, Cell.stale)
+    _set_class(x, kind)
 
 
 def _copy_state(x: Any, new: Any) -> None:
