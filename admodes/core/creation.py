@@ -37,8 +37,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .blame import explained
 from . import stores  # noqa: F401  gathers stores of single elements
+from .blame import explained
 from .blank import LENT, Blank, given, traced
 from .errors import noted
 from .tracing import Tracer, pack

@@ -8,14 +8,12 @@ tapes and programs too.
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 
 import numpy as np
 
-from .registry import OPS
-from .tracing import Tracer, apply, canonical, put
+from .tracing import Tracer, canonical, put
 from .views import Cell, become, clone, forget, ground, relaid
 
 
@@ -134,7 +132,7 @@ class Stores:
         return put(self.base, at, np.stack(values) if any(isinstance(v, Tracer) for v in values) else np.array(values))
 
 
-def begin(x: Tracer, index: Any, value: Any) -> bool:
+def begin(x: Any, index: Any, value: Any) -> bool:
     """Store one element into an array that shares its memory with nobody; whether it was that."""
     g = ground(x)
     place = _place(index, g.shape)
@@ -148,7 +146,7 @@ def begin(x: Tracer, index: Any, value: Any) -> bool:
     return True
 
 
-def settle(x: Filling) -> None:
+def settle(x: Any) -> None:
     """Let x be the array with all that was stored."""
     stores = x.stores
     del x.stores
@@ -158,7 +156,7 @@ def settle(x: Filling) -> None:
 def _place(index: Any, shape: tuple[int, ...]) -> int | None:
     """The place of an element in the order of C; None where the index is not that of one element, or out of bounds."""
     items = index if type(index) is tuple else (index,)
-    if len(items) != len(shape):
+    if len(items) != len(shape) or not shape:
         return None
     place = 0
     for i, n in zip(items, shape, strict=True):
