@@ -135,7 +135,9 @@ def _attribute(name: str) -> property:
         return given(getattr(self.value, name), [self])
 
     def write(self: Blank, new: Any) -> None:
-        setattr(self.value, name, new)
+        array = self.value.view()  # what shares its memory keeps its own shape
+        setattr(array, name, plainly(new))
+        self.value = array
 
     return property(read, write)
 

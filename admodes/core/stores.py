@@ -33,6 +33,11 @@ class Filling(Tracer):
     def shape(self) -> tuple[int, ...]:
         return self.stores.base.shape
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        settle(self)
+        self.shape = shape
+
     @property
     def ndim(self) -> int:
         return self.stores.base.ndim

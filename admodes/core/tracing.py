@@ -458,6 +458,13 @@ class Tracer(Cell):
     def shape(self) -> tuple[int, ...]:
         return self.value.shape
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        y = np.reshape(self, shape)
+        if not np.may_share_memory(ground(y), ground(self)):
+            raise AttributeError("this shape needs a copy of the elements; write x = x.reshape(shape)")
+        become(self, y)
+
     @property
     def ndim(self) -> int:
         return self.value.ndim

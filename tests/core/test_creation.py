@@ -149,6 +149,33 @@ def test_matrices():
     check(f)
 
 
+def test_shapes_set_in_place():
+    def f(x):
+        a = np.zeros((2, 3))
+        v = a[1]
+        a.shape = (3, 2)  # plain still
+        a[0, 1] = x[0]
+        a.shape = 6
+        a[5] = x[1]
+        y = x * 2
+        y.shape = (3, 1)
+        z = np.ones((2, 2))
+        z[1, 0] = x[2]
+        z.shape = (4,)
+        z[3] += x[0]
+        return np.concatenate([a, v, np.ravel(y @ y.T), z])
+
+    check(f)
+
+    def needs_a_copy(x):
+        a = np.outer(x, x).T
+        a.shape = 9
+        return a
+
+    with pytest.raises(AttributeError, match="reshape"):
+        jacfwd(needs_a_copy)(X)
+
+
 def test_views_taken_before_the_first_traced_value():
     def f(x):
         a = np.zeros((2, 3, 2), order="F")
