@@ -41,7 +41,8 @@ from . import stores  # noqa: F401  gathers stores of single elements
 from .blame import explained
 from .blank import LENT, Blank, given, traced
 from .errors import noted
-from .tracing import Tracer, pack
+from .registry import OPS
+from .tracing import Tracer, canonical, collected_lists, gathered
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
@@ -57,22 +58,23 @@ _FILLING: weakref.WeakKeyDictionary[CodeType, frozenset[str]] = weakref.WeakKeyD
 
 def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
     """body(*args), which runs f under a transform of its own; again, watched, where f stores into arrays it makes."""
-    if _FILLING and not _AS_WRITTEN.get():
-        packages = _known(f)
-        if packages is not None:
-            try:
-                with _watching(packages):
-                    return body(*args)
-            except Exception as error:
-                if not noted.detached:
-                    raise
-                return _again(f, body, args, error)
+    as_written = _AS_WRITTEN.get()
+    packages = _known(f) if _FILLING and not as_written else None
+    before = noted.detached, noted.curable
+    noted.detached = False
     try:
+        if packages is not None:
+            with _watching(packages):
+                return body(*args)
+        noted.curable = not as_written and _WATCHED.get() is None
         return body(*args)
     except Exception as error:
         if not noted.detached:
             raise
+        noted.curable = False
         return _again(f, body, args, error)
+    finally:
+        noted.detached, noted.curable = noted.detached or before[0], before[1]
 
 
 @contextmanager
@@ -130,6 +132,8 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
     while True:
         noted.detached = False
         found = _packages(error.__traceback__) - packages
+        if watched is not None and LISTS not in packages:
+            found |= {LISTS}
         if _AS_WRITTEN.get() or not (_find_globals(error.__traceback__) or found or watched is None):
             raise explained(error, lambda frame: _is_watched(frame, packages | found)) from error
         watched = packages = packages | found
@@ -253,7 +257,7 @@ def _function(name: str) -> Any:
 
 def _converted(a: Any, dtype: Any = None, *, copy: bool | None = None, ndmin: int = 0, **_: Any) -> Any:
     """np.array, np.asarray … of a traced value, or of lists that hold one."""
-    x = a if isinstance(a, Tracer) else pack(np.array(a, dtype=object))
+    x = a if isinstance(a, Tracer) else gathered(a) if isinstance(a, list | tuple) else canonical(a)
     if dtype is not None and x.dtype != dtype:
         x = np.astype(x, np.dtype(dtype))
     elif x is a and copy:
@@ -292,6 +296,28 @@ _OF_TRACED: dict[str, Callable[..., Any]] = {
     "full_like": _full_like,
     "fromiter": _from_iterable,
 }
+
+
+def _float64(x: Any = 0.0) -> Any:
+    return _converted(x, np.float64) if traced(x) else np.float64(x)
+
+
+def _float32(x: Any = 0.0) -> Any:
+    return _converted(x, np.float32) if traced(x) else np.float32(x)
+
+
+class _Vectorized(np.vectorize):
+    """np.vectorize, which takes the dtype from the first result, and so would cut off the others."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not traced(args) or kwargs or self.signature is not None or self.excluded:
+            return super().__call__(*args, **kwargs)
+        arrays = np.broadcast_arrays(*map(canonical, args))
+        flat = [np.ravel(a) for a in arrays]
+        return np.reshape(gathered([self.pyfunc(*elements) for elements in zip(*flat, strict=True)]), arrays[0].shape)
+
+
+_CLASSES = {"ndarray": _ndarray, "float64": _float64, "float32": _float32, "vectorize": _Vectorized}
 CREATIONS = {name: Creation(getattr(np, name)) for name in NAMES}
 
 
@@ -312,8 +338,8 @@ class _Attribute:
         frame = sys._getframe(1)
         if not _is_watched(frame, packages):
             return fn
-        if self.name == "ndarray":  # a class: only where it is about to be called may a function stand for it
-            return _ndarray if _is_called(frame) else fn
+        if self.name in _CLASSES:  # only where a class is about to be called may a function stand for it
+            return _CLASSES[self.name] if _is_called(frame.f_code, frame.f_lasti // 2) else fn
         return CREATIONS[self.name] if fn is CREATIONS[self.name].fn else fn
 
     def __set__(self, module: ModuleType, value: Any) -> None:
@@ -323,12 +349,12 @@ class _Attribute:
         del vars(module)[self.name]
 
 
-def _is_called(frame: FrameType) -> bool:
+@functools.lru_cache(maxsize=4096)
+def _is_called(code: CodeType, at: int) -> bool:
     """Whether the attribute that a frame is looking up is called: `np.ndarray(3)`, not `isinstance(x, np.ndarray)`.
 
     The next instruction whose source begins where that of the attribute begins is then the call.
     """
-    code, at = frame.f_code, frame.f_lasti // 2
     places = list(code.co_positions())
     line, _, column, _ = places[at]
     for k in range(at + 1, len(places)):
@@ -339,12 +365,57 @@ def _is_called(frame: FrameType) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------
+# Lists of traced values, which do not dispatch: np.exp([x[0], 1.0])
+# ---------------------------------------------------------------------------------------------------
+
+LISTS = "[...]"  # stands among the packages of a run in which NumPy's functions gather such lists
+
+
+class _Function:
+    """A function of NumPy as an attribute of its module: where a run is to gather lists, one that does."""
+
+    def __init__(self, fn: Any, name: str) -> None:
+        self.fn, self.name, self.op = fn, name, OPS[fn]
+
+    def __get__(self, module: ModuleType, owner: Any = None) -> Any:
+        fn = vars(module)[self.name]
+        packages = _WATCHED.get()
+        if packages is None or LISTS not in packages or fn is not self.fn:
+            return fn
+        frame = sys._getframe(1)
+        if _is_watched(frame, packages) and _is_called(frame.f_code, frame.f_lasti // 2):
+            return self._gathering
+        return fn
+
+    def __set__(self, module: ModuleType, value: Any) -> None:
+        vars(module)[self.name] = value
+
+    def __delete__(self, module: ModuleType) -> None:
+        del vars(module)[self.name]
+
+    def _gathering(self, *args: Any, **kwargs: Any) -> Any:
+        return self.fn(*(args if self.op.sequence else collected_lists(self.op, args)), **kwargs)
+
+
+@functools.cache
+def _functions(module: ModuleType) -> dict[str, _Function]:
+    """Those with a row, once the table is filled."""
+    return {
+        name: _Function(fn, name)
+        for name, fn in vars(module).items()
+        if not name.startswith("_") and name not in NAMES and callable(fn) and not isinstance(fn, type) and fn in OPS
+    }
+
+
+# ---------------------------------------------------------------------------------------------------
 # The time of a watched run
 # ---------------------------------------------------------------------------------------------------
 
 _lock = threading.RLock()
 _under_way = 0
-_plain_class: type[ModuleType] = ModuleType
+_WATCHED_MODULES = (np, np.linalg, np.fft)
+_plain_classes: dict[ModuleType, type[ModuleType]] = {}
+_listing = False
 _originals = {id(creation.fn): creation for creation in CREATIONS.values()}
 _globals: dict[tuple[int, str], tuple[dict[str, Any], str, Creation]] = {}  # of modules: `from numpy import zeros`
 
@@ -352,27 +423,39 @@ _globals: dict[tuple[int, str], tuple[dict[str, Any], str, Creation]] = {}  # of
 @contextmanager
 def _watching(packages: frozenset[str]) -> Iterator[None]:
     token = _WATCHED.set(packages)
-    _count(+1)
+    curable, noted.curable = noted.curable, False
+    _count(+1, LISTS in packages)
     try:
         yield
     finally:
         _count(-1)
+        noted.curable = curable
         _WATCHED.reset(token)
 
 
-def _count(change: int) -> None:
+def _count(change: int, lists: bool = False) -> None:
     """The first run brings the attributes and globals in, the last takes them out."""
-    global _under_way, _plain_class
+    global _under_way, _listing
     with _lock:
         before, _under_way = _under_way, _under_way + change
         if not before:
-            _plain_class = type(np)
-            body = {name: _Attribute(name) for name in (*NAMES, "ndarray")}
-            np.__class__ = type(_plain_class.__name__, (_plain_class,), body)
+            _bring_in(np, {name: _Attribute(name) for name in (*NAMES, *_CLASSES)})
             _exchange(inward=True)
-        elif not _under_way:
-            np.__class__ = _plain_class
+        if lists and not _listing:
+            _listing = True
+            for module in _WATCHED_MODULES:
+                _bring_in(module, _functions(module))
+        if before and not _under_way:
+            _listing = False
+            for module, kind in _plain_classes.items():
+                module.__class__ = kind
+            _plain_classes.clear()
             _exchange(inward=False)
+
+
+def _bring_in(module: ModuleType, attributes: dict[str, Any]) -> None:
+    _plain_classes.setdefault(module, type(module))
+    module.__class__ = type(type(module).__name__, (type(module),), attributes)
 
 
 def _exchange(inward: bool) -> None:

@@ -13,6 +13,8 @@ class _Noted(threading.local):
     """
 
     detached = False
+    # Whether an error now would lead to another run of f in which np.array gives traced arrays (see `creation`).
+    curable = False
 
 
 noted = _Noted()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .errors import Deferred, Detached, LeakedTracer, MissingRule, missing_parameter
+from .errors import Deferred, Detached, LeakedTracer, MissingRule, missing_parameter, noted
 from .layout import placed
 from .registry import NO_VALUE, OPS, Op, Passive, lookup, public_name
 from .views import (
@@ -110,7 +110,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         elif (type(a) is ndarray and a.dtype is OBJECT) or type(a) is list or type(a) is tuple:
             if op.changes is not None and type(args[op.changes]) is ndarray:
                 return _changed_objects(op, args, params)
-            collected = _collected(op, args)
+            collected = collected_lists(op, args)
             if collected is not args:
                 return apply(op, collected, params)
     if trace is None:
@@ -131,7 +131,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     return result
 
 
-def _collected(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def collected_lists(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Arguments with arrays of objects, and lists that hold traced values in place of an array, as traced arrays."""
     arrays = len(args) if op.arrays is None else op.arrays
     new = []
@@ -393,7 +393,13 @@ class Tracer(Cell):
     """
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]
+
+    def __hash__(self) -> int:
+        raise TypeError(
+            "a traced value is no key (of functools.lru_cache, a dict, a set): it stands for many values, and what is "
+            "kept by it would outlive its transform. Use the undecorated function, f.__wrapped__, or plain keys."
+        )
+
     value: Any
     transform: Any
 
@@ -426,6 +432,8 @@ class Tracer(Cell):
             return NotImplemented
         op = OPS.get(func) or lookup(func)
         if op is None:
+            if func in CREATED_LIKE:
+                return created_like(self, func, args, kwargs)
             raise MissingRule(public_name(func))
         if op.arity == 1 and not kwargs and len(args) == 1:
             return unary(op, args[0])
@@ -437,10 +445,20 @@ class Tracer(Cell):
                 f"conversion to a plain array of dtype {np.dtype(dtype)}",
                 "Leave out the dtype, or build the array with np.stack, np.concatenate or np.array([...]).",
             )
-        if _asked_for_an_operand(sys._getframe(1)):
-            out = np.empty((), dtype=object)
+        asker = _asker(sys._getframe(1))
+        module = asker.f_globals.get("__name__", "")
+        if module == "scipy.sparse._base" and asker.f_code.co_name == "_matmul_dispatch":
+            out = np.empty((), dtype=object)  # a sparse matrix leaves A @ x to x where x makes a single object
             out[()] = self
             return out
+        if module.startswith("numpy.testing"):
+            return np.asarray(ground(self))
+        noted.detached = True
+        if self.dtype.kind == "c" or (noted.curable and module.partition(".")[0] not in _LIBRARIES):
+            raise Detached(
+                "np.array or np.asarray, which of traced values makes an array of Python objects,",
+                "Write np.stack([...]) or np.block([[...], [...]]), and x in place of np.asarray(x).",
+            )
         out = np.empty(self.shape, dtype=object)
         for index in np.ndindex(self.shape):
             out[index] = self[index] if index else self
@@ -540,6 +558,10 @@ class Tracer(Cell):
             "float(x), a function of the math module, or storing x in a plain float array",
             "Use x itself and functions of numpy; build arrays with np.stack, np.concatenate or np.array([...]).",
         )
+
+    def __round__(self, digits: int | None = None) -> Any:
+        """Constant between its jumps, like np.round."""
+        return int(np.rint(self)) if digits is None else np.round(self, digits)
 
     def __complex__(self) -> complex:
         raise Detached(
@@ -643,11 +665,42 @@ class Tracer(Cell):
         return apply(OPS[np.invert], (self,), {})
 
 
-def _asked_for_an_operand(asker: Any) -> bool:
-    """Whether a sparse matrix asks np.asanyarray(x) if it is to leave A @ x to x, as it does with a single object."""
-    while asker.f_code.co_name == "__array__":
-        asker = asker.f_back
-    return asker.f_code.co_name == "_matmul_dispatch" and asker.f_globals.get("__name__") == "scipy.sparse._base"
+_LIBRARIES = ("numpy", "scipy", "admodes")
+
+
+def _asker(frame: Any) -> Any:
+    """The frame of the code that asks for an array."""
+    while frame.f_code.co_name == "__array__":
+        frame = frame.f_back
+    return frame
+
+
+# Creation functions with like=, which dispatch by it alone.
+CREATED_LIKE = {
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.zeros, np.ones, np.empty, np.full,
+    np.eye, np.identity, np.tri, np.arange, np.fromiter,
+}  # fmt: skip
+
+
+def created_like(x: Tracer, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """np.zeros(3, like=x) and its kin: a traced array, to be filled; np.array([...], like=x) of traced values too."""
+    if fn is np.fromiter:
+        args = (list(args[0]), *args[1:])
+    if highest((args, kwargs)) is None:
+        y = fn(*args, **kwargs)
+        if y.dtype.kind not in "fc":
+            return y
+        new = np.zeros_like(x, shape=y.shape, dtype=y.dtype)
+        return put(new, ..., y) if y.any() else new
+    if fn is np.full:
+        shape, value, dtype = (*args, *kwargs.values(), None)[:3]
+        return np.astype(np.broadcast_to(canonical(value), shape), dtype or np.result_type(value)).copy()
+    if fn not in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.fromiter):
+        raise Detached(f"np.{fn.__name__} with a traced argument", "Give it plain numbers.")
+    y = gathered(args[0])
+    dtype = kwargs.get("dtype", args[1] if len(args) > 1 else None)
+    y = y if dtype is None or np.dtype(dtype) == y.dtype else np.astype(y, np.dtype(dtype))
+    return y.copy() if fn is np.array and y is args[0] else y
 
 
 class Stale(Tracer):
