@@ -415,6 +415,7 @@ _lock = threading.RLock()
 _under_way = 0
 _WATCHED_MODULES = (np, np.linalg, np.fft)
 _plain_classes: dict[ModuleType, type[ModuleType]] = {}
+_classes: dict[tuple[Any, ...], type[ModuleType]] = {}
 _listing = False
 _originals = {id(creation.fn): creation for creation in CREATIONS.values()}
 _globals: dict[tuple[int, str], tuple[dict[str, Any], str, Creation]] = {}  # of modules: `from numpy import zeros`
@@ -439,12 +440,12 @@ def _count(change: int, lists: bool = False) -> None:
     with _lock:
         before, _under_way = _under_way, _under_way + change
         if not before:
-            _bring_in(np, {name: _Attribute(name) for name in (*NAMES, *_CLASSES)})
+            _bring_in(np, lists=False)
             _exchange(inward=True)
         if lists and not _listing:
             _listing = True
             for module in _WATCHED_MODULES:
-                _bring_in(module, _functions(module))
+                _bring_in(module, lists=True)
         if before and not _under_way:
             _listing = False
             for module, kind in _plain_classes.items():
@@ -453,9 +454,13 @@ def _count(change: int, lists: bool = False) -> None:
             _exchange(inward=False)
 
 
-def _bring_in(module: ModuleType, attributes: dict[str, Any]) -> None:
+def _bring_in(module: ModuleType, lists: bool) -> None:
     _plain_classes.setdefault(module, type(module))
-    module.__class__ = type(type(module).__name__, (type(module),), attributes)
+    key = type(module), module.__name__, lists
+    if key not in _classes:  # a class takes long to make, and is a cycle
+        attributes = _functions(module) if lists else {name: _Attribute(name) for name in (*NAMES, *_CLASSES)}
+        _classes[key] = type(type(module).__name__, (type(module),), attributes)
+    module.__class__ = _classes[key]
 
 
 def _exchange(inward: bool) -> None:
