@@ -68,3 +68,14 @@ def test_the_tangent_of_a_constant_is_zeros_of_a_dtype_that_tangents_have(dtype,
     assert t.dtype == constant.dtype or constant.dtype.kind in "bi"
     assert jacfwd(lambda x: constant)(1.0).dtype == t.dtype
     assert (linearize(lambda x: constant, 1.0)[1] @ np.ones(1)).dtype.kind in "fc"
+
+
+@pytest.mark.parametrize("given", [np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_directions_come_out_in_the_dtype_of_what_they_belong_to(dtype, given):
+    """Whatever dtype they are given in, and where a function hands them through as they are."""
+    x, t = np.ones(3, dtype), np.arange(3).astype(given)
+    for f in (lambda x: x, lambda x: x[::-1], lambda x: (x, x * 2), lambda x: x.reshape(3, 1)):
+        for found in jvp(f, (x,), (t,)):
+            assert all(part.dtype == dtype for part in (found if isinstance(found, tuple) else (found,)))
+    assert vjp(lambda x: x, x)[1](t)[0].dtype == dtype
