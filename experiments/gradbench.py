@@ -213,13 +213,13 @@ def _about(np: Any, r: Array) -> Array:
     )
 
 
-def hand(np: Any, theta: Array, model: Callable[..., Any], data: tuple[Array, ...], spread: Array) -> Array:
+def hand(np: Any, theta: Array, parents: list[int], data: tuple[Array, ...]) -> Array:
     """The positions of the vertices of a hand with these angles."""
-    relatives, inverses, positions, weights = data
+    relatives, inverses, positions, weights, spread = data
     pose = (theta[6:] @ spread).reshape((relatives.shape[0], 3))
     turned = _turned(np, pose)
     absolutes: list[Array] = []
-    for k, parent in enumerate(model()):
+    for k, parent in enumerate(parents):
         own = relatives[k] @ turned[k]
         absolutes.append(own if parent < 0 else absolutes[parent] @ own)
     skinned = 0.0
@@ -229,18 +229,18 @@ def hand(np: Any, theta: Array, model: Callable[..., Any], data: tuple[Array, ..
     return skinned @ _about(np, theta[:3]).T + theta[3:6]
 
 
-def tracking(np: Any, theta: Array, points: Array, *data: Array, parents: list[int], at: Array, spread: Array) -> Array:
+def tracking(np: Any, theta: Array, points: Array, *data: Array, parents: list[int], at: Array) -> Array:
     """Half the squares of the distances of points from their vertices."""
-    found = hand(np, theta, lambda: parents, data, spread)
+    found = hand(np, theta, parents, data)
     errors = points - found[at]
     return 0.5 * np.sum(errors * errors)
 
 
 def tracking_on_faces(
-    np: Any, theta: Array, us: Array, points: Array, *data: Array, parents: list[int], at: Array, spread: Array
+    np: Any, theta: Array, us: Array, points: Array, *data: Array, parents: list[int], at: Array
 ) -> Array:
     """The same from places on triangles, each with two barycentric coordinates."""
-    found = hand(np, theta, lambda: parents, data, spread)
+    found = hand(np, theta, parents, data)
     u, v = us[:, 0:1], us[:, 1:2]
     errors = points - (u * found[at[:, 0]] + v * found[at[:, 1]] + (1.0 - u - v) * found[at[:, 2]])
     return 0.5 * np.sum(errors * errors)
@@ -300,14 +300,14 @@ def _tracking(kind: str) -> Objective:
     spread = np.zeros((20, 3 * len(model["parents"])))
     spread[np.arange(20), ANGLES] = 1.0
     parents = [int(p) for p in model["parents"]]
-    data = (model["base_relatives"], model["inverse_base_absolutes"], model["base_positions"], model["weights"])
+    data = (model["base_relatives"], model["inverse_base_absolutes"], model["base_positions"], model["weights"], spread)
     g = d["value"].ravel()
     value = 0.5 * float(g @ g)
     if kind == "simple":
-        f = functools.partial(tracking, parents=parents, at=d["correspondences"], spread=spread)
+        f = functools.partial(tracking, parents=parents, at=d["correspondences"])
         return Objective("hand tracking", f, (d["theta"], d["points"], *data), 1, value, (g @ d["jac"],))
     at = model["triangles"][d["correspondences"]]
-    f = functools.partial(tracking_on_faces, parents=parents, at=at, spread=spread)
+    f = functools.partial(tracking_on_faces, parents=parents, at=at)
     u = np.einsum("ia,iab->ib", d["value"], d["jac"][:, :2].reshape(-1, 3, 2))
     arguments = (d["theta"], d["us"], d["points"], *data)
     return Objective("hand tracking on faces", f, arguments, 2, value, (g @ d["jac"][:, 2:], u))

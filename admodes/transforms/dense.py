@@ -334,13 +334,26 @@ def _jacobian_function(
 
     @functools.wraps(f)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
-        if holomorphic or any(x.dtype.kind == "c" for x in leaves):
-            function = complex_checked(function, leaves, holomorphic, method is jacobian_forward)
-        blocks, out_structure = method(function, structure, leaves, chunk)
-        return assemble(blocks, structure, out_structure, argnums)
+        return dense_jacobian(f, argnums, chunk, method, holomorphic, args, kwargs)
 
     return jacobian_of
+
+
+def dense_jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums,
+    chunk: int | None,
+    method: Any,
+    holomorphic: bool,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """The Jacobian at the arguments, by `jacobian_forward` or `jacobian_reverse`."""
+    function, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+    if holomorphic or any(x.dtype.kind == "c" for x in leaves):
+        function = complex_checked(function, leaves, holomorphic, method is jacobian_forward)
+    blocks, out_structure = method(function, structure, leaves, chunk)
+    return assemble(blocks, structure, out_structure, argnums)
 
 
 def complex_checked(f: Callable[..., Any], leaves: list[Any], holomorphic: bool, forward: bool) -> Callable[..., Any]:

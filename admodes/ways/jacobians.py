@@ -17,7 +17,7 @@ from ..chains.chain import JacobianChain
 from ..core import pytree
 from ..core.tables import columns
 from ..transforms.arguments import SEVERAL, Argnums, chosen_leaves
-from ..transforms.dense import assemble, jacfwd, jacrev
+from ..transforms.dense import assemble, dense_jacobian, jacobian_forward, jacobian_reverse
 from ..transforms.directions import check_chunk
 from .executors import check_executor, jacobian_by
 from .meter import first_estimate
@@ -107,6 +107,7 @@ class Learnt:
     """What was learnt of one function, by the kinds of its arguments; orders by the dimensions of a chain of layers."""
 
     kinds: dict[Any, Known] = field(default_factory=dict)
+    arrays: dict[Any, Known] = field(default_factory=dict)  # of them those of plain arrays alone, by dtypes and shapes
     bracketings: dict[Any, Bracketing] = field(default_factory=dict)
 
 
@@ -198,6 +199,19 @@ class Jacobian:
 
     def _at(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Known:
         """What is known for arguments of this kind, to be added to; kept unless a leaf cannot be looked up by."""
+        if kwargs:
+            return self._of_kind(args, kwargs)
+        key: list[Any] = []
+        for x in args:
+            if type(x) is not np.ndarray:
+                return self._of_kind(args, kwargs)
+            key += (x.dtype, x.shape)
+        known = self._learnt.arrays.get(tuple(key))
+        if known is None:
+            known = self._learnt.arrays[tuple(key)] = self._of_kind(args, kwargs)
+        return known
+
+    def _of_kind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Known:
         places = self.argnums if isinstance(self.argnums, SEVERAL) else (self.argnums,)
         kinds = [_kinds(a, i in places or i - len(args) in places) for i, a in enumerate(args)]
         key = (*kinds, _kinds(kwargs, False)) if kwargs else tuple(kinds)
@@ -238,8 +252,8 @@ class Jacobian:
 
     def _dense(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.executor is None:
-            way = jacfwd if mode == "forward" else jacrev
-            return way(self.f, self.argnums, self.chunk, self.holomorphic)(*args, **kwargs)
+            method = jacobian_forward if mode == "forward" else jacobian_reverse
+            return dense_jacobian(self.f, self.argnums, self.chunk, method, self.holomorphic, args, kwargs)
         return jacobian_by(self.executor, self.f, self.argnums, (mode,), self.chunk, self.holomorphic, args, kwargs)
 
     def _sparse(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -93,7 +93,7 @@ def _derives(op: Op) -> bool:
 
 def lane(i: Instruction) -> str:
     """How an operation goes through a transform."""
-    if i.op.view:
+    if i.view:
         return "view"
     if i.op.arity == len(i.args) and not i.params and i.op.arity:
         return "unary" if i.op.arity == 1 else "binary"
