@@ -252,7 +252,7 @@ def _group(row: Row) -> str:
 
 
 def run(study: Study) -> str:
-    rounds, seconds = (9, 0.05) if study.full else (5, 0.01)
+    rounds, seconds = (7, 0.02) if study.full else (5, 0.01)
     model = calibrate(keep=False)
     study.show(str(model))
     rows: list[dict[str, Any]] = []

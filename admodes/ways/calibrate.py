@@ -175,6 +175,9 @@ def _memory(probes: Probes) -> Fit:
     probes.add("product at once", lambda: flat * flat)
     probes.add("sums of rows", lambda: np.sum(rows, axis=-1))
     probes.add("sum at once", lambda: np.sum(flat))
+    old = [np.empty(PIECE) for _ in range(4)]
+    probes.add("written again", lambda: [a.fill(1.0) for a in old])
+    probes.add("written anew", _anew)
     watched = np.ones(9000), np.ones(1 << 17)
     for k, array in enumerate(watched):
         probes.add(("fingerprint", k), partial(fingerprint, array))
@@ -189,6 +192,7 @@ def _memory(probes: Probes) -> Fit:
             model,
             levels=tuple(zip(map(float, WORKING_SETS[1:]), each, strict=True)),
             loop=(loops[0], loops[1]),
+            fresh=max(0.0, probes("written anew") - probes("written again")) / (8 * PIECE * len(old)),
             fingerprint=straight([(float(a.nbytes), probes(("fingerprint", k))) for k, a in enumerate(watched)]),
         )
 
@@ -201,6 +205,16 @@ def straight(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     slope = max((t - s) / (b - a), 0.0)
     return max(s - a * slope, 0.0), slope
 
+
+def _anew() -> None:
+    """Arrays made, written and dropped together, so that a heap that goes back to the system does."""
+    made = [np.empty(PIECE) for _ in range(4)]
+    for a in made:
+        a.fill(1.0)
+
+
+# Numbers of an array of 2 MiB.
+PIECE = 1 << 18
 
 _PRODUCT, _SUM = ("product of rows", "product at once"), ("sums of rows", "sum at once")
 

@@ -47,6 +47,9 @@ from .work import (
 Curve = tuple[tuple[float, float], ...]
 
 # How an operation goes through a transform: the fast lanes for one and two arrays, views, and any other.
+# Arrays of at most so many bytes come from a heap that is never given back.
+PAGED = 1 << 17
+
 # Instructions of an ordinary pull: a partial, a product, and a sum or a cast.
 ORDINARY_PULL = 3
 
@@ -110,6 +113,7 @@ class CostModel:
     vector : of a matrix times a vector, the same.
     levels : bytes of a working set -> seconds a byte.
     loop : an inner loop of NumPy's beyond the first: of an elementwise operation, and of a reduction.
+    fresh : a byte of memory that the system gives anew, page by page, beyond writing to it.
     literal : a Python number beside an array, more than another array.
     fingerprint : of a large array that a tape watches, a call and a byte.
     transforms : a transform -> seconds an operation of each lane.
@@ -126,6 +130,7 @@ class CostModel:
     vector: tuple[float, float, float] = (3e-7, 1e-10, 1e-10)
     levels: Curve = ((1 << 14, 1e-11), (1 << 30, 1e-10))
     loop: tuple[float, float] = (1e-8, 1.5e-8)
+    fresh: float = 6e-11
     literal: float = 3e-7
     fingerprint: tuple[float, float] = (2e-5, 1e-10)
     transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -139,6 +144,7 @@ class CostModel:
         """Seconds of a traced program whose calls are made eagerly, under transforms."""
         held = any(level.kind == "record" for level in levels)
         calls = sum(s if levels else self._plainly(i, s) for i, s in self.priced(program, held))
+        calls += self.fresh * faulted(program, held)
         return calls + sum(map(self.overhead, levels)) + self._derived(program, levels)
 
     def _plainly(self, i: Instruction, seconds: float) -> float:
@@ -251,6 +257,18 @@ class CostModel:
         lines.append("compiled: " + ", ".join(f"{name} {_time(s)}" for name, s in self.line.items()))
         return "\n".join(lines)
 
+    @property
+    def rates(self) -> tuple[float, float, float]:
+        """Seconds of an operation of an eager derivative, a flop, a byte, where no more than these is counted.
+
+        An operation is a call of a product, and its share of what a transform takes beside three of them; a flop, of
+        which a transcendental function counts ten, lies between one of a matrix product and one of tanh.
+        """
+        forward, record, pull = (self.transforms[kind][LANES.index("binary")] for kind in ("forward", "record", "pull"))
+        operation = self.calls["multiply"][0][1] + max(forward, record + pull) / 3
+        flop = (self.product[1] / 2 * self._slope("tanh") / 10) ** 0.5
+        return operation, flop, self.byte(1 << 26) + self.fresh
+
     def _slope(self, name: str) -> float:
         (a, s), (b, t) = self.calls[name][-2:]
         return (t - s) / (b - a)
@@ -268,6 +286,14 @@ class CostModel:
             data[name] = tuple(tuple(x) if isinstance(x, list) else x for x in data[name])
         data["transforms"] = {name: tuple(each) for name, each in data["transforms"].items()}
         return cls(**data)
+
+
+def faulted(program: StraightLine, held: bool) -> int:
+    """Bytes that the system gives anew in each run: a heap whose free end is larger than twice the largest array so far
+    goes back to it (glibc's malloc, by default); arrays of few pages stay."""
+    peak = max((step.alive for step in steps(program, held)), default=0)
+    largest = max((v.nbytes for i in program.instructions if not i.view for v in i.outs), default=0)
+    return peak if largest > PAGED and peak > 2 * largest else 0
 
 
 def _of_numbers(i: Instruction) -> bool:

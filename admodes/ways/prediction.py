@@ -20,6 +20,7 @@ from ..sparse.recorded import Recorded
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.directions import chunk_for, raveled, unit_directions, unraveled
 from ..transforms.recording import Recording, complex_of_real, push_forward
+from .model import current
 
 if TYPE_CHECKING:
     from ..sparse.plan import Scheme
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 SPARSE = ("sparse", "mixed")
 BRACKETING = "bracketing"  # of layers
 
-# The cost model: seconds an operation takes to start, a flop, a byte.  Rough figures of one core of today; only their
-# ratios matter, and only where two ways are close.
-SECONDS_AN_OPERATION = 2e-6
-SECONDS_A_FLOP = 1e-10
-SECONDS_A_BYTE = 1e-10
-# Making a tape, and reading back from it, beyond the operations on it.
-SECONDS_A_TAPE = 1.6e-5
 # Finding the pattern traces f anew at every call, and walks over what it traced.
 SECONDS_TO_DETECT = 1e-3
 SECONDS_TO_DETECT_AN_OPERATION = 3e-4
@@ -55,8 +49,9 @@ class Work(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """By the cost model."""
-        return self.operations * SECONDS_AN_OPERATION + self.flops * SECONDS_A_FLOP + self.bytes * SECONDS_A_BYTE
+        """By the cost model, from counts alone."""
+        operation, flop, byte = current().rates
+        return self.operations * operation + self.flops * flop + self.bytes * byte
 
     @classmethod
     def of(cls, counted: Cost) -> Work:
@@ -67,6 +62,12 @@ class Work(NamedTuple):
 
 
 NOTHING = Work(0, 0, 0)
+
+
+def tape_seconds() -> float:
+    """Making a tape, and reading back from it, beyond the operations on it."""
+    entry = current().entry
+    return max(0.0, entry["jacrev"] - entry["jacfwd"])
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def predict(
     counts = Counts(recorded, structure, leaves)
     (m, n), complex_in = counts.shape, any(x.dtype.kind == "c" for x in leaves)
     forward = Candidate("forward", n, counts.push(n, chunk))
-    reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)), beforehand=SECONDS_A_TAPE)
+    reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)), beforehand=tape_seconds())
     if complex_in and not holomorphic:
         return JacobianPlan(counts.shape, (reverse,), ("real results of complex arguments: reverse mode alone",))
     if complex_of_real(leaves, counts.results):
