@@ -26,7 +26,6 @@ import opcode
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -48,7 +47,7 @@ from .tracing import Tracer, canonical, collected_lists, gathered
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
 _AS_WRITTEN: ContextVar[bool] = ContextVar("as_written", default=False)
 # What was found to fill arrays of its own, and the packages to watch with it.
-_FILLING: weakref.WeakKeyDictionary[CodeType, frozenset[str]] = weakref.WeakKeyDictionary()
+_FILLING: dict[int, tuple[CodeType, frozenset[str]]] = {}  # by the identity of the code
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -149,13 +148,14 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
             raise
         code = _code(f)
         if code is not None:
-            _FILLING[code] = packages
+            _FILLING[id(code)] = code, packages
         return result
 
 
 def _known(f: Any) -> frozenset[str] | None:
     code = _code(f)
-    return None if code is None else _FILLING.get(code)
+    found = _FILLING.get(id(code))
+    return None if found is None else found[1]
 
 
 def _code(f: Any) -> CodeType | None:

@@ -220,6 +220,7 @@ def _taped_gradient(
             if not (isinstance(y, tuple) and len(y) == 2):
                 raise TypeError("has_aux=True: the function must return a pair (scalar, aux)")
             y, aux = y
+            aux = pytree.tree_map(lambda a: _plain(a, tape), aux)
         y = _scalar(y)
         traced = type(y) is Var and y.transform is tape
         seeds = [(y.index, lifted(y.dtype.type(1), y.value))] if traced else []
@@ -230,11 +231,15 @@ def _taped_gradient(
     g = pytree.unflatten(structure, private(gradient))
     value = y.value if traced else y
     if has_aux:
-        value = (
-            value,
-            pytree.tree_map(lambda a: own(a.value) if type(a) is Var and a.transform is tape else settled(a), aux),
-        )
+        value = (value, aux)
     return value, g if isinstance(argnums, SEVERAL) else g[0]
+
+
+def _plain(a: Any, tape: Tape) -> Any:
+    """A leaf of what f returns beside its value, without this transform."""
+    if isinstance(a, Tracer) and a.transform is tape:
+        return own(a.value)
+    return settled(a)
 
 
 def _scalar(y: Any) -> Any:

@@ -587,6 +587,20 @@ def test_arrays_handed_to_transforms_inside():
     check(f)
 
 
+def test_what_is_returned_beside_the_value():
+    def f(x):
+        y, z = np.zeros(3), x * 2
+        view = z[1:]
+        y[0] = x[0] ** 2
+        z[2] = x[1]
+        return np.sum(x), (y, z, view, np.ones(2))
+
+    _, aux = grad(f, has_aux=True)(X)
+    for found, expected in zip(aux, f(X)[1], strict=True):
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_results_are_plain():
     def f(x):
         y, w = np.zeros(3), np.ones(3)
