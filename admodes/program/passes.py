@@ -16,12 +16,12 @@ import numpy as np
 
 from ..core.registry import OPS, Op
 from ..core.types import Shaped
-from ..ops.index import INDEX
 from .algebra import signs, sums_as_products, use_counts
+from .identities import row_major, simplified
 from .memory import results_in_place, scatters_in_place, workspace
 from .primitives import ADD_AT
 from .program import Program
-from .recording import GUARD, NESTED, Instruction, Value, identical, leaves, mapped
+from .recording import GUARD, NESTED, Instruction, Value, leaves, mapped
 from .stacking import early_terms_first, operations_together, sums_of_products
 
 Pass = Callable[[Program], Program]
@@ -187,7 +187,7 @@ def identities(program: Program) -> Program:
 
     for instruction in program.instructions:
         args = mapped(instruction.args, value) if known else instruction.args
-        simpler = _simpler(instruction, args, made)
+        simpler = simplified(instruction, args, made)
         if isinstance(simpler, Instruction):
             made.update(dict.fromkeys(simpler.outs, simpler))
             kept.append(simpler)
@@ -197,117 +197,6 @@ def identities(program: Program) -> Program:
             made.update(dict.fromkeys(instruction.outs, instruction))
             kept.append(instruction)
     return substitute(program, known, kept)
-
-
-def _simpler(instruction: Instruction, args: tuple[Any, ...], made: dict[Value, Instruction]) -> Any:
-    """A value that the instruction equals, a simpler instruction, or None."""
-    if len(instruction.outs) != 1:
-        return None
-    out, fn = instruction.outs[0], instruction.op.fn
-    x = args[0] if args else None
-    if fn in _NEUTRAL:
-        other = _without_neutral(fn, args, out)
-        if other is not None:
-            return other
-    if fn is np.power and type(args[1]) in (int, float) and out.dtype.kind == "f":
-        if args[1] == 0:  # of nan too
-            return np.ones(out.shape, out.dtype)[()]
-        if args[1] == 2:
-            return Instruction(OPS[np.square], (x,), {}, out, instruction.backward)
-    if instruction.op.arity == 2 and isinstance(fn, np.ufunc) and fn.signature is None:
-        a = _narrow(args[0], args[1], out, made)
-        b = _narrow(args[1], a, out, made)
-        numbers = _number(a, b, out), _number(b, a, out)
-        unchanged = all(a is b for a, b in zip(numbers, args, strict=True))
-        return None if unchanged else replace(instruction, args=numbers)
-    if not isinstance(x, Value):
-        return None
-    inner = made.get(x)
-    if fn in (np.reshape, np.broadcast_to, np.astype, np.squeeze, np.expand_dims, np.positive, np.conjugate, np.real):
-        unchanged = x.shape == out.shape and x.dtype == out.dtype
-        if unchanged and (fn is not np.conjugate or x.dtype.kind != "c"):
-            return x
-    if (
-        instruction.op is INDEX
-        and x.shape == out.shape
-        and all(map(_whole, (args[1] if isinstance(args[1], tuple) else (args[1],))))
-    ):
-        return x
-    if inner is None or inner.op.fn is not fn or len(inner.uses) != 1:
-        return None
-    if fn is np.reshape and row_major(instruction) and row_major(inner):
-        if inner.args[0].shape == out.shape:
-            return inner.args[0]
-        return replace(instruction, args=(inner.args[0], *args[1:]), view=inner.view and instruction.view)
-    if fn is np.negative:
-        return inner.args[0]
-    if fn is np.transpose and _axes(inner, x.ndim)[_axes(instruction, x.ndim)].tolist() == list(range(x.ndim)):
-        return inner.args[0]
-    if fn is np.swapaxes and {a % x.ndim for a in _swapped(instruction)} == {a % x.ndim for a in _swapped(inner)}:
-        return inner.args[0]
-    return None
-
-
-def _whole(index: Any) -> bool:
-    """Whether an index that leaves the extent of its axis what it is takes the elements in order."""
-    return index is Ellipsis or (isinstance(index, slice) and index.step in (None, 1) and index.start in (None, 0))
-
-
-def row_major(reshape: Instruction) -> bool:
-    """Whether a reshape reads and writes in the order of C."""
-    return reshape.params.get("order", "C") == "C"
-
-
-_NEUTRAL = {np.multiply: 1, np.divide: 1, np.subtract: 0, np.power: 1}
-
-
-def _without_neutral(fn: Any, args: tuple[Any, ...], out: Value) -> Any:
-    """The other argument where one is neutral; on the left it counts for × alone.
-
-    Not for complex numbers: (∞ + 0i)·1 is ∞ + nan i.
-    """
-    if out.dtype.kind == "c" and fn is not np.subtract:
-        return None
-    for place in (1, 0) if fn is np.multiply else (1,):
-        other = args[1 - place]
-        unchanged = isinstance(other, Value) and (other.shape, other.dtype) == (out.shape, out.dtype)
-        if unchanged and _is(args[place], _NEUTRAL[fn]):
-            return other
-    return None
-
-
-def _is(x: Any, number: int) -> bool:
-    """Whether a constant is `number` throughout (0 means +0.0, as x − (−0.0) is x + 0.0)."""
-    if isinstance(x, Value) or not isinstance(x, np.ndarray | np.generic | int | float):
-        return False
-    return bool(np.all(np.equal(x, number))) and not (number == 0 and np.any(np.signbit(np.asarray(x, dtype=float))))
-
-
-def _narrow(x: Any, other: Any, out: Value, made: dict[Value, Instruction]) -> Any:
-    """What was broadcast, where the ufunc broadcasts it too."""
-    inner = made.get(x) if isinstance(x, Value) else None
-    if inner is None or inner.op.fn is not np.broadcast_to or np.shape(other) != out.shape:
-        return x
-    return inner.args[0] if isinstance(inner.args[0], Value) else x
-
-
-def _number(x: Any, other: Any, out: Value) -> Any:
-    """A constant array of one number throughout as that number, where the other argument has the result's shape."""
-    if not (isinstance(x, np.ndarray) and x.size and isinstance(other, Value) and other.shape == out.shape):
-        return x
-    if x.dtype != out.dtype or other.dtype != out.dtype or x.dtype.kind != "f":
-        return x
-    first = x.flat[0]
-    return float(first) if identical(x, np.full_like(x, first)) else x
-
-
-def _axes(instruction: Instruction, ndim: int) -> np.ndarray:
-    axes = instruction.params.get("axes", instruction.args[1] if len(instruction.args) > 1 else None)
-    return np.arange(ndim)[::-1] if axes is None else np.array([a % ndim for a in axes], dtype=int)
-
-
-def _swapped(instruction: Instruction) -> list[int]:
-    return [int(a) for a in (*instruction.args[1:], *instruction.params.values())]
 
 
 # ---------------------------------------------------------------------------------------------------
