@@ -11,12 +11,12 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
-import numpy as np
-from scipy import stats
+from admodes.ways.sweep import PowerLaw, power_law
+
+__all__ = ["PowerLaw", "interleaved", "keep_memory", "power_law"]
 
 Task = Callable[[], Any]
 Key = TypeVar("Key", bound=Hashable)
@@ -71,30 +71,3 @@ def _sample(task: Task, calls: int) -> float:
     for _ in range(calls):
         task()
     return max(time.process_time() - start, CLOCK_STEP) / calls
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """y = c·n^slope fitted on logarithms; the slope's 95 % confidence interval is (low, high)."""
-
-    slope: float
-    low: float
-    high: float
-    points: int
-    first: float  # the smallest n fitted
-
-    def __str__(self) -> str:
-        return f"{self.slope:.2f} [{self.low:.2f}, {self.high:.2f}]"
-
-
-def power_law(n: Sequence[float], y: Sequence[float]) -> PowerLaw | None:
-    """The fitted power law, by least squares on logarithms; None for fewer than four points.
-
-    The interval is Student's, with points − 2 degrees of freedom; of three points it would say nothing.
-    """
-    if len(n) < 4:
-        return None
-    fit = stats.linregress(np.log(n), np.log(y))
-    half = float(stats.t.ppf(0.975, len(n) - 2)) * float(fit.stderr)
-    slope = float(fit.slope)
-    return PowerLaw(slope, slope - half, slope + half, len(n), min(n))

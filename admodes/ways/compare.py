@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,6 +20,7 @@ from .measure import Samples, allocated_peak, interleaved, timed
 from .progress import Step, bar
 from .question import Question, Target, ask, silenced
 from .row import FAILED, MEMORY, TIME, UNFIT, Row
+from .sweep import Sweep, made, scaled
 from .table import COLOURS, Way, ways
 from .words import seconds, size
 
@@ -41,6 +42,8 @@ def compare(
     direction: Any = None,
     max_seconds: float = 10.0,
     max_bytes: float | None = None,
+    sizes: Mapping[str, Sequence[float]] | None = None,
+    scale: Sequence[float] | None = None,
 ) -> Comparison:
     """Every way to a derivative of f at its arguments: what it would cost, what it costs, and which to take.
 
@@ -55,6 +58,9 @@ def compare(
     max_seconds : for the whole comparison. Ways that would take longer are estimated from a part, or skipped, and say
         so.
     max_bytes : a way whose predicted peak is above it is not run; None for half of the memory that is free.
+    sizes : {"n": [16, 64, 256]}: f is then a factory, and f(n=16) returns (function, x, …); the comparison is made at
+        every size, `.sweep` holds all of them, exponents and crossovers, and the rows are those of the largest.
+    scale : [1, 4, 16]: the same with x made so many times as long, for a function of any shape.
 
     Returns
     -------
@@ -75,6 +81,31 @@ def compare(
     """
     if not max_seconds > 0:
         raise ValueError(f"compare: max_seconds={max_seconds!r} is the time there is, more than 0.")
+    if sizes is None and scale is None:
+        return _one(f, args, argnums, target, direction, max_seconds, max_bytes)
+    if sizes is not None and (args or scale is not None):
+        raise TypeError("compare: with sizes=, f returns the function and its arguments: give no others, nor scale=.")
+    if sizes is not None:
+        name, cases = made(f, sizes)  # type: ignore[arg-type]
+    else:
+        name, cases = "n", scaled(f, args, argnums, scale or ())
+    end, found = time.perf_counter() + max_seconds, []
+    for i, (size_, (function, arguments)) in enumerate(cases):
+        share = (end - time.perf_counter()) / (len(cases) - i)
+        if share <= 0:
+            break
+        found.append((size_, _one(function, arguments, argnums, target, direction, share, max_bytes)))
+        if found[-1][1].interrupted:
+            break
+    sweep = Sweep(name, tuple(n for n, _ in found), tuple(c for _, c in found))
+    return replace(found[-1][1], sweep=sweep)
+
+
+def _one(
+    f: Any, args: tuple[Any, ...], argnums: Argnums, target: Target, direction: Any, max_seconds: float,
+    max_bytes: float | None,
+) -> Comparison:  # fmt: skip
+    """The comparison at one size."""
     end = time.perf_counter() + max_seconds
     q = ask(f, args, argnums, target, direction, max_seconds, max_bytes)
     run = _Run(q, end, max_seconds)

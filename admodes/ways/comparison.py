@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from . import report
 from .findings import Findings
 from .row import Row
+from .sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Comparison(Findings):
     best : the row that is advised; None where no way works.
     advice : what to take, why, and where it would change, a sentence a line.
     remarks : what to know of the rows beside.
+    sweep : the comparisons at all sizes, where sizes= or scale= asked for them.
     disagreement : whether two ways gave different derivatives.
     interrupted : whether the comparison was broken off; what had been found is there.
 
@@ -33,6 +36,13 @@ class Comparison(Findings):
     >>> found.target, found["reverse"].passes, found.best in found.rows
     ('gradient', 1, True)
     """
+
+    sweep: Sweep | None = None
+
+    @cached_property
+    def advice(self) -> str:
+        """What to take, why, and where it would change, a sentence a line."""
+        return "\n".join([super().advice, *(self.sweep.sentences() if self.sweep else [])])
 
     def __getitem__(self, way: str) -> Row:
         """The row of a way by its name."""
@@ -69,7 +79,8 @@ class Comparison(Findings):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain numbers and strings."""
-        return report.as_dict(self)
+        found = report.as_dict(self)
+        return found | {"sweep": report.sweep_dict(self.sweep)} if self.sweep else found
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """The rows as CSV: returned, and written to a path where one is given."""
@@ -77,7 +88,7 @@ class Comparison(Findings):
 
     def to_json(self, path: str | Path | None = None) -> str:
         """All of it as JSON: returned, and written to a path where one is given."""
-        return report.written(report.as_json(self), path)
+        return report.written(report.as_json(self.to_dict()), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One page that holds all it shows: returned, and written to a path where one is given."""

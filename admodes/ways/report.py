@@ -9,6 +9,7 @@ import json
 import math
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from .findings import Findings
 from .row import UNFIT, Row
+from .sweep import Sweep
 from .words import count, number, seconds, size
 
 CONTRACT = (
@@ -155,8 +157,20 @@ def machine() -> str:
     return f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()} {platform.system()}"
 
 
-def as_json(c: Findings) -> str:
-    return json.dumps(as_dict(c), indent=1, ensure_ascii=False)
+def as_json(found: dict[str, Any]) -> str:
+    return json.dumps(found, indent=1, ensure_ascii=False)
+
+
+def sweep_dict(sweep: Sweep) -> dict[str, Any]:
+    """The rows at every size, and the exponents that they show."""
+    laws = {way: {name: sweep.exponent(way, name) for name in ("flops", "seconds")} for way in sweep.ways}
+    return {
+        "name": sweep.name,
+        "sizes": list(sweep.sizes),
+        "exponents": {way: {k: asdict(law) for k, law in found.items() if law} for way, found in laws.items()},
+        "crossovers": [{"before": a, "after": b, "at": n} for a, b, n in sweep.crossovers],
+        "rows": [[record(row) for row in c.rows] for c in sweep.comparisons],
+    }
 
 
 def as_csv(c: Findings) -> str:

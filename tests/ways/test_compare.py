@@ -11,10 +11,13 @@ import pytest
 
 import admodes
 from admodes.ways.agreement import Answers, difference
+from admodes.ways.findings import Findings
 from admodes.ways.foreign import PEERS
 from admodes.ways.measure import allocated_peak
 from admodes.ways.question import ask
+from admodes.ways.row import Row
 from admodes.ways.substitute import substituted
+from admodes.ways.sweep import Sweep
 from admodes.ways.table import OWN, ways
 
 W = np.random.default_rng(0).normal(size=(6, 6)) / 3
@@ -408,3 +411,71 @@ def odd(n):
 
 def test_functions_that_call_each_other_are_copied_once():
     assert substituted(even, np)(4)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Sweeps
+# ---------------------------------------------------------------------------------------------------
+
+
+def chain(n):
+    V = np.random.default_rng(0).normal(size=(n, n)) / np.sqrt(n)
+    return lambda x: np.sum(np.tanh(V @ np.tanh(V @ x)) ** 2), np.ones(n)
+
+
+def test_a_sweep_tells_the_exponents():
+    """The lecture's claim: forward accumulation costs O(n³), reverse O(n²), counted."""
+    found = compared(chain, sizes={"n": [64, 128, 256, 512]}, max_seconds=8)
+    forward = found.sweep.exponent("forward, K at once", "flops")
+    reverse = found.sweep.exponent("reverse", "flops")
+    assert forward.low <= forward.slope <= forward.high
+    assert forward.slope == pytest.approx(3, abs=0.15)
+    assert reverse.slope == pytest.approx(2, abs=0.15)
+    assert found.question.n == 512
+    assert len(found.sweep.comparisons) == 4
+    assert f"n^{found.sweep.exponent(found.best.way, 'flops')}" in found.advice
+    data = json.loads(found.to_json())["sweep"]
+    assert data["sizes"] == [64, 128, 256, 512]
+    assert data["exponents"]["reverse"]["flops"]["slope"] == reverse.slope
+
+
+def test_scale_makes_arguments_longer():
+    found = compared(field, X, scale=[1, 3], max_seconds=4)
+    assert found.sweep.sizes == (6, 18)
+    assert found.question.n == 18
+
+
+def test_a_sweep_finds_crossovers_and_arithmetic():
+    """Of made-up rows: t_a = n·1e-6 and t_b = 1e-4 meet at n = 100."""
+    question = ask(loss, (X,), 0, "gradient", None, 10, None)
+
+    def findings(n):
+        rows = [Row("a", seconds=n * 1e-6, agrees=True), Row("b", seconds=1e-4, agrees=True)]
+        return Findings(question, tuple(rows))
+
+    sizes = (10.0, 1000.0)
+    ((before, after, n),) = Sweep("n", sizes, tuple(map(findings, sizes))).crossovers
+    assert (before, after) == ("a", "b")
+    assert n == pytest.approx(100)
+
+    def line(n):
+        return Findings(question, (Row("a", seconds=1e-5 + 1e-9 * n**2, flops=n**2, agrees=True),))
+
+    sizes = (10.0, 100.0, 1000.0, 10000.0)
+    assert Sweep("n", sizes, tuple(map(line, sizes))).arithmetic("a") == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "options", "error", "message"),
+    [
+        (chain, (X,), {"sizes": {"n": [2, 4]}}, TypeError, "give no others"),
+        (chain, (), {"sizes": {"n": [2]}}, ValueError, "needs two values"),
+        (chain, (), {"sizes": {"n": [2], "m": [3]}}, ValueError, "names one size"),
+        (lambda n: np.ones(n), (), {"sizes": {"n": [2, 4]}}, TypeError, "returns \\(function, x, …\\)"),
+        (loss, (X,), {"scale": [1]}, ValueError, "two factors"),
+        (loss, (X,), {"scale": [1, -1]}, ValueError, "above 0"),
+    ],
+)
+def test_bad_sweeps(f, args, options, error, message):
+    with pytest.raises(error, match=message):
+        compared(f, *args, **options)
