@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
-from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, add
+from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, case
+from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, Via, add, align, cast, gather
 from ..core.tracing import Tracer, primitive, replace
-from ..core.zeros import strong_product
+from ..core.zeros import strong_product, undetermined
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
 TRANSCENDENTAL = 10.0
@@ -55,6 +55,11 @@ def _power_exponent(y: Any, a: Any, b: Any) -> Any:
     return y * np.log(np.where(a == 0, 1, a))
 
 
+def _above(y: Any) -> Any:
+    """y, where it is −∞ the least number: the slopes of logaddexp(−∞, −∞) are 0, like those of logsumexp."""
+    return np.maximum(y, np.finfo(y.dtype).min)
+
+
 def _larger(y: Any, a: Any, b: Any) -> Any:
     """1 where a > b, ½ where a = b, else 0."""
     half = y.dtype.type(0.5)
@@ -66,9 +71,48 @@ def _smaller(y: Any, a: Any, b: Any) -> Any:
     return (a < b) * half + (a <= b) * half
 
 
+# a / y of a length y and what it is the length of, 0 at the tip y = 0, where it has no derivative: nan, in every mode.
+# (A mask alone would make it constant there, and |z|² = |z|·|z| would lose its curvature.)
+
+
+def _slope(a: Any, y: Any) -> Any:
+    return np.where(y == 0, 0, a / np.where(y == 0, 1, y)).astype(np.result_type(a, y), copy=False)[()]
+
+
+def _off_the_tip(t: Any, y: Any, everywhere: bool) -> Any:
+    """t / y; at the tip nan, `everywhere` or where t is not 0."""
+    tip = np.broadcast_to(y == 0, t.shape)
+    lost = tip if everywhere else np.logical_and(tip, t != 0)
+    if np.any(lost):
+        undetermined()
+    return np.where(lost, np.nan, t / np.where(y == 0, 1, y))
+
+
+def _of_length(t: Any, v: Any, a: Any, y: Any) -> Any:
+    """A direction of y beside those of a / y: −(a / y) ẏ."""
+    return -v * align(t, np.ndim(y), v.ndim)
+
+
+SLOPE = Via(
+    _slope,
+    [
+        lambda t, v, a, y: cast(_off_the_tip(t, y, False), v.dtype),
+        lambda t, v, a, y: cast(_off_the_tip(_of_length(t, v, a, y) + 0 * v, y, False), v.dtype),
+    ],
+    [
+        lambda u, v, a, y: cast(_off_the_tip(u, y, True), a.dtype),
+        lambda u, v, a, y: cast(gather(_off_the_tip(-v * u, y, True), y.shape, u.ndim - v.ndim), y.dtype),
+    ],
+    name="slope",
+    domain=[case(A(2, 3), A(2, 1, within=NONZERO)), case(A(3), A(3, within=NONZERO))],
+    flops=1.0,
+)
+slope = primitive(add(SLOPE))
+
+
 def _phase(y: Any, z: Any) -> Any:
-    """conj(z)/|z|, which unlike the sign of a real number is not constant; 0 at 0."""
-    return np.where(y == 0, 0, np.conjugate(z) / np.where(y == 0, 1, y))
+    """conj(z)/|z|, which unlike the sign of a real number is not constant."""
+    return slope(np.conjugate(z), y)
 
 
 def _same_sign(y: Any, a: Any, b: Any) -> Any:
@@ -93,7 +137,7 @@ row(np.sqrt,         [lambda y, x: 0.5 / y],                                   P
 row(np.cbrt,         [lambda y, x: 1 / (3 * y * y)],                           POSITIVE, flops=TRANSCENDENTAL)
 row(np.absolute,     [lambda y, x: _phase(y, x) if x.dtype.kind == "c" else np.sign(x)], NONZERO, evaluate=operator.abs)
 row(np.fabs,         [lambda y, x: np.sign(x)],                                NONZERO)
-row(np.hypot,        [lambda y, a, b: a / np.where(y == 0, 1, y), lambda y, a, b: b / np.where(y == 0, 1, y)], NONZERO, NONZERO, flops=4)
+row(np.hypot,        [lambda y, a, b: slope(np.broadcast_to(a, y.shape), y), lambda y, a, b: slope(np.broadcast_to(b, y.shape), y)], NONZERO, NONZERO, flops=4)
 row(np.maximum,      [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
 row(np.minimum,      [_smaller, lambda y, a, b: _smaller(y, b, a)],            REAL, REAL)
 row(np.fmax,         [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
@@ -111,8 +155,8 @@ row(np.log,          [lambda y, x: 1 / x],                                     P
 row(np.log2,         [lambda y, x: 1 / (LN2 * x)],                             POSITIVE, flops=T)
 row(np.log10,        [lambda y, x: 1 / (LN10 * x)],                            POSITIVE, flops=T)
 row(np.log1p,        [lambda y, x: 1 / (1 + x)],                               POSITIVE, flops=T)
-row(np.logaddexp,    [lambda y, a, b: np.exp(a - y), lambda y, a, b: np.exp(b - y)],     REAL, REAL, flops=2 * T)
-row(np.logaddexp2,   [lambda y, a, b: np.exp2(a - y), lambda y, a, b: np.exp2(b - y)],   REAL, REAL, flops=2 * T)
+row(np.logaddexp,    [lambda y, a, b: np.exp(a - _above(y)), lambda y, a, b: np.exp(b - _above(y))],     REAL, REAL, flops=2 * T)
+row(np.logaddexp2,   [lambda y, a, b: np.exp2(a - _above(y)), lambda y, a, b: np.exp2(b - _above(y))],   REAL, REAL, flops=2 * T)
 
 # Trigonometric and hyperbolic functions ------------------------------------------------------------
 row(np.sin,          [lambda y, x: np.cos(x)],                                 REAL, flops=T)

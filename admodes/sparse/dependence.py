@@ -18,6 +18,7 @@ from ..core.contract import split_subscripts
 from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
 from ..core.tracing import as_tuple
 from ..ops.contraction import CONVOLVE_FULL
+from ..ops.elementwise import SLOPE
 from ..ops.index import SCATTER
 from ..ops.linalg.equations import LEAST_SQUARES
 from ..ops.linalg.norms import LENGTH, P_LENGTH
@@ -616,6 +617,7 @@ RULES: dict[Op, Rule] = (
         LENGTH: normed,
         P_LENGTH: normed,
         OVER: over,
+        SLOPE: over,
         LEAST_SQUARES: opaque,
     }
     | {ALONG: stored, LEAST_SQUARES: opaque, SEED: same, GUARD: same}

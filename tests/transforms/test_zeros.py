@@ -152,3 +152,44 @@ def test_a_regular_sweep_takes_plain_products():
 def test_keeping_from_the_start():
     with keeping():
         assert ad.jacfwd(np.sqrt)(np.zeros(2)).tolist() == [[np.inf, 0.0], [0.0, np.inf]]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Tips of cones: |z|, hypot and norm at 0 have no second derivative, and smooth functions of them none either
+# ---------------------------------------------------------------------------------------------------
+
+TIPS = {
+    "spectrum": (lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 2), np.ones(4)),
+    "hypot": (lambda x: np.hypot(x[0], x[1]) ** 2, np.zeros(2)),
+    "norm": (lambda x: np.linalg.norm(x) ** 2, np.zeros(2)),
+    "square of a norm": (lambda x: np.square(np.linalg.norm(x, axis=0)), np.zeros(2)),
+    "modulus": (lambda x: np.abs(x[0] + 1j * x[1]) ** 2, np.zeros(2)),
+}
+
+
+@pytest.mark.parametrize("mode", NESTINGS)
+@pytest.mark.parametrize(("f", "x"), TIPS.values(), ids=TIPS)
+def test_at_a_tip_the_second_derivative_is_nan_and_never_zero(f, x, mode):
+    """A mask that is constant would give 0 for |z|², whose Hessian is 2 I."""
+    assert np.isfinite(ad.grad(f)(x)).all()
+    for way in (ad.hessian(f, mode=mode), ad.compile(ad.hessian(f, mode=mode))):
+        assert np.isnan(np.diag(way(x))).all()
+    away = x + [0.3, -0.2, 0.5, 0.1][: x.size]
+    smooth = {2: lambda x: np.sum(x**2), 4: lambda x: np.sum(np.real(np.fft.rfft(x) * np.conj(np.fft.rfft(x))))}[x.size]
+    assert np.allclose(ad.hessian(f, mode=mode)(away), ad.hessian(smooth)(away))
+
+
+NOTHING = np.array([-np.inf, -np.inf])
+CONVENTIONS = {
+    "logaddexp": (lambda x: np.logaddexp(x[0], x[1]), NOTHING),
+    "logaddexp2": (lambda x: np.logaddexp2(x[0], x[1]), NOTHING),
+    "logsumexp": (ad.special.logsumexp, NOTHING),
+    "std": (np.std, np.ones(3)),
+    "norm": (np.linalg.norm, np.zeros(3)),
+    "std along an axis": (lambda x: np.std(x[None] * np.ones((2, 1)), axis=0).sum(), np.ones(3)),
+}
+
+
+@pytest.mark.parametrize(("f", "x"), CONVENTIONS.values(), ids=CONVENTIONS)
+def test_one_convention_where_a_slope_is_undetermined(f, x):
+    assert np.array_equal(agree(lambda x: np.reshape(f(x), 1), x), np.zeros((1, x.size)))

@@ -11,7 +11,8 @@ from numpy.linalg import LinAlgError
 from ...core.domain import A, case
 from ...core.registry import Composite, Op, Passive, Via, add, cast, trailing
 from ...core.tracing import canonical, primitive
-from .pieces import NORMS, over, real_part
+from ..elementwise import slope
+from .pieces import NORMS, real_part
 
 # Of some axes, which stay with extent 1:  y = (Σ |x|ᵖ)^(1/p)  →  dy = Σ Re(g dx),  g = conj(x)/|x| · (|x|/y)^(p−1)
 
@@ -24,7 +25,7 @@ def _length(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _length_slope(y: Any, x: Any, **_: Any) -> Any:
-    return over(np.conjugate(x) if x.dtype.kind == "c" else x, y, y == 0)
+    return slope(np.conjugate(x) if x.dtype.kind == "c" else x, y)
 
 
 def _p_length(x: Any, axes: tuple[int, ...], p: float) -> Any:
@@ -33,8 +34,8 @@ def _p_length(x: Any, axes: tuple[int, ...], p: float) -> Any:
 
 def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
     size = np.abs(x)
-    direction = over(np.conjugate(x), size, size == 0) if x.dtype.kind == "c" else np.sign(x)
-    return direction * over(size, y, y == 0) ** (p - 1)
+    direction = slope(np.conjugate(x), size) if x.dtype.kind == "c" else np.sign(x)
+    return direction * slope(size, y) ** (p - 1)
 
 
 def _norm_row(fn: Any, slope: Any, power: float, domain: Any) -> Op:
