@@ -23,8 +23,10 @@ from .views import (
     OVERLAPPING,
     Cell,
     become,
+    clone,
     ground,
     is_whole,
+    laid,
     link,
     place_of,
     positions,
@@ -762,15 +764,18 @@ class Flat:
 
     def __getitem__(self, index: Any) -> Any:
         """A copy of the elements, as NumPy gives here."""
+        if type(index) is int and self.base.shape:
+            return self.base[tuple(map(int, np.unravel_index(index % max(len(self), 1), self.base.shape)))]
         places = np.arange(len(self))[index]
-        at = np.unravel_index(places, self.base.shape)
-        return self.base[at] if np.ndim(places) or not self.base.shape else self.base[tuple(map(int, at))]
+        return np.ravel(self.base)[places]
 
     def __setitem__(self, index: Any, values: Any) -> None:
         """The values are repeated, or cut, to the number of elements, as NumPy does here."""
-        places = np.arange(len(self))[index]
-        new = np.resize(canonical(values), np.shape(places))
-        write(self.base, np.unravel_index(places, self.base.shape), new)
+
+        def assign(x: Any, value: Any) -> None:
+            x.flat[index] = value
+
+        change(self.base, assign, values)
 
     def copy(self) -> Any:
         return self[:]
@@ -833,6 +838,57 @@ def write(x: Tracer, index: Any, value: Any) -> None:
         getitem = OPS[operator.getitem]
         new = written_at(memory.contents, tuple(apply(getitem, (i, index), {}) for i in at), part, value, put)
     memory.change(new)
+
+
+def change(x: Tracer, fn: Callable[[Any, Any], None], source: Any) -> None:
+    """Change x as fn(x, source) would, a function of NumPy's.
+
+    fn runs on numbers that stand for the elements, in memory laid out and shared as that of x and the source; the
+    elements then go where their numbers went.
+    """
+    memory, _ = changeable(x)
+    source = canonical(source)
+    shared = (memory is not None and getattr(source, "memory", None) is memory) or source is x
+    contents = memory.contents if shared and memory is not None else x
+    numbers, here = numbered(ground(contents), 0), ground(x)
+    if here.dtype != ground(contents).dtype:
+        raise TypeError("a complex array and its real or imaginary parts, in one change in place: copy one of them")
+    count = numbers.size
+    before = numbers.copy()
+    given = seated(numbers, scaled(source, contents)) if shared else numbered(ground(source), count)
+    fn(seated(numbers, scaled(x, contents)), given)
+    moved = np.flatnonzero(numbers != before)
+    if not moved.size:
+        return
+    at = np.unravel_index(moved, before.shape) if before.ndim else ()
+    origin = numbers[at]
+    if origin.min() >= count:
+        value = np.reshape(source, -1)[origin - count]
+    elif origin.max() < count:
+        value = np.reshape(clone(contents), -1)[origin]
+    else:
+        value = np.concatenate([np.reshape(clone(contents), -1), np.reshape(source, -1)])[origin]
+    if contents is x:
+        write(x, at, value)
+    else:
+        memory.change(put(contents, at, value))
+
+
+def numbered(a: Any, first: int) -> np.ndarray:
+    """The numbers from `first` on as an array laid out as a is."""
+    numbers = np.arange(first, first + np.size(a)).reshape(np.shape(a))
+    return laid(numbers, tuple(s // a.itemsize * numbers.itemsize for s in getattr(a, "strides", ())))
+
+
+def scaled(x: Tracer, contents: Any) -> Any:
+    """The place of x in its memory, where that holds numbers."""
+    base = ground(contents)
+    place, wide = place_of(ground(x), base), np.dtype(np.intp).itemsize
+    return place._replace(
+        offset=place.offset // base.itemsize * wide,
+        strides=tuple(s // base.itemsize * wide for s in place.strides),
+        dtype=np.dtype(np.intp),
+    )
 
 
 def replace(x: Tracer, new: Any) -> None:

@@ -419,6 +419,10 @@ def written_at(contents: Any, at: tuple[Any, ...], part: int | None, value: Any,
 
 
 def _put(x: Any, index: Any, part: int | None, value: Any, put: Any) -> Any:
+    if not x.ndim and np.ndim(value):
+        if not np.size(value):
+            return x
+        value = np.reshape(value, -1)[-1]  # of several values for the one element the last one stays
     if part is not None:
         old = _do(operator.getitem, x, index)
         value = np.real(old) + 1j * value if part else value + 1j * np.imag(old)

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.domain import NONZERO, A, case
 from ..core.errors import Detached
 from ..core.registry import OPS, Composite, Op, add, cast, gather, inexact, trailing
-from ..core.tracing import Tracer, as_tuple, canonical, primitive, put, replace, write
+from ..core.tracing import Tracer, as_tuple, canonical, numbered, primitive, put, replace, write
 from .index import advanced_axes, is_array, read, scatter
 
 
@@ -184,8 +184,10 @@ def _method(ufunc: np.ufunc | None, method: str, body: Any, domain: Any) -> None
 
 def _add_at(a: Any, indices: Any, b: Any) -> None:
     _changeable(a, "np.add.at")
+    if a.ndim and 0 in a.strides:
+        return _at(np.add, a, indices, b)
     there = np.broadcast_to(canonical(b), read(a, as_tuple(indices), 0).shape)
-    replace(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
+    return replace(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
 
 
 def _changeable(a: Any, name: str) -> None:
@@ -197,11 +199,11 @@ def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
     """a[indices] = ufunc(a[indices], b), one occurrence of an index after the other."""
     _changeable(a, f"np.{ufunc.__name__}.at")
     index = as_tuple(indices)
-    places = np.arange(a.size).reshape(a.shape)[index]
+    places = np.asarray(numbered(a, 0)[index])  # one number for elements that are one in memory
     values = None if b is None else np.ravel(np.broadcast_to(canonical(b), places.shape))
     flat, rank = places.ravel(), _occurrence(places.ravel())
     for k in range(int(rank.max(initial=-1)) + 1):
-        at = np.unravel_index(flat[rank == k], a.shape)
+        at = np.unravel_index(flat[rank == k], a.shape) if a.ndim else ...
         new = ufunc(a[at]) if values is None else ufunc(a[at], values[rank == k])
         write(a, at, new)
 

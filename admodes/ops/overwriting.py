@@ -1,7 +1,7 @@
 """Functions that change their first argument: copyto, put, place, putmask, fill_diagonal, put_along_axis.
 
-Each computes the array that NumPy would leave, and the traced argument stands for it from then on (see `views`).  A
-plain argument with traced values to store would detach them, and raises.
+NumPy itself says which elements go where (see `change`).  A plain argument with traced values to store would detach
+them, and raises.
 """
 
 from __future__ import annotations
@@ -12,55 +12,47 @@ import numpy as np
 
 from ..core.domain import A, case
 from ..core.registry import Composite, add
-from ..core.tracing import canonical, put, store
-from .index import along
+from ..core.tracing import Tracer, canonical, change, store
+
+
+def _change(name: str, a: Any, fn: Any, source: Any) -> None:
+    if not isinstance(a, Tracer):
+        store(a, source, name)  # which says that it cannot be
+    change(a, fn, source)
 
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    new = np.broadcast_to(canonical(src), np.shape(dst))
-    store(dst, new if where is True else np.where(where, new, dst), "copyto")
+    src = canonical(src)
+    if not np.can_cast(np.result_type(src), np.result_type(dst), casting):  # type: ignore[arg-type]
+        raise TypeError(f"Cannot cast array data from {src.dtype!r} to {dst.dtype!r} according to the rule {casting!r}")
+    if isinstance(where, Tracer):
+        store(dst, np.where(where, np.broadcast_to(src, np.shape(dst)), dst), "copyto")
+    else:
+        _change("copyto", dst, lambda a, v: np.copyto(a, v, where=where), src)
 
 
-def _flat_put(a: Any, places: Any, values: Any, name: str) -> None:
-    """Values, repeated as often as needed, to places of the ravelled array."""
-    values = np.ravel(canonical(values))
-    if values.size and np.size(places):
-        new = put(np.ravel(a), places, np.resize(values, (np.size(places),)))
-        store(a, np.reshape(new, np.shape(a)), name)
-
-
-def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    ind = np.ravel(np.asarray(ind))
-    if mode != "raise":
-        ind = ind % np.size(a) if mode == "wrap" else np.clip(ind, 0, np.size(a) - 1)
-    _flat_put(a, ind, v, "put")
+def _put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
+    ind = np.asarray(ind)
+    _change("put", a, lambda a, v: np.put(a, ind, v, mode), v)
 
 
 def _place(arr: Any, mask: Any, vals: Any) -> None:
-    places = np.flatnonzero(np.broadcast_to(mask, np.shape(arr)))
-    if len(places) and not np.size(vals):
-        raise ValueError("Cannot insert from an empty array!")
-    _flat_put(arr, places, vals, "place")
+    mask = np.asarray(mask)
+    _change("place", arr, lambda a, v: np.place(a, mask, v), vals)
 
 
 def _putmask(a: Any, mask: Any, values: Any) -> None:
-    """Element n takes values[n], the values repeated to the size of the array."""
-    places = np.flatnonzero(np.reshape(mask, np.shape(a)))
-    _flat_put(a, places, np.resize(canonical(values), (np.size(a),))[places], "putmask")
+    mask = np.asarray(mask)
+    _change("putmask", a, lambda a, v: np.putmask(a, mask, v), values)
 
 
 def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    diagonal = np.zeros(np.shape(a), dtype=bool)
-    np.fill_diagonal(diagonal, True, wrap)
-    _flat_put(a, np.flatnonzero(diagonal), val, "fill_diagonal")
+    _change("fill_diagonal", a, lambda a, v: np.fill_diagonal(a, v, wrap), val)
 
 
 def _put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> None:
-    if axis is None:
-        new = np.reshape(put(np.ravel(arr), canonical(indices), values), np.shape(arr))
-    else:
-        new = put(canonical(arr), along(np.shape(arr), canonical(indices), axis), values)
-    store(arr, new, "put_along_axis")
+    indices = np.asarray(indices)
+    _change("put_along_axis", arr, lambda a, v: np.put_along_axis(a, indices, v, axis), values)
 
 
 # fmt: off

@@ -1,0 +1,435 @@
+"""Random programs that take views and change arrays in place, written in plain NumPy.
+
+A program is a list of steps on a growing list of arrays; a step adds an array (a view, a copy, a smooth function) or
+changes one.  Plain NumPy decides which steps are possible, and what they give.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+LIMIT = 40  # elements of an array of a program
+
+
+def _slice(rng, n):
+    step = int(rng.choice([1, 1, 1, -1, 2, -2, 3]))
+    a, b = (None if rng.random() < 0.5 else int(rng.integers(-n, n + 1)) for _ in range(2))
+    return slice(a, b, step)
+
+
+def _basic(rng, shape):
+    """An index that takes a view."""
+    index = []
+    for n in shape[: int(rng.integers(1, len(shape) + 1))] if shape else ():
+        index.append(_slice(rng, n) if rng.random() < 0.7 or not n else int(rng.integers(-n, n)))
+    if rng.random() < 0.3:
+        index.insert(int(rng.integers(len(index) + 1)), None)
+    if rng.random() < 0.4:
+        index.insert(int(rng.integers(len(index) + 1)), ...)
+    return tuple(index) if len(index) != 1 or rng.random() < 0.5 else index[0]
+
+
+def _advanced(rng, shape):
+    """An index by integers, maybe repeated, or by a mask."""
+    if not shape or not np.prod(shape):
+        return True if rng.random() < 0.5 else np.True_
+    n, kind = shape[0], rng.integers(6)
+    rows = rng.integers(-n, n, size=tuple(rng.integers(1, 4, size=rng.integers(1, 3))))
+    if kind == 0:
+        return rows
+    if kind == 1:
+        return rows.tolist()
+    if kind == 2:
+        return rng.random(n) < 0.6
+    if kind == 3:
+        return rng.random(shape) < 0.5
+    if kind == 4 and len(shape) > 1:
+        return (rows, rng.integers(0, shape[1], size=rows.shape[-1:]))
+    if kind == 5 and len(shape) > 1:
+        return (slice(None), rng.integers(0, shape[1], size=2))
+    return [True, False] if n == 2 else rows[..., :1]
+
+
+def _index(rng, shape):
+    return _basic(rng, shape) if rng.random() < 0.6 else _advanced(rng, shape)
+
+
+def _order(rng):
+    return str(rng.choice(list("CFAK")))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Steps that add an array: a function of one or two arrays
+# ---------------------------------------------------------------------------------------------------
+
+
+def _view(rng, a):
+    axes = rng.permutation(a.ndim).tolist()
+    order, k, n = _order(rng), int(rng.integers(-4, 5)), a.shape[0] if a.ndim else 0
+    index = _basic(rng, a.shape)
+    axis = int(rng.integers(a.ndim)) if a.ndim else 0
+    pieces, piece = int(rng.integers(1, 4)), int(rng.integers(3))
+    shapes = [(-1,), (1, -1), (-1, 1), (2, -1), (-1, 2), a.shape, a.shape[::-1], (a.size, 1)]
+    shape = shapes[rng.integers(len(shapes))]
+    choices = [
+        lambda x: x[index],
+        lambda x: x[index],
+        lambda x: x[...],
+        lambda x: x.T,
+        lambda x: np.transpose(x, axes),
+        lambda x: x.reshape(shape, order="C" if order == "K" else order),
+        lambda x: np.reshape(x, shape),
+        lambda x: x.ravel(order),
+        lambda x: np.ravel(x),
+        lambda x: np.flip(x),
+        lambda x: np.flip(x, axis),
+        lambda x: np.fliplr(x),
+        lambda x: np.flipud(x),
+        lambda x: np.rot90(x, k),
+        lambda x: np.swapaxes(x, 0, axis),
+        lambda x: np.moveaxis(x, axis, 0),
+        lambda x: np.rollaxis(x, axis),
+        lambda x: np.expand_dims(x, axis),
+        lambda x: np.squeeze(x),
+        lambda x: x.squeeze(),
+        lambda x: np.atleast_2d(x),
+        lambda x: np.atleast_3d(x),
+        lambda x: np.array_split(x, pieces, axis)[piece % pieces],
+        lambda x: np.split(x, n)[piece % n],
+        lambda x: np.diagonal(x, k % 2),
+        lambda x: np.diag(x),
+        lambda x: np.einsum("ii->i", x),
+        lambda x: np.einsum("ij->ji", x),
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis),
+        lambda x: np.broadcast_to(x, (2, *x.shape)),
+        lambda x: np.broadcast_arrays(x, np.zeros((2, 1)))[0],
+        lambda x: x.real,
+        lambda x: np.real(x),
+        lambda x: x.conj(),
+        lambda x: np.ix_(x)[0],
+        lambda x: np.meshgrid(x, x, copy=False)[piece % 2],
+        lambda x: np.meshgrid(x, x, sparse=True)[piece % 2],
+        lambda x: np.unstack(x)[piece % n],
+        lambda x: list(x)[piece % n],
+        lambda x: np.permute_dims(x),
+        lambda x: np.astype(x, x.dtype, copy=False),
+        lambda x: x.astype(x.dtype, copy=False),
+        lambda x: np.trim_zeros(x),
+    ]
+    return choices[rng.integers(len(choices))]
+
+
+def _copy(rng, a):
+    order, axis = _order(rng), int(rng.integers(a.ndim)) if a.ndim else 0
+    rows, n = _advanced(rng, a.shape), a.shape[0] if a.ndim else 0
+    index = _index(rng, a.shape)
+    places = rng.integers(0, max(a.shape[axis] if a.ndim else 1, 1), size=2)
+    choices = [
+        lambda x: x.copy(order),
+        lambda x: np.copy(x),
+        lambda x: np.array(x, order=order) if False else np.copy(x, order=order),
+        lambda x: x.flatten(order),
+        lambda x: x[rows],
+        lambda x: x.flat[:],
+        lambda x: x.flat[index if isinstance(index, slice) else slice(None, None, 2)],
+        lambda x: np.tile(x, 1),
+        lambda x: np.tile(x, (1, 2)),
+        lambda x: np.repeat(x, 1, axis),
+        lambda x: np.repeat(x, 2, axis),
+        lambda x: np.take(x, places, axis),
+        lambda x: np.take(x, 0, axis),
+        lambda x: np.meshgrid(x, x)[int(n) % 2],
+        lambda x: np.block([x]),
+        lambda x: np.concatenate([x]),
+        lambda x: np.stack([x, x], axis),
+        lambda x: np.vstack([x]),
+        lambda x: np.clip(x, None, None) if False else np.clip(x, -9.0, None),
+        lambda x: np.prod(x, axis=axis),
+        lambda x: np.sum(x, axis=axis, keepdims=True),
+        lambda x: np.cumprod(x, axis=axis),
+        lambda x: np.cumsum(x, axis=axis),
+        lambda x: np.multiply.reduce(x),
+        lambda x: np.add.accumulate(x),
+        lambda x: np.multiply.outer(x, x[:1] if x.ndim else x),
+        lambda x: np.vander(x, 3).ravel(),
+        lambda x: np.roll(x, 1, axis),
+        lambda x: np.compress([True, False, True], x, axis),
+        lambda x: np.zeros_like(x),
+        lambda x: np.full_like(x, 0.5),
+        lambda x: np.diag(x[:2]) if x.ndim == 1 else np.triu(x),
+        lambda x: np.delete(x, 0, axis),
+        lambda x: np.insert(x, 0, 0.5, axis),
+        lambda x: np.pad(x, 1),
+        lambda x: np.array([x[0], x[-1]]) if x.ndim == 1 else np.stack([x]),
+        lambda x: +x,
+        lambda x: np.asarray(x, order="C") if False else np.positive(x),
+    ]
+    return choices[rng.integers(len(choices))]
+
+
+def _smooth(rng, a):
+    choices = [np.sin, np.tanh, np.square, lambda x: 0.5 * x, lambda x: x * x + 0.25, lambda x: 1 / (2 + x * x)]
+    return choices[rng.integers(len(choices))]
+
+
+def _two(rng, a, b):
+    choices = [np.add, np.multiply, np.subtract, lambda x, y: x / (2 + y * y), lambda x, y: np.concatenate([x, y])]
+    return choices[rng.integers(len(choices))]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Steps that change the first of two arrays
+# ---------------------------------------------------------------------------------------------------
+
+
+def _fit(w, shape):
+    """A value of this shape, made of the elements of w."""
+    return np.resize(w, shape)
+
+
+def _change(rng, a, b):
+    index = _index(rng, a.shape)
+    number = float(rng.uniform(-1, 1))
+    size = max(a.size, 1)
+    flat = rng.integers(-size, size, size=int(rng.integers(1, 5)))
+    mask = rng.random(a.shape) < 0.5
+    rows = _advanced(rng, a.shape)
+    axis = int(rng.integers(a.ndim)) if a.ndim else 0
+    mode = str(rng.choice(["raise", "wrap", "clip"]))
+    ahead, behind = (slice(1, None), slice(None, -1)) if rng.random() < 0.5 else (slice(None, -1), slice(1, None))
+    along = rng.integers(0, max(a.shape[axis] if a.ndim else 1, 1), size=tuple(1 if k != axis else 2 for k in range(a.ndim)))
+    where = rng.random(a.shape) < 0.5
+
+    def setitem(x, w):
+        x[index] = number
+
+    def setitem_array(x, w):
+        x[index] = w
+
+    def setitem_fitted(x, w):
+        x[index] = _fit(w, np.shape(x[index]))
+
+    def augmented(x, w):
+        x[index] += 0.5 * w
+
+    def augmented_fitted(x, w):
+        x[rows] *= _fit(w, np.shape(x[rows]))
+
+    def plus(x, w):
+        x += w
+
+    def times(x, w):
+        x *= 0.5 * w
+
+    def minus_reversed(x, w):
+        x -= x[::-1]
+
+    def divided(x, w):
+        x /= 2 + w * w
+
+    def square(x, w):
+        x **= 2
+
+    def shifted(x, w):
+        x[ahead] = x[behind]
+
+    def shifted_rows(x, w):
+        x[..., ahead] += x[..., behind]
+
+    def exchanged(x, w):
+        x[[0, -1]] = x[[-1, 0]]
+
+    def swapped(x, w):
+        x[0], x[-1] = x[-1], x[0]
+
+    def out(x, w):
+        np.add(x, w, out=x)
+
+    def out_of_itself(x, w):
+        np.multiply(x[::-1], x, out=x)
+
+    def out_where(x, w):
+        np.multiply(x, w, out=x, where=where)
+
+    def copyto(x, w):
+        np.copyto(x, w)
+
+    def copyto_where(x, w):
+        np.copyto(x, w, where=where)
+
+    def put(x, w):
+        np.put(x, flat, w, mode=mode)
+
+    def put_method(x, w):
+        x.put(flat, w)
+
+    def put_in_ravel(x, w):
+        x.ravel().put([0, 0], w)
+
+    def place(x, w):
+        np.place(x, mask, w)
+
+    def place_itself(x, w):
+        np.place(x, mask, x)
+
+    def putmask(x, w):
+        np.putmask(x, mask, w)
+
+    def fill_diagonal(x, w):
+        np.fill_diagonal(x, w)
+
+    def put_along_axis(x, w):
+        np.put_along_axis(x, along, _fit(w, np.broadcast_shapes(along.shape)), axis)
+
+    def add_at(x, w):
+        np.add.at(x, rows, _fit(w, np.shape(x[rows])))
+
+    def subtract_at(x, w):
+        np.subtract.at(x, index, 0.5 * w)
+
+    def multiply_at(x, w):
+        np.multiply.at(x, rows, w)
+
+    def sin_at(x, w):
+        np.sin.at(x, rows)
+
+    def flat_slice(x, w):
+        x.flat[1::2] = w
+
+    def flat_all(x, w):
+        x.flat = w
+
+    def flat_index(x, w):
+        x.flat[flat] = np.ravel(w)
+
+    def fill(x, w):
+        x.fill(number)
+
+    def real_part(x, w):
+        x.real = w
+
+    def everything(x, w):
+        x[...] = w
+
+    def masked(x, w):
+        x[mask] = number
+
+    def no_axes(x, w):
+        x[True] = w
+
+    def no_axes_again(x, w):
+        x[np.True_] = w
+
+    def through_flip(x, w):
+        np.flip(x)[index] = number
+
+    def through_transpose(x, w):
+        x.T[0] = w[0]
+
+    def through_diagonal(x, w):
+        np.einsum("ii->i", x)[...] = np.ravel(w)[0]
+
+    def reshaped(x, w):
+        x.reshape(-1)[::2] = number
+
+    def floored(x, w):
+        x //= 0.3
+
+    def objects(x, w):
+        o = np.array([np.ravel(x)[0], np.ravel(w)[0]])
+        np.put(o, [0], o[1:] * 2)
+        o[1] += o[0]
+        np.add.at(o, [0, 0], np.ravel(w)[:1])
+        o *= 0.5
+        x[index] = o[1] - o[0]
+
+    steps = [
+        setitem, setitem_array, setitem_array, setitem_fitted, setitem_fitted, augmented, augmented_fitted, plus, times,
+        minus_reversed, divided, square, shifted, shifted_rows, exchanged, swapped, out, out_of_itself, out_where, copyto,
+        copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal, put_along_axis, add_at,
+        subtract_at, multiply_at, sin_at, flat_slice, flat_all, flat_index, fill, real_part, everything, masked, no_axes,
+        no_axes_again, through_flip, through_transpose, through_diagonal, reshaped, objects,
+    ]  # fmt: skip
+    return steps[rng.integers(len(steps))]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Programs
+# ---------------------------------------------------------------------------------------------------
+
+SHAPES = [(3,), (4,), (2, 3), (3, 3), (2, 1, 3), (1, 2), (), (2, 2, 2), (1,)]
+
+
+def _argument(rng):
+    """An array of one of NumPy's many layouts."""
+    shape = SHAPES[rng.integers(len(SHAPES))]
+    kind = rng.integers(6)
+    if kind == 1:
+        return np.asfortranarray(rng.uniform(-1, 1, size=shape))
+    if kind == 2:
+        return rng.uniform(-1, 1, size=(*shape, 2))[..., 0]
+    if kind == 3 and shape:
+        return rng.uniform(-1, 1, size=shape)[::-1]
+    if kind == 4:
+        return rng.uniform(-1, 1, size=shape[::-1]).T
+    return rng.uniform(-1, 1, size=shape)
+
+
+def run(steps, x):
+    """The arrays that a program has made, the argument first."""
+    values = [x]
+    for changes, fn, places in steps:
+        y = fn(*(values[k] for k in places))
+        if not changes:
+            values.append(y)
+    return values
+
+
+def random_changes(seed: int, length: int = 8):
+    """A program as a function of one array to one vector, its steps, and an argument."""
+    rng = np.random.default_rng(seed)
+    x = _argument(rng)
+    steps = []
+    written = rng.random() < 0.3  # whether the argument itself is changed
+    if not written:
+        steps.append((False, [lambda v: v * 1.0, np.sin, lambda v: v.copy(), lambda v: v.T * 1.0][rng.integers(4)], (0,)))
+    values = run(steps, same(x))
+    tries = 0
+    while len(steps) < length and tries < 20 * length:
+        tries += 1
+        first = 0 if written else 1
+        i, j = (int(k) for k in rng.integers(first, len(values), size=2))
+        kind = rng.random()
+        if kind < 0.35:
+            step = (False, _view(rng, values[i]), (i,))
+        elif kind < 0.45:
+            step = (False, _copy(rng, values[i]), (i,))
+        elif kind < 0.5:
+            step = (False, _smooth(rng, values[i]), (i,))
+        elif kind < 0.55:
+            step = (False, _two(rng, values[i], values[j]), (i, j))
+        else:
+            step = (True, _change(rng, values[i], values[j]), (i, j))
+        try:
+            found = run([*steps, step], same(x))
+        except (ValueError, IndexError, TypeError, AssertionError, AttributeError):
+            continue  # NumPy refuses it
+        if all(isinstance(v, np.ndarray | np.generic) and v.size <= LIMIT and v.ndim < 5 for v in found) and all(
+            np.all(np.abs(v) < 50) for v in found
+        ):
+            steps.append(step)
+            values = found
+
+    def f(x):
+        return np.concatenate([np.reshape(v, -1) for v in run(steps, x)])
+
+    return f, steps, x
+
+
+def same(x):
+    """A copy of an array, laid out as it is."""
+    low = sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True) if s < 0)
+    high = sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True) if s > 0)
+    copy = np.ndarray(x.shape, x.dtype, np.empty(high - low + x.itemsize, np.uint8), -low, x.strides)
+    copy[...] = x
+    return copy
