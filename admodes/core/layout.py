@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from .registry import Op
-from .views import Cell, Place, ground, laid, on_ground, owner, place_of, read, share
+from .views import Cell, Place, ground, laid, on_ground, overlapping, owner, place_of, read, share, spread_out
 
 # What NumPy answered, by the kind of call.
 _ANSWERS: dict[Any, list[Answer]] = {}
@@ -114,6 +114,8 @@ def _moved(y: Any, answer: Answer, cells: list[Any]) -> Any:
         own = type(g) is ndarray and getattr(y, "memory", None) is None and not any(y is x for x in cells)
         if own and g.strides == place.strides and g.flags.writeable == place.writeable:
             return y
+        if overlapping(place) and isinstance(y, Cell):
+            return spread_out(y, place)
         copy = laid(g, place.strides)
         copy.flags.writeable = place.writeable
         return on_ground(y, copy)

@@ -106,6 +106,8 @@ def trailing(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(-ndim, 0))
     axes = axis if np.iterable(axis) else (axis,)
+    if not ndim:
+        axes = [a for a in axes if a not in (0, -1)]  # NumPy lets an array without axes be reduced along its first
     return tuple(trailing_axis(a, ndim) for a in axes)
 
 

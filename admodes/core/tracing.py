@@ -28,6 +28,7 @@ from .views import (
     is_whole,
     laid,
     link,
+    overlapping,
     place_of,
     positions,
     relaid,
@@ -610,7 +611,10 @@ class Tracer(Cell):
 
     @flat.setter
     def flat(self, values: Any) -> None:
-        Flat(self)[:] = values
+        def assign(x: Any, value: Any) -> None:
+            x.flat = value
+
+        change(self, assign, values)
 
     @property
     def flags(self) -> Any:
@@ -919,6 +923,8 @@ def changeable(x: Tracer) -> tuple[Any, np.ndarray]:
             "the function changes an argument in place that shares memory with another of its arguments. A transform "
             "takes each by its value, so the change would not be seen in the other. Pass a copy: f(a, b.copy())."
         )
+    if overlapping(g if memory is None else ground(memory.contents)):
+        raise TypeError("an argument whose elements overlap in memory is changed in place; change a copy: x = x.copy()")
     return memory, g
 
 

@@ -228,6 +228,26 @@ def memory_of(x: Any) -> Memory:
     return memory
 
 
+def overlapping(place: Any) -> bool:
+    """Whether several elements are one in memory: there are more of them than have room."""
+    span = sum((n - 1) * abs(s) for n, s in zip(place.shape, place.strides, strict=True)) + place.dtype.itemsize
+    return math.prod(place.shape) * place.dtype.itemsize > span
+
+
+def spread_out(y: Any, place: Place) -> Any:
+    """A new array, elements of which are one in memory, as a view of an array of its own in which none are."""
+    still = tuple(0 if step == 0 and n > 1 else slice(None) for n, step in zip(place.shape, place.strides, strict=True))
+    if overlapping(seated(ground(y), place)[still]):
+        raise TypeError("an array of its own whose elements overlap in memory, other than by repetition along an axis")
+    once = _do(operator.getitem, y, still)
+    strides = tuple(s for s, i in zip(place.strides, still, strict=True) if i != 0)
+    contents = on_ground(once, laid(ground(once), strides))
+    new = on_ground(y, seated(ground(contents), place))
+    new.memory = memory = Memory(contents)
+    memory.add(new)
+    return new
+
+
 # ---------------------------------------------------------------------------------------------------
 # Reading a view
 # ---------------------------------------------------------------------------------------------------
@@ -263,6 +283,9 @@ def read(contents: Any, place: Place) -> Any:
     base = ground(contents)
     if is_whole(place, base):
         return clone(contents)
+    if 0 in place.shape:
+        none = _do(operator.getitem, _do(np.reshape, contents, (contents.size,)), slice(0, 0))
+        return on_ground(_do(np.reshape, none, place.shape), seated(base, place))
     window = window_on(base, place)
     x = _do(operator.getitem, _flat(contents, window.order), window.at)
     axes = window.axes
