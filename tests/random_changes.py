@@ -98,7 +98,7 @@ def _view(rng, a):
         lambda x: np.split(x, n)[piece % n],
         lambda x: np.diagonal(x, k % 2),
         lambda x: np.diag(x),
-        lambda x: np.einsum("ii->i", x),
+        lambda x: np.einsum("ii->i", x[: x.shape[1], : x.shape[0]]),
         lambda x: np.einsum("ij->ji", x),
         lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis),
         lambda x: np.broadcast_to(x, (2, *x.shape)),
@@ -127,7 +127,7 @@ def _copy(rng, a):
     choices = [
         lambda x: x.copy(order),
         lambda x: np.copy(x),
-        lambda x: np.array(x, order=order) if False else np.copy(x, order=order),
+        lambda x: np.copy(x, order=order),
         lambda x: x.flatten(order),
         lambda x: x[rows],
         lambda x: x.flat[:],
@@ -143,7 +143,8 @@ def _copy(rng, a):
         lambda x: np.concatenate([x]),
         lambda x: np.stack([x, x], axis),
         lambda x: np.vstack([x]),
-        lambda x: np.clip(x, None, None) if False else np.clip(x, -9.0, None),
+        lambda x: np.clip(x, None, None),
+        lambda x: np.clip(x, -90.0, None),
         lambda x: np.prod(x, axis=axis),
         lambda x: np.sum(x, axis=axis, keepdims=True),
         lambda x: np.cumprod(x, axis=axis),
@@ -162,7 +163,7 @@ def _copy(rng, a):
         lambda x: np.pad(x, 1),
         lambda x: np.array([x[0], x[-1]]) if x.ndim == 1 else np.stack([x]),
         lambda x: +x,
-        lambda x: np.asarray(x, order="C") if False else np.positive(x),
+        lambda x: np.positive(x),
     ]
     return choices[rng.integers(len(choices))]
 
@@ -197,7 +198,9 @@ def _change(rng, a, b):
     axis = int(rng.integers(a.ndim)) if a.ndim else 0
     mode = str(rng.choice(["raise", "wrap", "clip"]))
     ahead, behind = (slice(1, None), slice(None, -1)) if rng.random() < 0.5 else (slice(None, -1), slice(1, None))
-    along = rng.integers(0, max(a.shape[axis] if a.ndim else 1, 1), size=tuple(1 if k != axis else 2 for k in range(a.ndim)))
+    along = rng.integers(
+        0, max(a.shape[axis] if a.ndim else 1, 1), size=tuple(1 if k != axis else 2 for k in range(a.ndim))
+    )
     where = rng.random(a.shape) < 0.5
 
     def setitem(x, w):
@@ -327,13 +330,11 @@ def _change(rng, a, b):
         x.T[0] = w[0]
 
     def through_diagonal(x, w):
-        np.einsum("ii->i", x)[...] = np.ravel(w)[0]
+        n = min(x.shape)
+        np.einsum("ii->i", x[:n, :n])[...] = np.ravel(w)[0]
 
     def reshaped(x, w):
         x.reshape(-1)[::2] = number
-
-    def floored(x, w):
-        x //= 0.3
 
     def objects(x, w):
         o = np.array([np.ravel(x)[0], np.ravel(w)[0]])
@@ -344,17 +345,18 @@ def _change(rng, a, b):
         x[index] = o[1] - o[0]
 
     steps = [
-        setitem, setitem_array, setitem_array, setitem_fitted, setitem_fitted, augmented, augmented_fitted, plus, times,
-        minus_reversed, divided, square, shifted, shifted_rows, exchanged, swapped, out, out_of_itself, out_where, copyto,
-        copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal, put_along_axis, add_at,
-        subtract_at, multiply_at, sin_at, flat_slice, flat_all, flat_index, fill, real_part, everything, masked, no_axes,
-        no_axes_again, through_flip, through_transpose, through_diagonal, reshaped, objects,
+        setitem, setitem_array, setitem_array, setitem_fitted, setitem_fitted, augmented, augmented_fitted, plus,
+        times, minus_reversed, divided, square, shifted, shifted_rows, exchanged, swapped, out, out_of_itself,
+        out_where, copyto, copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal,
+        put_along_axis, add_at, subtract_at, multiply_at, sin_at, flat_slice, flat_all, flat_index, fill, real_part,
+        everything, masked, no_axes, no_axes_again, through_flip, through_transpose, through_diagonal, reshaped,
+        objects,
     ]  # fmt: skip
     return _on_arrays(steps[rng.integers(len(steps))])
 
 
 def _on_arrays(step):
-    """Numbers, which NumPy's functions change to no effect, and read-only arrays, which ufunc.at writes to, are none."""
+    """Not on numbers, which NumPy's functions change to no effect, or read-only arrays, which ufunc.at writes to."""
 
     def change(x, w):
         if not isinstance(x, np.ndarray) or not x.flags.writeable:
@@ -397,13 +399,15 @@ def run(steps, x):
 
 
 def random_changes(seed: int, length: int = 8):
-    """A program as a function of one array to one vector, its steps, and an argument."""
+    """A program as a function of one array to one vector, and an argument."""
     rng = np.random.default_rng(seed)
     x = _argument(rng)
     steps = []
     written = rng.random() < 0.3  # whether the argument itself is changed
     if not written:
-        steps.append((False, [lambda v: v * 1.0, np.sin, lambda v: v.copy(), lambda v: v.T * 1.0][rng.integers(4)], (0,)))
+        steps.append(
+            (False, [lambda v: v * 1.0, np.sin, lambda v: v.copy(), lambda v: v.T * 1.0][rng.integers(4)], (0,))
+        )
     values = run(steps, same(x))
     tries = 0
     while len(steps) < length and tries < 20 * length:
@@ -432,9 +436,10 @@ def random_changes(seed: int, length: int = 8):
             values = found
 
     def f(x):
-        return np.concatenate([np.reshape(v, -1) for v in run(steps, x)])
+        return np.concatenate([np.reshape(v, -1) for v in run(f.steps, x)])
 
-    return f, steps, x
+    f.steps = steps
+    return f, x
 
 
 def same(x):

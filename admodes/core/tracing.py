@@ -835,10 +835,15 @@ def write(x: Tracer, index: Any, value: Any) -> None:
     if is_whole(here, base):
         new = put(memory.contents, index, value)
     elif is_basic(index):
-        target = place_of(g[index if has_ellipsis(index) else (*as_tuple(index), ...)], base)
-        new = written(memory.contents, target, value, put)
+        seen = g[index if has_ellipsis(index) else (*as_tuple(index), ...)]
+        if not seen.size:
+            seen[...] = np.zeros(np.shape(value))  # which raises where the shapes do not fit
+            return
+        new = written(memory.contents, place_of(seen, base), value, put)
     else:
         at, part = positions(base, here)
+        if not base.ndim and not np.size(np.zeros(here.shape)[index]):
+            return
         getitem = OPS[operator.getitem]
         new = written_at(memory.contents, tuple(apply(getitem, (i, index), {}) for i in at), part, value, put)
     memory.change(new)

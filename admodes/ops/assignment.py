@@ -205,7 +205,7 @@ def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
     for k in range(int(rank.max(initial=-1)) + 1):
         at = np.unravel_index(flat[rank == k], a.shape) if a.ndim else ...
         new = ufunc(a[at]) if values is None else ufunc(a[at], values[rank == k])
-        write(a, at, new)
+        write(a, at, new if a.ndim else np.reshape(new, ()))
 
 
 def _occurrence(places: np.ndarray) -> np.ndarray:

@@ -230,6 +230,7 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
+    a = np.atleast_1d(a)
     return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis=axis)
 
 
