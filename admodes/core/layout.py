@@ -172,7 +172,8 @@ def _kind(x: Any) -> Any:
     kind = type(x)
     if isinstance(x, Cell):
         x = ground(x)
-        return ("traced", x.shape, x.strides, x.dtype.char, type(x) is ndarray)
+        writeable = x.flags.writeable if type(x) is ndarray else None
+        return ("traced", x.shape, x.strides, x.dtype.char, writeable)
     if kind is ndarray:
         if x.dtype.kind not in "fc":
             if x.nbytes > CONTENT_BYTES:
