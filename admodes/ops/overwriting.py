@@ -23,7 +23,7 @@ def _change(name: str, a: Any, fn: Any, source: Any) -> None:
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     src = canonical(src)
-    if not np.can_cast(np.result_type(src), np.result_type(dst), casting):  # type: ignore[arg-type]
+    if not np.can_cast(np.result_type(src), np.result_type(dst), casting):
         raise TypeError(f"Cannot cast array data from {src.dtype!r} to {dst.dtype!r} according to the rule {casting!r}")
     if isinstance(where, Tracer):
         store(dst, np.where(where, np.broadcast_to(src, np.shape(dst)), dst), "copyto")
