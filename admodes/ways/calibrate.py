@@ -347,7 +347,7 @@ def _nested(model: CostModel, f: Any, x: Any, u: Any, seconds: float) -> float:
 
 def _halves(model: CostModel, program: Any) -> tuple[float, float]:
     """Seconds of the NumPy calls of the forward and of the backward part."""
-    priced = list(model.priced(program, held=True))
+    priced = list(model.priced(program, held="tape"))
     return sum(s for i, s in priced if not i.backward), sum(s for i, s in priced if i.backward)
 
 

@@ -23,7 +23,7 @@ from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
 from ..transforms.directions import chunk_for, unit_directions
 from ..transforms.recording import Recording, push_forward
-from .model import CostModel, Level, current
+from .model import CostModel, Level, current, holding
 from .work import steps
 
 
@@ -91,7 +91,7 @@ def of_program(
     """What a traced derivative would take."""
     if compiled:
         return of_flat(optimise(program, PASSES), program, model, passes)
-    held = any(level.kind == "record" for level in levels)
+    held = holding(levels)
     seconds = entry + model.seconds(program, levels)
     return Estimate(seconds, peak(program, held), passes, cost_of(program), seconds, model.by_operation(program, held))
 
@@ -104,7 +104,7 @@ def of_flat(flat: Program, program: Program, model: CostModel, passes: int = 1) 
     return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat), kept)
 
 
-def peak(program: Program, held: bool = False) -> int:
+def peak(program: Program, held: str = "") -> int:
     """Bytes alive at once beyond the arguments; held: with all that a tape keeps."""
     space = sum(v.nbytes for v in program.workspace)
     return space + max((step.alive for step in steps(program, held)), default=0)
@@ -233,7 +233,7 @@ class Estimator:
         """More pulls over the same tape; compiled code goes forward every time."""
         if compiled:
             return one.times(passes)
-        back = [(i, s) for i, s in self.model.priced(program, held=True) if i.backward]
+        back = [(i, s) for i, s in self.model.priced(program, held="tape") if i.backward]
         (pull,) = self._levels("pull")
         each = self.model.entry["pull"] + self.model.overhead(pull) + sum(s for _, s in back)
         there = tuple(v for i in program.instructions if not i.backward for v in i.outs)

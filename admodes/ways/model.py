@@ -142,7 +142,7 @@ class CostModel:
 
     def seconds(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
         """Seconds of a traced program whose calls are made eagerly, under transforms."""
-        held = any(level.kind == "record" for level in levels)
+        held = holding(levels)
         calls = sum(s if levels else self._plainly(i, s) for i, s in self.priced(program, held))
         calls += self.fresh * faulted(program, held)
         return calls + sum(map(self.overhead, levels)) + self._derived(program, levels)
@@ -181,14 +181,14 @@ class CostModel:
         watched = level.arrays * call + level.watched * byte
         return level.times * (each + watched + 2 * level.copied * self.byte(level.copied))
 
-    def by_operation(self, program: StraightLine, held: bool = False) -> dict[str, float]:
+    def by_operation(self, program: StraightLine, held: str = "") -> dict[str, float]:
         """Seconds by the operation they go to, the largest first."""
         found: dict[str, float] = {}
         for i, s in self.priced(program, held):
             found[i.op.name] = found.get(i.op.name, 0.0) + s
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
-    def priced(self, program: StraightLine, held: bool = False) -> Iterator[tuple[Instruction, float]]:
+    def priced(self, program: StraightLine, held: str = "") -> Iterator[tuple[Instruction, float]]:
         """Each instruction with its seconds."""
         for step in steps(program, held):
             if step.instruction.op not in MARKS:
@@ -288,7 +288,14 @@ class CostModel:
         return cls(**data)
 
 
-def faulted(program: StraightLine, held: bool) -> int:
+def holding(levels: Sequence[Level]) -> str:
+    """What transforms hold on to, in the words of `steps`."""
+    if any(level.kind == "record" for level in levels):
+        return "duals" if any(level.around and level.kind == "forward" for level in levels) else "tape"
+    return "dual" if any(level.kind == "forward" for level in levels) else ""
+
+
+def faulted(program: StraightLine, held: str) -> int:
     """Bytes that the system gives anew in each run: a heap whose free end is larger than twice the largest array so far
     goes back to it (glibc's malloc, by default); arrays of few pages stay."""
     peak = max((step.alive for step in steps(program, held)), default=0)

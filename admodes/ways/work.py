@@ -156,30 +156,62 @@ class Step(NamedTuple):
     alive: int
 
 
-def steps(program: StraightLine, held: bool = False) -> Iterator[Step]:
+def steps(program: StraightLine, held: str = "") -> Iterator[Step]:
     """The instructions of a program that is run again and again, in order.
 
-    held: what the forward part computes lives on to the end, as on a tape.  Memory that a value leaves is taken by the
-    next one of its size, the youngest first, as allocators do.
+    held: what lives on beyond its last use: nothing; on a "tape" all that the forward part computes; on a tape of
+    "duals" that but for what the next instruction alone reads, the partial of a push; of "dual" numbers the value as
+    long as the tangent.  Memory that a value leaves is taken by the next one of its size, the youngest first, as
+    allocators do.
     """
     owner = owners(program, exactly=True)
     last = last_uses(program, owner)
     end = len(program.instructions)
-    if held:
-        last.update({owner[v]: end for i in program.instructions if not i.backward for v in i.outs})
+    _hold(program, held, owner, last, end)
     memory = _Memory()
-    walk = [_Planned(i, owner, last) for i in program.instructions]
+    plain = not held and not any(i.backward for i in program.instructions)
+    walk = [_Planned(i, owner, last, plain and _elided(i, k, owner, last)) for k, i in enumerate(program.instructions)]
     for round_ in range(2):  # the second finds the memory as the first left it
         yield from (step for step in memory.run(walk, owner, last, end) if round_)
+
+
+def _hold(program: StraightLine, held: str, owner: dict[Value, Value], last: dict[Value, int], end: int) -> None:
+    """Put off the last uses."""
+    for k, i in enumerate(program.instructions):
+        for v in i.outs if not i.backward else ():
+            used = last[owner[v]]
+            if held == "tape" or (held == "duals" and used > k + 1):
+                last[owner[v]] = end
+            elif held == "dual" and used > k + 1:
+                last[owner[v]] = min(end, used + DUAL)
+
+
+# From so many bytes on NumPy computes an operator in the memory of a left operand that no one else holds.
+ELIDED_BYTES = 1 << 18
+OPERATORS = frozenset(OPS[fn] for fn in (np.add, np.subtract, np.multiply, np.divide))
+
+
+def _elided(i: Instruction, k: int, owner: dict[Value, Value], last: dict[Value, int]) -> bool:
+    """Whether the result is computed in the memory of the first argument, a temporary array."""
+    if i.op not in OPERATORS or not isinstance(i.args[0], Value) or not isinstance(i.out, Value):
+        return False
+    x, y = i.args[0], i.out
+    same = x.shape == y.shape and x.dtype == y.dtype and y.nbytes >= ELIDED_BYTES
+    return same and i.buffer is None and i.into is None and owner.get(x) is x and last[x] == k
+
+
+# Instructions for which a dual number outlives the last use of its value: the one that makes the tangent.
+DUAL = 1
 
 
 class _Planned:
     """An instruction with its operands by their memory."""
 
-    __slots__ = ("instruction", "reads", "writes")
+    __slots__ = ("elided", "instruction", "reads", "writes")
 
-    def __init__(self, i: Instruction, owner: dict[Value, Value], last: dict[Value, int]) -> None:
+    def __init__(self, i: Instruction, owner: dict[Value, Value], last: dict[Value, int], elided: bool) -> None:
         self.instruction = i
+        self.elided = elided  # the result takes the memory of the first argument
         self.reads: list[tuple[Any, int]] = []
         self.writes: list[tuple[Any, int, bool]] = []
         if i.view or i.op in MARKS:
@@ -204,6 +236,11 @@ class _Memory:
         dying: dict[int, list[tuple[Any, int]]] = {}
         for k, planned in enumerate(walk):
             touches = [self._touch(key, n) for key, n in planned.reads]
+            if planned.elided and planned.reads[0] in dying.get(k, ()):
+                first = planned.reads[0]
+                dying[k].remove(first)
+                alive -= first[1]
+                self._release(*first)
             for key, n, new in planned.writes:
                 if new:
                     alive += n

@@ -132,3 +132,9 @@ def test_a_step_names_its_instruction():
     (step,) = steps(program)
     assert isinstance(step, Step)
     assert step.alive == 32
+
+
+def test_an_operator_takes_the_memory_of_a_large_temporary_array_as_numpy_does():
+    program = record(lambda x: (x + 1.0) * 2.0 - 3.0, (np.ones(1 << 16),), {}, False)
+    assert max(step.alive for step in steps(program)) == 8 << 16
+    assert max(step.alive for step in steps(program, "dual")) > 8 << 16
