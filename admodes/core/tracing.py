@@ -457,7 +457,9 @@ class Tracer(Cell):
         if module.startswith("numpy.testing"):
             return np.asarray(ground(self))
         noted.detached = True
-        if self.dtype.kind == "c" or (noted.curable and module.partition(".")[0] not in _LIBRARIES):
+        users = module.partition(".")[0] not in _LIBRARIES
+        # Of a whole array NumPy would give the array itself, which objects, written to, are not.
+        if self.dtype.kind == "c" or (users and (noted.curable or self.ndim)):
             raise Detached(
                 "np.array or np.asarray, which of traced values makes an array of Python objects,",
                 "Write np.stack([...]) or np.block([[...], [...]]), and x in place of np.asarray(x).",
