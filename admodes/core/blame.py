@@ -25,8 +25,12 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
             found = traceback
         last, traceback = traceback, traceback.tb_next
     cause: BaseException | None = error
+    seen: list[BaseException] = []
     while cause is not None and not isinstance(cause, Detached):
+        seen.append(cause)
         cause = cause.__cause__ or cause.__context__
+        if any(cause is other for other in seen):
+            cause = None
     if found is None or getattr(error, "explained", False):
         return error
     place, statement = _statement(found)

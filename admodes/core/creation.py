@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy import ndarray
@@ -134,7 +134,7 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
         if watched is not None and LISTS not in packages:
             found |= {LISTS}
         if _AS_WRITTEN.get() or not (_find_globals(error.__traceback__) or found or watched is None):
-            raise explained(error, lambda frame: _is_watched(frame, packages | found)) from error
+            _raise(error, packages | found)
         watched = packages = packages | found
         try:
             with _watching(packages):
@@ -144,12 +144,19 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
                 error = once_more
                 continue
             if _packages(once_more.__traceback__) & found:  # a package that traced values do not go through
-                raise explained(error, lambda frame: _is_watched(frame, packages)) from error
+                _raise(error, packages)
             raise
         code = _code(f)
         if code is not None:
             _FILLING[id(code)] = code, packages
         return result
+
+
+def _raise(error: Exception, packages: frozenset[str]) -> NoReturn:
+    new = explained(error, lambda frame: _is_watched(frame, packages))
+    if new is error:  # an error is not to be its own cause
+        raise error
+    raise new from error
 
 
 def _known(f: Any) -> frozenset[str] | None:

@@ -473,6 +473,22 @@ def test_an_error_half_way_leaves_nothing_behind(error):
     assert type(np.zeros(2)) is np.ndarray
 
 
+def test_an_error_of_the_users_own_is_raised_as_it_is():
+    """Through any number of transforms, though a traced value was asked for its plain one before."""
+
+    def f(x):
+        try:
+            float(x[0])
+        except TypeError:
+            pass
+        raise ValueError("of the user")
+
+    for run in (grad(f), grad(lambda x: grad(f)(x)[0]), compile(grad(f)), hessian(f)):
+        with pytest.raises(ValueError, match="of the user") as caught:
+            run(X)
+        assert caught.value.__cause__ is not caught.value
+
+
 def test_threads_at_once():
     """Every thread gets its own derivative, whoever comes and goes first."""
 
