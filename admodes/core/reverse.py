@@ -104,6 +104,8 @@ class Tape(Trace):
         kind = type(a)
         if kind is ndarray:
             return self.keep(a)
+        if isinstance(a, Tracer):  # of a transform below; an array to isinstance
+            return self.keep(a)
         if isinstance(a, _MEMORY):
             return self.keep(np.asarray(a))
         if kind is tuple or kind is list:

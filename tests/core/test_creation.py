@@ -577,6 +577,22 @@ def test_nested():
     check(f)
 
 
+@pytest.mark.parametrize("fill", [lambda y, v: y.__setitem__(slice(None), v), lambda y, v: y.__iadd__(v)])
+def test_a_whole_array_of_a_transform_below_is_stored(fill):
+    def f(x, y):
+        y = np.copy(y)
+        fill(y[1:], x[1:])
+        return np.sum(y * y * x)
+
+    def both(x):
+        return grad(f, 1)(x, X)
+
+    expected = grad(f, 1)(X, X)
+    np.testing.assert_array_equal(compile(grad(f, 1))(X, X), expected)
+    np.testing.assert_allclose(jacfwd(both)(X), by_steps(both, X), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(jacrev(both)(X), by_steps(both, X), rtol=1e-6, atol=1e-8)
+
+
 def test_a_value_of_the_outer_transform_in_an_array_of_the_outer_function():
     def f(x):
         memo = np.zeros(2)
