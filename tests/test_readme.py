@@ -31,4 +31,4 @@ def test_the_readme(capsys):
         printed = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
         assert printed == [line.rstrip() for line in shown]
         sessions += 1
-    assert sessions == 2
+    assert sessions == 3

@@ -22,6 +22,7 @@ EXAMPLES = {
     "cost": ("admodes cost numpy:linalg.det --shape a=8,8 --of gradient",),
     "plan": ("admodes plan numpy:diff --arg 'a=np.linspace(0, 1, 50)'",),
     "coverage": ("admodes coverage numpy.linalg", "admodes coverage --missing --json"),
+    "calibrate": ("admodes calibrate --dry",),
     "doctor": ("admodes doctor",),
 }
 
@@ -61,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     one = add("coverage", run.covered, "which functions can be differentiated, and why the others cannot")
     one.add_argument("area", nargs="*", help=f"modules, of {', '.join(coverage.AREAS)}; all unless given")
     one.add_argument("--missing", action="store_true", help="only the functions that raise, with the reasons")
+    one = add("calibrate", run.calibrate, "measure the constants of the cost model on this machine, and keep them")
+    one.add_argument("--dry", action="store_true", help="measure and print, and keep nothing")
     add("doctor", run.doctor, "versions, threads and optional parts of this installation")
     return whole
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import admodes
@@ -115,6 +116,21 @@ def doctor(options: argparse.Namespace) -> int:
         _say(found)
     else:
         print(shown(found))
+    return DONE
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """The constants of this machine, measured and kept."""
+    from ..ways.calibrate import calibrate as measured
+    from ..ways.model import kept_at
+    from ..ways.progress import bar
+
+    with bar("calibrating", 100) as step:
+        model = measured(keep=not options.dry, progress=lambda what, _: step(what))
+    if options.json:
+        _say({"kept_at": None if options.dry else str(kept_at()), "model": asdict(model)})
+    else:
+        print(model if options.dry else f"{model}\nkept at {kept_at()}")
     return DONE
 
 

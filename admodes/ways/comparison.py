@@ -90,6 +90,15 @@ class Comparison(Findings):
         """All of it as JSON: returned, and written to a path where one is given."""
         return report.written(report.as_json(self.to_dict()), path)
 
+    def save(self, folder: str | Path) -> Path:
+        """Write comparison.csv, comparison.json and comparison.html into a folder, which is made if it is not there."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.to_csv(folder / "comparison.csv")
+        self.to_json(folder / "comparison.json")
+        self.to_html(folder / "comparison.html")
+        return folder
+
     def to_html(self, path: str | Path | None = None) -> str:
         """One page that holds all it shows: returned, and written to a path where one is given."""
         return report.written(report.page(self), path)
