@@ -293,7 +293,7 @@ def draw(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
 
 
 def run(study: Study) -> str:
-    rounds, seconds = (21, 0.15) if study.full else (5, 0.02)
+    rounds, seconds = (9, 0.06) if study.full else (5, 0.02)
     with one_core():
         tools, missing = installed()
         tools = [tool for tool in tools if tool.name != "hand"]
