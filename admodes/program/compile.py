@@ -17,7 +17,7 @@ from .code.emit import emit
 from .code.scalars import is_scalar
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
-from .recording import Foreign, uncollected
+from .recording import ChangesArgument, Foreign, uncollected
 from .straightline import GuardFailed, as_input, is_input
 
 P = ParamSpec("P")
@@ -106,7 +106,7 @@ STRONG = OPS[strong_product]
 def recorded(f: Callable[..., Any], args: Any, kwargs: dict[str, Any], passes: Sequence[Pass] = PASSES) -> Runner:
     """f, traced for these arguments, ready to run."""
     before = next_level()
-    program = record(f, args, kwargs)
+    program = record(f, args, kwargs, pure=True)
     derived = next_level() > before + 2  # a transform was begun beside the recorder
 
     def again(arrays: Sequence[Any]) -> Program:
@@ -172,7 +172,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
     A branch on a traced value becomes a guard, and where it goes another way f is traced again; after 64 traces, for
     branches or for values of an int, a warning says so, and f runs untraced.
     What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
-    returning a result (printing, changing its arguments in place) happens only then.
+    returning a result (printing) happens only then. A function that changes its arguments in place runs untraced, as is.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
         return f(*args, **kwargs)
     try:
         runner = recorded(f, args, kwargs, kind.passes)
-    except Foreign:  # f reads a traced value of a transform around it
+    except (Foreign, ChangesArgument):  # f reads a traced value of a transform around it, or writes to an argument
         return f(*args, **kwargs)
     kind.add(runner)
     try:

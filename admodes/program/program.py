@@ -12,10 +12,11 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import run
+from ..core.tracing import Tracer
 from ..core.views import arguments, ground
 from .code.emit import Code, emit, listing
 from .cost import Cost, cost_of
-from .recording import Recorder, Symbol, uncollected
+from .recording import ChangesArgument, Recorder, Symbol, uncollected
 from .show.draw import draw, to_dot
 from .straightline import StraightLine, as_input, is_input
 
@@ -149,15 +150,18 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
     return record(f, args, {})
 
 
-def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool = True) -> Program:
+def record(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool = True, pure: bool = False
+) -> Program:
     """`trace`, with keyword arguments too: the structure of the inputs is then that of (args, kwargs).
 
     Not strict: traced values of transforms around, as arguments or in closures, count as the plain values they have.
+    pure: raise `ChangesArgument` where f changes one in place.
     """
-    return run(f, _record, f, args, kwargs, strict)
+    return run(f, _record, f, args, kwargs, strict, pure)
 
 
-def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool) -> Program:
+def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool, pure: bool) -> Program:
     leaves, in_structure = pytree.flatten((args, kwargs) if kwargs else args)
     leaves = leaves if strict else [ground(x) for x in leaves]
     recorder = Recorder(strict)
@@ -170,6 +174,8 @@ def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     try:
         with uncollected():
             result = f(*given[0], **given[1]) if kwargs else f(*given)
+        if pure and inputs != tuple(s.node for s in symbols if isinstance(s, Tracer)):
+            raise ChangesArgument
         out, out_structure = pytree.flatten(result)
         out = [recorder.node(pytree.result(y, "the result")) for y in out]
     finally:

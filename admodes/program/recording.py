@@ -210,6 +210,10 @@ def _apart(y: Any, taken: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------
 
 
+class ChangesArgument(TypeError):
+    """A function that changes an argument of its in place does more than return what a program would compute."""
+
+
 class Foreign(Detached):
     """A traced value of another transform, which is no argument of the function under tracing."""
 
