@@ -454,6 +454,11 @@ class Tracer(Cell):
             out = np.empty((), dtype=object)  # a sparse matrix leaves A @ x to x where x makes a single object
             out[()] = self
             return out
+        if asker.f_code is np.lib.stride_tricks.as_strided.__code__ or asker.f_code.co_name == "squareform":
+            raise Detached(
+                f"{asker.f_code.co_name}, which reads memory where a traced array has none,",
+                "Index by positions (c[i - j]), or use np.lib.stride_tricks.sliding_window_view.",
+            )
         if module.startswith("numpy.testing"):
             return np.asarray(ground(self))
         noted.detached = True

@@ -172,7 +172,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
     A branch on a traced value becomes a guard, and where it goes another way f is traced again; after 64 traces, for
     branches or for values of an int, a warning says so, and f runs untraced.
     What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
-    returning a result (printing) happens only then. A function that changes its arguments in place runs untraced, as is.
+    returning a result (printing) happens only then. A function that changes its arguments in place runs untraced.
 
     Parameters
     ----------

@@ -174,7 +174,8 @@ def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     try:
         with uncollected():
             result = f(*given[0], **given[1]) if kwargs else f(*given)
-        if pure and inputs != tuple(s.node for s in symbols if isinstance(s, Tracer)):
+        changed = (s.node for s in symbols if isinstance(s, Tracer))  # type: ignore[attr-defined]
+        if pure and inputs != tuple(changed):
             raise ChangesArgument
         out, out_structure = pytree.flatten(result)
         out = [recorder.node(pytree.result(y, "the result")) for y in out]
