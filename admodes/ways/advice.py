@@ -132,14 +132,15 @@ def _crossover(q: Question, best: Row, rows: Sequence[Row]) -> str:
     if other is None:
         return ""
     ratio = _measured(best) / _measured(other)
-    where = [f"{other.grows} = {_place(q, other, ratio)} down"] if other.grows in SIZES else []
+    down = other.grows in SIZES and {"n": q.n, "m": q.m}[other.grows] * ratio >= 1
+    where = [f"{other.grows} = {_place(q, other, ratio)} down"] if down else []
     where += [f"{best.grows} = {_place(q, best, 1 / ratio)} up"] if best.grows in SIZES else []
     return f"At what a pass costs here, {other.way} would be as fast from {', or from '.join(where)}." if where else ""
 
 
 def _place(q: Question, row: Row, ratio: float) -> str:
     here = {"n": q.n, "m": q.m}[row.grows]
-    return f"{number(max(1.0, here * ratio))} (here {here:,})"
+    return f"{number(here * ratio)} (here {here:,})"
 
 
 def _compiled(row: Row) -> bool:

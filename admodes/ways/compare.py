@@ -55,8 +55,7 @@ def compare(
         one number, and else the Jacobian.
     argnums : which positional arguments to differentiate by.
     direction : the tangent of a jvp or hvp, the cotangent of a vjp; None for a random one.
-    max_seconds : for the whole comparison. Ways that would take longer are estimated from a part, or skipped, and say
-        so.
+    max_seconds : for the whole comparison. Ways that would take longer are skipped, and say so.
     max_bytes : a way whose predicted peak is above it is not run; None for half of the memory that is free.
     sizes : {"n": [16, 64, 256]}: f is then a factory, and f(n=16) returns (function, x, …); the comparison is made at
         every size, `.sweep` holds all of them, exponents and crossovers, and the rows are those of the largest.
