@@ -228,11 +228,12 @@ def span(node: tuple[Any, ...]) -> tuple[int, int]:
 
 def _end(node: tuple[Any, ...], side: int) -> int:
     """The factor at one end: 0 nearest the input, 1 nearest the output."""
-    grows = (ADJOINT, TANGENT)[side]
+    extends = (ADJOINT, TANGENT)[side]  # adjoints add factors nearer the input, tangents nearer the output
     while node[0] != ACCUMULATE:
-        if node[0] == grows:
+        if node[0] == extends:
             return int(node[2][side])
-        node = node[2 - side] if node[0] == MULTIPLY else node[1]
+        parts = _parts(node)
+        node = parts[0] if side else parts[-1]
     return int(node[1])
 
 

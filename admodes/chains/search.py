@@ -129,7 +129,7 @@ def cheapest(
     products = kind(links, False, None, 1) if matrix_free else table
     tangent, adjoint = (_swept if matrix_free else _multiplied)(links)
     fits = not matrix_free or table.tape_fits(0, len(links) - 1)
-    cost = int(table.best[table.workers, 0, -1])
+    cost = table.least(table.whole)
     bound: int | None = cost if workers == 1 else None
     if workers > 1 and not any(link.sparse or link.diagonal for link in links):
         found = [(cost, steps)]
@@ -139,7 +139,7 @@ def cheapest(
             found.append((schedule.makespan, schedule.steps))
         else:
             found += [listed(table.steps(w), workers) for w in range(1, table.workers + 1)]
-            bound = -(-int(table.best[1, 0, -1]) // workers)
+            bound = -(-table.least(table.whole._replace(workers=1)) // workers)
         cost, steps = min(found, key=operator.itemgetter(0))
     return Bracketing(
         cost=cost,
@@ -148,7 +148,7 @@ def cheapest(
         factors=tuple((link.m, link.n, link.push) for link in links),
         tangent=tangent,
         adjoint=adjoint if fits else None,
-        preaccumulation=sum(table.single) + int(products.best[1, 0, -1]),
+        preaccumulation=sum(table.single) + products.least(products.whole._replace(workers=1)),
         workers=workers,
         bound=bound,
     )
@@ -170,8 +170,31 @@ def _multiplied(links: Sequence[Link]) -> tuple[int, int]:
     )
 
 
+class Part(NamedTuple):
+    """A sub-chain first … last on some workers, as a part of a larger one.
+
+    workers : how many it has.
+    skipped : how many of the larger one's workers stand before its own.
+    waits : it starts when the parts before it have ended, not beside them.
+    """
+
+    workers: int
+    first: int
+    last: int
+    skipped: int = 0
+    waits: bool = False
+
+
+class Choice(NamedTuple):
+    """How a sub-chain comes about: its cost, its node without the parts, and these."""
+
+    cost: int
+    node: tuple[Any, ...]
+    parts: tuple[Part, ...]
+
+
 class _Table:
-    """best[w][i, d]: the least cost of the sub-chain of the d + 1 factors i … j = i + d on w workers.
+    """The least cost of every sub-chain i … j of the factors, on every number w of workers.
 
     A sub-chain comes about in one of three ways:
 
@@ -180,9 +203,15 @@ class _Table:
         adjoints through i         cost(i+1 … j) + m_j·edges_i            where edges_i fits into the memory
 
     Tangents through several factors cost as much as through one after the other, and adjoints too, where the smaller
-    tapes fit even better; so these two have one candidate each, and only the product has one a split.  All chains of
-    one length are one array operation: `ends` holds the same costs by the last factor, the longest first, so that the
-    parts of all splits lie side by side in both.
+    tapes fit even better; so these two have one candidate each, and only the product has one a split.
+
+    All chains of one length are one array operation, because each cost is held twice:
+
+        by_first[w, i, j − i]           a row has the chains that start with i, the shortest first
+        by_last[w, j, q − 1 − (j − i)]  a row has the chains that end with j, the longest first
+
+    so that the parts of i … j, split behind k = i … j − 1, lie side by side in both: those nearer to the input,
+    i … k, are the first j − i of row i, those nearer to the output, k+1 … j, are the last j − i of row j.
 
     The numbers are whole: floats where all fit into 53 bits (they are fastest), else 64-bit or Python integers.
     """
@@ -191,16 +220,19 @@ class _Table:
         self.links, self.matrix_free, self.memory = links, matrix_free, memory
         self.workers = min(workers, len(links))  # q factors keep no more than q workers busy
         q = len(links)
+        self.whole = Part(self.workers, 0, q - 1)
         dtype, self.never = _number(links)
-        self.m, self.n, self.push, self.pull = (np.array([link[k] for link in links], dtype) for k in range(4))
+        self.m, self.n = (np.array(sizes, dtype) for sizes in ([link.m for link in links], [link.n for link in links]))
+        self.push = np.array([link.push for link in links], dtype)
+        self.pull = np.array([link.pull for link in links], dtype)
         self.inner = sliding_window_view(np.concatenate([self.m, self.m]), q)  # m_k at [i, k − i]
         self.tape = [0, *accumulate(link.pull for link in links)]
         self.fits = np.array([self.tape_fits(i, i) for i in range(q)])
         self.diagonals = any(link.diagonal for link in links)
         self.diagonal_to = _runs([link.diagonal for link in links])
         self.single = [link.accumulation(self.mode(i)) if matrix_free else 0 for i, link in enumerate(links)]
-        self.best, self.ends = (np.zeros((self.workers + 1, q, q), dtype) for _ in range(2))
-        self.best[1:, :, 0] = self.ends[1:, :, -1] = np.array(self.single, dtype)
+        self.by_first, self.by_last = (np.zeros((self.workers + 1, q, q), dtype) for _ in range(2))
+        self.by_first[1:, :, 0] = self.by_last[1:, :, -1] = np.array(self.single, dtype)
         self.space = np.empty((2, (q + 1) ** 2 // 4 + 1), dtype)
         for d in range(1, q):
             self._fill(d)
@@ -213,15 +245,19 @@ class _Table:
         """How factor i is accumulated."""
         return self.links[i].cheaper() if self.tape_fits(i, i) else TANGENT
 
+    def least(self, part: Part) -> int:
+        """What a sub-chain costs at least on its workers."""
+        return int(self.by_first[part.workers, part.first, part.last - part.first])
+
     def _fill(self, d: int) -> None:
-        """All sub-chains of d + 1 factors."""
-        q, rows = len(self.links), len(self.links) - d
-        i, j = slice(0, rows), slice(d, q)
+        """All sub-chains of d + 1 factors, in the order of their first ones i; an array has a row for each."""
+        q, count = len(self.links), len(self.links) - d
+        i, j = slice(0, count), slice(d, q)
         diagonal = self.diagonal_to[i] >= np.arange(d, q)
-        columns, rows_of = np.where(diagonal, 1, self.n[i]), np.where(diagonal, 1, self.m[j])
-        products, sums = (part[: rows * d].reshape(rows, d) for part in self.space)
-        np.multiply(np.where(diagonal, self.n[i], rows_of * columns)[:, None], self._inner(d), out=products)
-        right, left = self.best[:, i, :d], self.ends[:, j, q - d :]
+        tangents, adjoints = np.where(diagonal, 1, self.n[i]), np.where(diagonal, 1, self.m[j])
+        products, sums = (space[: count * d].reshape(count, d) for space in self.space)
+        np.multiply(np.where(diagonal, self.n[i], adjoints * tangents)[:, None], self._inner(d), out=products)
+        right, left = self.by_first[:, i, :d], self.by_last[:, j, q - d :]
         for w in range(1, self.workers + 1):
             np.add(products, right[w], out=sums)
             low = np.add(sums, left[w], out=sums).min(axis=1)
@@ -229,11 +265,11 @@ class _Table:
                 np.maximum(left[v], right[w - v], out=sums)
                 low = np.minimum(low, np.add(sums, products, out=sums).min(axis=1))
             if self.matrix_free:
-                shorter = self.best[w, : rows + 1, d - 1]
-                tangent = shorter[:-1] + columns * self.push[j]
-                adjoint = np.where(self.fits[i], shorter[1:] + rows_of * self.pull[i], self.never)
-                low = np.minimum(low, np.minimum(tangent, adjoint))
-            self.best[w, i, d] = self.ends[w, j, q - 1 - d] = low
+                shorter = self.by_first[w, : count + 1, d - 1]
+                forward = shorter[:-1] + tangents * self.push[j]
+                back = np.where(self.fits[i], shorter[1:] + adjoints * self.pull[i], self.never)
+                low = np.minimum(low, np.minimum(forward, back))
+            self.by_first[w, i, d] = self.by_last[w, j, q - 1 - d] = low
 
     def _inner(self, d: int) -> Any:
         """m_k at [i, k − i], the inner extent of a product; 1 where one of the parts is a diagonal."""
@@ -251,34 +287,35 @@ class _Table:
 
         Walked from the whole chain down: a sub-chain that starts at time s ends at s + its cost on its workers.
         """
-        found: list[tuple[Any, int, int, int]] = []
-        stack = [(workers or self.workers, 0, len(self.links) - 1, 0, 0)]
+        found: list[Step] = []
+        stack = [(self.whole._replace(workers=workers or self.workers), 0, 0)]
         while stack:
-            w, i, j, worker, start = stack.pop()
-            node, parts = self._node(w, i, j)
-            ends = start
-            for v, first, last, skipped, after in parts:
-                begin = ends if after else start
-                stack.append((v, first, last, worker + skipped, begin))
-                ends = max(ends, begin + int(self.best[v, first, last - first]))
-            found.append((node, start + int(self.best[w, i, j - i]) - ends, worker, ends))
+            whole, worker, start = stack.pop()
+            choice = self._choice(whole)
+            end = start  # of the parts
+            for part in choice.parts:
+                begin = end if part.waits else start
+                stack.append((part, worker + part.skipped, begin))
+                end = max(end, begin + self.least(part))
+            found.append(Step(choice.node, start + choice.cost - end, worker, end))
         return _assembled(found)
 
-    def _node(self, w: int, i: int, j: int) -> tuple[Any, list[tuple[int, int, int, int, bool]]]:
-        """A node without its parts, and these: their workers, factors, first worker, and whether they wait."""
+    def _choice(self, whole: Part) -> Choice:
+        """The best way to a sub-chain, read off the costs."""
+        (w, i, j), cost = whole[:3], self.least(whole)
         if i == j:
-            return (ACCUMULATE, i, self.mode(i)), []
+            return Choice(cost, (ACCUMULATE, i, self.mode(i)), ())
         if self._carried(TANGENT, w, i, j):
             k = j - 1
             while self._same(TANGENT, (i, k), (i, j)) and self._carried(TANGENT, w, i, k):
                 k -= 1
-            return (TANGENT, (k + 1, j)), [(w, i, k, 0, False)]
+            return Choice(cost, (TANGENT, (k + 1, j)), (Part(w, i, k),))
         if self._carried(ADJOINT, w, i, j):
             k = i + 1
             while self.tape_fits(i, k) and self._same(ADJOINT, (k, j), (i, j)) and self._carried(ADJOINT, w, k, j):
                 k += 1
-            return (ADJOINT, (i, k - 1)), [(w, k, j, 0, False)]
-        return (MULTIPLY,), self._split(w, i, j)
+            return Choice(cost, (ADJOINT, (i, k - 1)), (Part(w, k, j),))
+        return Choice(cost, (MULTIPLY,), self._split(w, i, j))
 
     def _same(self, mode: str, part: tuple[int, int], whole: tuple[int, int]) -> bool:
         """Whether as many directions make a part as the whole, so that one sweep does both."""
@@ -294,24 +331,24 @@ class _Table:
         """Whether i … j comes about best by tangents through j, or adjoints through i."""
         if i == j or not self.matrix_free:
             return False
-        best, d, directions = self.best[w], j - i, self._directions(i, j, mode)
+        cost, directions = self.least(Part(w, i, j)), self._directions(i, j, mode)
         if mode == TANGENT:
-            return bool(best[i, d] == best[i, d - 1] + directions * self.links[j].push)
-        return bool(self.fits[i] and best[i, d] == best[i + 1, d - 1] + directions * self.links[i].pull)
+            return cost == self.least(Part(w, i, j - 1)) + directions * self.links[j].push
+        return bool(self.fits[i]) and cost == self.least(Part(w, i + 1, j)) + directions * self.links[i].pull
 
-    def _split(self, w: int, i: int, j: int) -> list[tuple[int, int, int, int, bool]]:
+    def _split(self, w: int, i: int, j: int) -> tuple[Part, Part]:
         """The two parts of the best product, one after the other or side by side."""
         k = np.arange(i, j)
         thin = (self.diagonal_to[i] >= k) | (self.diagonal_to[k + 1] >= j)
         outer = self.n[i] * (1 if self.diagonal_to[i] >= j else self.m[j])
         products = outer * np.where(thin, 1, self.m[i:j])
         for v in range(w):
-            left, right = self.ends[v or w, j, i - j :], self.best[w - v, i, : j - i]
+            left, right = self.by_last[v or w, j, i - j :], self.by_first[w - v, i, : j - i]
             costs = (np.maximum(left, right) if v else left + right) + products
-            at = i + int(costs.argmin())
-            if costs[at - i] == self.best[w, i, j - i]:
+            split = int(costs.argmin())
+            if costs[split] == self.by_first[w, i, j - i]:
                 break
-        return [(w - v, i, at, v, False), (v or w, at + 1, j, 0, not v)]
+        return _parts_of_product(w, v, i, i + split, j)
 
 
 class _StructuredTable(_Table):
@@ -338,54 +375,49 @@ class _StructuredTable(_Table):
                 for choice in self._sweeps(w, i, j, best.cost) if self.matrix_free else ():
                     best = choice if choice.cost <= best.cost else best
                 self.chosen[w, i, j] = best
-                self.best[w, i, d] = self.ends[w, j, len(self.links) - 1 - d] = best.cost
+                self.by_first[w, i, d] = self.by_last[w, j, len(self.links) - 1 - d] = best.cost
 
     def _products(self, w: int, i: int, j: int, products: Sequence[int]) -> Iterator[Choice]:
         """The parts of each split one after the other on all workers, or side by side."""
         for k, product in zip(range(i, j), products, strict=True):
             for v in range(w):
-                left, right = self._least(v or w, k + 1, j), self._least(w - v, i, k)
-                work = (max(left, right) if v else left + right) + product
-                yield Choice(work, (MULTIPLY,), [(w - v, i, k, v, False), (v or w, k + 1, j, 0, not v)])
+                parts = _parts_of_product(w, v, i, k, j)
+                right, left = map(self.least, parts)
+                yield Choice((max(left, right) if v else left + right) + product, (MULTIPLY,), parts)
 
     def _sweeps(self, w: int, i: int, j: int, bound: int) -> Iterator[Choice]:
         """A part carried through the others in one sweep; colours are sought only where they could beat the bound."""
         made = self.sub(i, j)
         fewest_tangents, fewest_adjoints = made.least
         for k in range(i, j):
-            part, edges = self._least(w, i, k), self.pushes[j + 1] - self.pushes[k + 1]
-            if part + fewest_tangents * edges <= bound:
-                yield Choice(part + made.columns * edges, (TANGENT, (k + 1, j)), [(w, i, k, 0, False)])
-            part, edges = self._least(w, k + 1, j), self.tape[k + 1] - self.tape[i]
-            if part + fewest_adjoints * edges <= bound and self.tape_fits(i, k):
-                yield Choice(part + made.rows * edges, (ADJOINT, (i, k)), [(w, k + 1, j, 0, False)])
+            part, edges = Part(w, i, k), self.pushes[j + 1] - self.pushes[k + 1]
+            if self.least(part) + fewest_tangents * edges <= bound:
+                yield Choice(self.least(part) + made.columns * edges, (TANGENT, (k + 1, j)), (part,))
+            part, edges = Part(w, k + 1, j), self.tape[k + 1] - self.tape[i]
+            if self.least(part) + fewest_adjoints * edges <= bound and self.tape_fits(i, k):
+                yield Choice(self.least(part) + made.rows * edges, (ADJOINT, (i, k)), (part,))
 
-    def _least(self, w: int, i: int, j: int) -> int:
-        return int(self.best[w, i, j - i])
-
-    def _node(self, w: int, i: int, j: int) -> tuple[Any, list[tuple[int, int, int, int, bool]]]:
-        return super()._node(w, i, j) if i == j else self.chosen[w, i, j][1:]
+    def _choice(self, whole: Part) -> Choice:
+        return super()._choice(whole) if whole.first == whole.last else self.chosen[whole[:3]]
 
 
-class Choice(NamedTuple):
-    """How a sub-chain comes about: its cost, its node without the parts, and these as `_Table._node` gives them."""
-
-    cost: int
-    node: tuple[Any, ...]
-    parts: list[tuple[int, int, int, int, bool]]
+def _parts_of_product(w: int, v: int, i: int, k: int, j: int) -> tuple[Part, Part]:
+    """Of w workers v make the left part k+1 … j, and beside them the others i … k; v = 0: all w one after the other."""
+    return Part(w - v, i, k, skipped=v), Part(v or w, k + 1, j, waits=not v)
 
 
-def _assembled(found: list[tuple[Any, int, int, int]]) -> tuple[Step, ...]:
-    """Nodes from the whole chain down, the part nearer to the output first, as steps from the parts up."""
+def _assembled(found: list[Step]) -> tuple[Step, ...]:
+    """Steps from the whole chain down, the part nearer to the output first, as steps from the parts up."""
     steps: list[Step] = []
     done: list[Any] = []
-    for node, cost, worker, start in reversed(found):
+    for step in reversed(found):
+        node = step.node
         if node[0] == MULTIPLY:
             node = (MULTIPLY, done.pop(), done.pop())
         elif node[0] != ACCUMULATE:
             node = (node[0], done.pop(), node[1])
         done.append(node)
-        steps.append(Step(node, cost, worker, start))
+        steps.append(step._replace(node=node))
     return tuple(steps)
 
 
