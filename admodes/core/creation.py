@@ -273,7 +273,7 @@ def _converted(a: Any, dtype: Any = None, *, copy: bool | None = None, ndmin: in
 
 
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_: Any) -> Any:
-    fill_value = _converted(fill_value)
+    fill_value = _converted(fill_value) if traced(fill_value) else np.asarray(fill_value)
     y = Blank(np.zeros(shape, fill_value.dtype if dtype is None else dtype, order))
     y[...] = fill_value
     return y
