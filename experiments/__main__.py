@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from . import page
 from .frame import FIGURES, SHORT, Workers, discover, listing, question, run_all, summary
 from .timing import keep_memory
 
@@ -21,7 +22,8 @@ def parser() -> argparse.ArgumentParser:
     """What --help shows."""
     described = argparse.ArgumentParser(
         prog="python -m experiments",
-        description="Run experiments: each answers one question, and writes its data (CSV) and pictures (SVG, PNG).",
+        description="Run experiments: each answers one question, and writes its data (CSV) and pictures (SVG, PNG); "
+        f"what they found is gathered in {page.NAME} beside them.",
         epilog=f"A short run writes to {_shown(SHORT)}, which git ignores, and only --full to {_shown(FIGURES)}: what "
         "the repository shows always comes from a full run. --out DIR overrides both. Seeds are fixed. What is timed "
         "runs on one thread of this process, with or without --workers and --dask: only what is counted, and the same "
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_memory()
     out = options.out or (FIGURES if options.full else SHORT)
     reports = run_all(chosen, out, options.full, console, _workers(options))
+    page.write(out, reports, {name: question(module) for name, module in chosen.items()}, options.full)
     console.print(summary(reports))
     return int(any(report.error for report in reports))
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import admodes
 from admodes.program import cost
@@ -634,6 +636,49 @@ def test_only_a_full_run_writes_where_the_repository_keeps_figures(two, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["SHORT"]
     main(["good", "--full"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["FIGURES", "SHORT"]
+
+
+def draws(study):
+    study.table([{"count": 3}])
+    study.picture(Figure(), "part")
+    return f"grows as n^2, {'at full size' if study.full else 'in short'}: a_b*c"
+
+
+def test_the_page_has_question_finding_and_pictures_of_each(tmp_path, monkeypatch):
+    made = {name: module(name, draws, f"Is {name} it?") for name in ("one", "two")}
+    monkeypatch.setattr("experiments.__main__.discover", lambda: made)
+    assert main(["--out", str(tmp_path)]) == 0
+    text = (tmp_path / "README.md").read_text()
+    for name in made:
+        section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert f"*Is {name} it?*" in section
+        assert "grows as n^2, in short: a\\_b\\*c\n" in section
+        links = re.findall(r"\]\((.*?)\)", section)
+        assert links == [f"{name}_part.png", f"{name}.csv"]
+        assert all((tmp_path / link).exists() for link in links)
+        assert "a short run" in section
+    # The same again is the same page.
+    main(["--out", str(tmp_path)])
+    assert (tmp_path / "README.md").read_text() == text
+
+
+def test_a_run_of_some_keeps_what_the_page_says_of_the_others(tmp_path, monkeypatch):
+    made = {name: module(name, draws, f"Is {name} it?") for name in ("one", "two")}
+    monkeypatch.setattr("experiments.__main__.discover", lambda: made)
+    main(["--out", str(tmp_path)])
+    before = (tmp_path / "README.md").read_text()
+    main(["two", "--full", "--out", str(tmp_path)])
+    after = (tmp_path / "README.md").read_text()
+    assert after.partition("\n## two\n")[0] == before.partition("\n## two\n")[0]
+    assert after.count("at full size") == after.count("in short") == 1
+
+
+def test_the_page_says_of_a_failed_run_that_it_failed(two, tmp_path):
+    main(["--out", str(tmp_path)])
+    text = (tmp_path / "README.md").read_text()
+    bad, _, good = text.partition("\n## good\n")
+    assert "This run failed: `ValueError`" in bad
+    assert "it does" in good
 
 
 def test_short_runs_are_not_committed():
