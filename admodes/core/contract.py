@@ -65,7 +65,7 @@ def pull_plan(text: str, i: int, directions: bool) -> tuple[Callable[..., Any], 
         sizes = dict(zip(wanted, shape, strict=True))
         present = dict(zip(reached, g.shape[len(z) :], strict=True))
         g = np.reshape(g, lead + tuple(present.get(c, 1) for c in unique))
-        g = np.broadcast_to(g, lead + tuple(max(sizes[c], present.get(c, 1)) for c in unique))
+        g = np.broadcast_to(g, lead + tuple(sizes[c] if present.get(c, 1) == 1 else present[c] for c in unique))
         return _onto_diagonals(g, unique, wanted) if unique != wanted else g
 
     return run, expand

@@ -6,6 +6,7 @@ sets exchanged.
 
 from __future__ import annotations
 
+import math
 import string
 import warnings
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..core.contract import split_subscripts
 from ..core.domain import A, case
 from ..core.registry import Composite, Contraction, Op, Product, Via, add, cast
 from ..core.tracing import Tracer, canonical, primitive
@@ -117,7 +119,7 @@ def _tensordot_text(a: Any, b: Any, axes: Any = 2) -> str:
     return f"{letters_a},{''.join(letters_b)}->{''.join(out)}"
 
 
-def _einsum_text(text: str, *operands: Any) -> str:
+def _einsum_text(text: str, *operands: Any, optimize: Any = False) -> str:
     """The subscripts with letters for the ellipsis and the implicit result written out.
 
     Where an operand has extent 1 along an index that is longer elsewhere, it gets an index of its own:
@@ -170,7 +172,30 @@ class _Einsum(Contraction):
                     for x in operands
                 ),
             )
-        return trace.process(self, (args[0], *operands), {})
+        optimize = params.get("optimize", False)
+        return trace.process(self, (args[0], *operands), {} if optimize is False else {"optimize": optimize})
+
+    def _flops(self, y: Any, *args: Any, optimize: Any = False, **params: Any) -> float:
+        """Without optimize one loop over all indices, k − 1 multiplications and an addition for k operands; with it the
+        same for each step of the path that NumPy takes."""
+        sets = split_subscripts(self.subscripts(*args))
+        if len(sets.inputs) < 3:
+            return super()._flops(y, *args)
+        shapes = [np.shape(x) for x in args[1:]]
+        extent: dict[str, int] = {}
+        for letters, shape in zip(sets.inputs, shapes, strict=True):
+            extent.update({c: n for c, n in zip(letters, shape, strict=True) if extent.get(c, 1) == 1})
+        path: list[Any] = [tuple(range(len(shapes)))]
+        if optimize is not False:
+            text = f"{','.join(sets.inputs)}->{sets.output}"
+            path = np.einsum_path(text, *(np.broadcast_to(0.0, shape) for shape in shapes), optimize=optimize)[0][1:]
+        terms, total = [set(letters) for letters in sets.inputs], 0.0
+        for step in path:
+            taken = [terms.pop(i) for i in sorted(step, reverse=True)]
+            met = set().union(*taken)
+            total += max(2, len(taken)) * math.prod(extent[c] for c in met)
+            terms.append(met & set(sets.output).union(*terms))
+        return total
 
 
 def _from_lists(args: tuple[Any, ...]) -> tuple[Any, ...]:

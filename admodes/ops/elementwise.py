@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, case
-from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, Via, add, align, cast, gather
+from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, Via, add, align, cast, gather, size_of
 from ..core.tracing import Tracer, primitive, replace
 from ..core.zeros import strong_product, undetermined
 
@@ -27,7 +27,7 @@ LN2, LN10, DEGREE = np.log(2.0), np.log(10.0), np.pi / 180.0
 PRODUCTS = {np.multiply, np.divide, np.square}
 
 
-def row(fn: Any, partials: list[Any], *domain: Any, flops: float = 1.0, evaluate: Any = None, alias: Any = ()) -> None:
+def row(fn: Any, partials: list[Any], *domain: Any, flops: Callable[..., float] | float = 1.0, evaluate: Any = None, alias: Any = ()) -> None:
     """One line of the table."""
     products = int(fn in PRODUCTS)
     add(Elementwise(fn, partials, domain=domain, flops=flops, evaluate=evaluate, products=products), *alias)
@@ -119,13 +119,19 @@ def _same_sign(y: Any, a: Any, b: Any) -> Any:
     return np.where(np.signbit(a) == np.signbit(b), 1.0, -1.0)
 
 
+def _power_flops(y: Any, a: Any, b: Any) -> float:
+    """NumPy takes a number that is one of these exponents as a square, a root, a reciprocal …: one operation."""
+    simple = isinstance(b, int | float | np.number) and b in (-1, 0, 0.5, 1, 2)
+    return float(size_of(y)) * (1.0 if simple else TRANSCENDENTAL)
+
+
 # fmt: off
 row(strong_product,  [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL)
 row(np.add,          [1, 1],                                                   REAL, REAL, evaluate=operator.add)
 row(np.subtract,     [1, -1],                                                  REAL, REAL, evaluate=operator.sub)
 row(np.multiply,     [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL, evaluate=operator.mul)
 row(np.divide,       [_inverse,                lambda y, a, b: -y / b],        REAL, NONZERO, evaluate=operator.truediv)
-row(np.power,        [_power_base,             _power_exponent],               POSITIVE, REAL, evaluate=operator.pow, flops=TRANSCENDENTAL)
+row(np.power,        [_power_base,             _power_exponent],               POSITIVE, REAL, evaluate=operator.pow, flops=_power_flops)
 row(np.float_power,  [_power_base,             _power_exponent],               POSITIVE, REAL, flops=TRANSCENDENTAL)
 row(np.remainder,    [1,                       lambda y, a, b: -np.floor(a / b)],  REAL, ABOVE_ONE, evaluate=operator.mod)
 row(np.fmod,         [1,                       lambda y, a, b: -np.trunc(a / b)],  REAL, ABOVE_ONE)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from ...core.domain import A, case
-from ...core.registry import Composite, add
-from ...core.tracing import canonical
+from ...core.registry import OPS, Composite, add
+from ...core.tracing import Tracer, canonical
 from .pieces import well
 
 
@@ -60,6 +60,14 @@ def _cheapest(dims: tuple[int, ...]) -> Any:
     return best[0, n][1]
 
 
+def _lowest(arrays: Any) -> Any:
+    """The transform below all others."""
+    x = next(a for a in arrays if isinstance(a, Tracer))
+    while isinstance(x.value, Tracer):
+        x = x.value
+    return x.transform
+
+
 def _multi_dot(arrays: Any) -> Any:
     """The product of two or more arrays; the first and the last may be vectors."""
     arrays = [canonical(a) for a in arrays]
@@ -71,8 +79,15 @@ def _multi_dot(arrays: Any) -> Any:
     if any(a.ndim != 2 for a in arrays):
         raise LinAlgError("np.linalg.multi_dot takes matrices, and vectors in the first and last place")
 
+    recorder = _lowest(arrays)
+
     def product(order: Any) -> Any:
-        return product(order[0]) @ product(order[1]) if isinstance(order, tuple) else arrays[order]
+        if not isinstance(order, tuple):
+            return arrays[order]
+        a, b = product(order[0]), product(order[1])
+        if isinstance(a, Tracer) or isinstance(b, Tracer):
+            return a @ b
+        return recorder.strip(OPS[np.matmul], (a, b), {})  # of constants: work all the same, to be counted
 
     y = product(_cheapest((*(a.shape[0] for a in arrays), arrays[-1].shape[1])))
     return y[(0,) * row + (slice(None),) * (not row) + ((0,) if column else ())]
