@@ -27,7 +27,7 @@ LN2, LN10, DEGREE = np.log(2.0), np.log(10.0), np.pi / 180.0
 PRODUCTS = {np.multiply, np.divide, np.square}
 
 
-def row(fn: Any, partials: list[Any], *domain: Any, flops: Callable[..., float] | float = 1.0, evaluate: Any = None, alias: Any = ()) -> None:
+def row(fn: Any, partials: list[Any], *domain: Any, flops: Any = 1.0, evaluate: Any = None, alias: Any = ()) -> None:
     """One line of the table."""
     products = int(fn in PRODUCTS)
     add(Elementwise(fn, partials, domain=domain, flops=flops, evaluate=evaluate, products=products), *alias)
