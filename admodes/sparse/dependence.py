@@ -394,6 +394,12 @@ def _written(walk: Walk, v: Value, index: Any, y: Value) -> Any:
 # ---------------------------------------------------------------------------------------------------
 
 
+# A letter of an einsum is an index with an extent.  Given indices `at` for its letters, an array has the elements
+# x[_index(letters, x.shape, at)], numbered as numbers(x.shape) says: one for each combination of the letters that `at`
+# lists, with a letter that stands twice (a diagonal) the same in both places.  What links two arrays is then two such
+# arrays of numbers over the same combinations.
+
+
 def contracted(walk: Walk, instruction: Instruction, y: Value) -> Any:
     """y[o] depends on x[k] where the letters of o and k agree and the known factors are not zero between them."""
     op = instruction.op
@@ -423,14 +429,14 @@ def _extents(inputs: Sequence[str], operands: Sequence[Any]) -> dict[str, int]:
     return extent
 
 
-def _grid(letters: str, shape: tuple[int, ...], over: str, extent: dict[str, int]) -> Any:
-    """The number of the element of an array that each combination of the letters `over` picks, as an open grid."""
-    strides = [math.prod(shape[k + 1 :]) if n != 1 else 0 for k, n in enumerate(shape)]
-    total = np.zeros((1,) * len(over), int)
-    for letter, stride in zip(letters, strides, strict=True):
-        k = over.index(letter)
-        total = total + stride * np.arange(extent[letter]).reshape([-1 if i == k else 1 for i in range(len(over))])
-    return np.broadcast_to(total, [extent[c] if c in letters else 1 for c in over])
+def _combinations(letters: str, extent: dict[str, int]) -> dict[str, Any]:
+    """All combinations of some letters as an open grid: the indices of each run along an axis of its own."""
+    return dict(zip(letters, np.indices([extent[c] for c in letters], sparse=True), strict=True))
+
+
+def _index(letters: str, shape: tuple[int, ...], at: dict[str, Any]) -> tuple[Any, ...]:
+    """The index into an array with these letters; where its extent is 1 it is broadcast, so that 0 is the place."""
+    return tuple(0 if n == 1 else at[c] for c, n in zip(letters, shape, strict=True))
 
 
 def _contracted(
@@ -438,58 +444,45 @@ def _contracted(
 ) -> Any:
     if walk.dropping and not all(a is not None and np.all(np.isfinite(a)) for a, _ in others):
         raise Unbounded
-    own = "".join(dict.fromkeys(letters))
-    shared, gone = [c for c in own if c in output], [c for c in own if c not in output]
-    shape = tuple(extent[c] for c in output)
     for a, s in others:
         if a is not None and not np.all(a):
             found = _through(walk, x, letters, a, s, output, extent)
             if found is not None:
                 return found
     # Of other factors nothing is known: unite over the letters that are summed, then repeat along those that x lacks.
-    over = "".join(shared + gone)
+    own = dict.fromkeys(letters)
+    shared, summed_over = "".join(c for c in own if c in output), "".join(c for c in own if c not in output)
     inner = tuple(extent[c] for c in shared)
-    tails = _grid(letters, x.shape, over, extent)
-    rows = walk.rows(x)
-    if gone:
-        heads = numbers(inner).reshape(inner + (1,) * len(gone))
-        rows = grouped(rows, heads, tails, math.prod(inner))
+    at = _combinations(shared + summed_over, extent)
+    heads, tails = numbers(inner)[_index(shared, inner, at)], numbers(x.shape)[_index(letters, x.shape, at)]
+    if summed_over:
+        rows = grouped(walk.rows(x), heads, tails, math.prod(inner))
     else:
-        rows = take(rows, tails)
-    return take(rows, np.broadcast_to(_grid("".join(shared), inner, output, extent), shape))
+        rows = take(walk.rows(x), np.broadcast_to(tails, inner))
+    places = numbers(inner)[_index(shared, inner, _combinations(output, extent))]
+    return take(rows, np.broadcast_to(places, tuple(extent[c] for c in output)))
 
 
 def _through(walk: Walk, x: Value, letters: str, a: Any, s: str, output: str, extent: dict[str, int]) -> Any:
     """Through the nonzeros of one factor a; None where these are too many to be laid out one by one."""
+    shape = tuple(extent[c] for c in output)
     every = "".join(dict.fromkeys(s))
     kept = "".join(c for c in every if c in letters or c in output)
-    free = "".join(dict.fromkeys(c for c in (*letters, *output) if c not in s))
-    mask = np.not_equal(a, 0)
-    if mask.shape != tuple(extent[c] for c in every):  # a diagonal, or an extent of 1 that broadcasts
-        mask = np.broadcast_to(mask.ravel()[_grid(s, mask.shape, every, extent)], [extent[c] for c in every])
-    mask = mask.any(axis=tuple(k for k, c in enumerate(every) if c not in kept))
-    if np.count_nonzero(mask) * math.prod(extent[c] for c in free) > MOST_PRODUCTS:
+    free = "".join(dict.fromkeys(c for c in letters + output if c not in s))
+    nonzero, full = np.not_equal(a, 0), tuple(extent[c] for c in every)
+    if nonzero.shape != full:  # a diagonal, or an extent of 1 that broadcasts
+        nonzero = np.broadcast_to(nonzero[_index(s, nonzero.shape, _combinations(every, extent))], full)
+    nonzero = nonzero.any(axis=tuple(k for k, c in enumerate(every) if c not in kept))
+    if not nonzero.any():
+        return nothing(math.prod(shape), walk.columns)
+    if np.count_nonzero(nonzero) * math.prod(extent[c] for c in free) > MOST_PRODUCTS:
         return None
-    over = kept + free
-    at = [*np.nonzero(mask)] if kept else []
-    if not kept and not mask:
-        return nothing(math.prod(extent[c] for c in output), walk.columns)
-    heads = _picked(output, tuple(extent[c] for c in output), over, at, extent)
-    tails = _picked(letters, x.shape, over, at, extent)
-    return grouped(walk.rows(x), heads, tails, math.prod(extent[c] for c in output))
-
-
-def _picked(letters: str, shape: tuple[int, ...], over: str, at: list[Any], extent: dict[str, int]) -> Any:
-    """The number of the element picked by the first letters of `over` at given places and all of the other letters."""
-    free = over[len(at) :]
-    total = np.zeros((at[0].size if at else 1, *(1 for _ in free)), int)
-    for k, (letter, n) in enumerate(zip(letters, shape, strict=True)):
-        if n == 1:
-            continue
-        i = over.index(letter)
-        i, along = (0, at[i]) if i < len(at) else (1 + i - len(at), np.arange(extent[letter]))
-        total = total + math.prod(shape[k + 1 :]) * along.reshape([-1 if j == i else 1 for j in range(1 + len(free))])
-    return total
+    # The nonzeros run along the first axis, each letter that a lacks along one of its own.
+    at = _combinations(free, extent)
+    for c, indices in zip(kept, np.nonzero(nonzero) if kept else (), strict=True):
+        at[c] = indices.reshape(-1, *(1 for _ in free))
+    heads, tails = numbers(shape)[_index(output, shape, at)], numbers(x.shape)[_index(letters, x.shape, at)]
+    return grouped(walk.rows(x), heads, tails, math.prod(shape))
 
 
 def convolved(walk: Walk, instruction: Instruction, y: Value) -> Any:
