@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import report
+from . import plots, report
 from .findings import Findings
 from .row import Row
 from .sweep import Sweep
@@ -91,13 +91,34 @@ class Comparison(Findings):
         return report.written(report.as_json(self.to_dict()), path)
 
     def save(self, folder: str | Path) -> Path:
-        """Write comparison.csv, comparison.json and comparison.html into a folder, which is made if it is not there."""
+        """Write comparison.csv, .json, .html and .png into a folder, which is made if it is not there.
+
+        Where nothing was measured or predicted there is no picture.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.to_csv(folder / "comparison.csv")
         self.to_json(folder / "comparison.json")
         self.to_html(folder / "comparison.html")
+        if any(row.seconds or row.predicted_seconds for row in self.rows):
+            self.plot(folder / "comparison.png")
         return folder
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """A matplotlib Figure: seconds and peak memory, predicted beside measured; the roofline; of a sweep, scaling.
+
+        Parameters
+        ----------
+        path : where to write it too, in the format of its suffix.
+
+        Raises
+        ------
+        ValueError : no way was measured or predicted.
+        """
+        made = plots.draw(self, self.sweep)
+        if path is not None:
+            made.savefig(path)
+        return made
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One page that holds all it shows: returned, and written to a path where one is given."""

@@ -214,7 +214,7 @@ def test_reports(tmp_path):
     assert set(frame.columns) >= CONTRACT
     assert len(frame) == len(found.rows)
     saved = found.save(tmp_path / "made" / "here")
-    assert sorted(p.name for p in saved.iterdir()) == ["comparison.csv", "comparison.html", "comparison.json"]
+    assert sorted(p.name for p in saved.iterdir()) == [f"comparison.{s}" for s in ("csv", "html", "json", "png")]
     with pytest.raises(OSError, match="nowhere"):
         found.to_csv(tmp_path / "nowhere" / "a.csv")
     with pytest.raises(KeyError, match="no way is called 'backward'"):
