@@ -378,6 +378,10 @@ def test_zero_partials():
     """A dependence stays where its partial happens to be zero; the zeros of a constant matrix are no dependences."""
     assert len(linearized_graph(lambda x: x**2, 0.0).edges) == 1
     assert len(linearized_graph(lambda x: np.dot(x, x), np.zeros(3)).edges) == 3
+    assert len(linearized_graph(np.max, np.arange(40.0)).edges) == 40
+    assert len(linearized_graph(np.linalg.inv, np.tril(np.ones((6, 6)))).edges) == 36**2
+    # The 21 elements of a Cholesky factor, each by all 36; the 15 above its diagonal depend on nothing.
+    assert len(linearized_graph(np.linalg.cholesky, np.eye(6)).edges) == 756
     assert len(linearized_graph(lambda x: np.diag([2.0, 0.0, 3.0]) @ x, np.ones(3)).edges) == 2
     assert len(linearized_graph(lambda x: np.where(x > 0, np.sin(x), 0.0), np.array([1.0, -1.0])).edges) == 2
 
