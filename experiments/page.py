@@ -46,5 +46,5 @@ def _section(report: Report, question: str, full: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\*_`<|#\[\]])", r"\\\1", text).replace("\n", " ")
+    """A finding as a sentence that Markdown shows as it is."""
+    return re.sub(r"([\\*_`<|#\[\]])", r"\\\1", text[:1].upper() + text[1:]).replace("\n", " ").rstrip(".") + "."

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -25,10 +26,24 @@ def test_the_readme(capsys):
     for block in BLOCKS:
         if not block.startswith(">>> "):
             exec(block, names)
+            assert not capsys.readouterr().out, f"prints what the README does not show:\n{block}"
             continue
         code, shown = session(block)
         exec(code, names)
         printed = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
         assert printed == [line.rstrip() for line in shown]
         sessions += 1
-    assert sessions == 3
+    assert sessions == 5
+
+
+def test_what_the_readme_links_to_is_there():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("https://")]
+    assert len(links) >= 14
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_every_experiment_is_in_the_readme():
+    for name in (path.stem for path in (ROOT / "experiments").glob("*.py") if "\ndef run(study" in path.read_text()):
+        assert f"**{name}**" in README, name
+        assert f"(figures/{name}.png)" in README, name

@@ -652,7 +652,7 @@ def test_the_page_has_question_finding_and_pictures_of_each(tmp_path, monkeypatc
     for name in made:
         section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         assert f"*Is {name} it?*" in section
-        assert "grows as n^2, in short: a\\_b\\*c\n" in section
+        assert "\nGrows as n^2, in short: a\\_b\\*c.\n" in section
         links = re.findall(r"\]\((.*?)\)", section)
         assert links == [f"{name}_part.png", f"{name}.csv"]
         assert all((tmp_path / link).exists() for link in links)
@@ -678,7 +678,7 @@ def test_the_page_says_of_a_failed_run_that_it_failed(two, tmp_path):
     text = (tmp_path / "README.md").read_text()
     bad, _, good = text.partition("\n## good\n")
     assert "This run failed: `ValueError`" in bad
-    assert "it does" in good
+    assert "It does." in good
 
 
 def test_short_runs_are_not_committed():
