@@ -6,6 +6,7 @@ that would cost, and the line of code that a reader would write for it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from ..core import pytree
 from ..elimination import linearized_graph
 from ..program.compile import compile
 from ..transforms.arguments import SEVERAL, partial_at
+from ..transforms.checkpoint import checkpoint_chain
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
 from .differences import CENTRAL, COMPLEX, ONE_SIDED, along, columns, evaluations, raveled_function
 from .estimate import Estimate
@@ -79,10 +81,11 @@ class Way:
         places = q.argnums if isinstance(q.argnums, SEVERAL) else (q.argnums,)
         chosen = [names[i] for i in places]
         args, primals = ", ".join(names), ", ".join(chosen)
-        alone = q.name if chosen == names else f"lambda {primals}: {q.name}({args})"
+        f = f"(lambda {args}: functools.reduce(lambda y, f: f(y), {q.name}, {args}))" if q.layers else q.name
+        alone = f if chosen == names else f"lambda {primals}: {f}({args})"
         tangents = ", ".join(f"v[{i}]" for i in range(len(chosen))) if len(chosen) > 1 else "v,"
         return self.code.format(
-            f=q.name, a=code_argnums(q.argnums), x=f"({args})", args=args,
+            f=f, layers=q.name, a=code_argnums(q.argnums), x=f"({args})", args=args,
             g=alone, p=primals, pt=primals + "," * (len(chosen) == 1), v=tangents,
             mode="jacfwd" if q.n <= q.m else "jacrev",
         )  # fmt: skip
@@ -199,6 +202,26 @@ def _plan(mode: str) -> Callable[[Question], Derivative]:
     return derivative
 
 
+def _checkpointed(q: Question) -> Derivative:
+    """Reverse mode of a chain of which few states are kept."""
+    f = functools.partial(checkpoint_chain, list(q.layers))
+    return grad(f) if q.target == GRADIENT else jacrev(f)
+
+
+def _checkpointed_cost(q: Question, e: Forecast) -> Estimate | None:
+    """All rows go through together; what lives at once is what the program needs, no tape holding all that it makes."""
+    found = e.traced(_checkpointed(q), ("record", "pull"), False)
+    return replace(found, passes=q.m, peak_bytes=found.cost.peak_bytes)
+
+
+def _checkpointed_way(target: str, name: str) -> Way:
+    return Way(
+        "reverse, checkpointed", (target,),
+        _checkpointed, f"admodes.{name}(lambda {{p}}: admodes.checkpoint_chain({{layers}}, {{p}})){{x}}",
+        _checkpointed_cost, why_not=_keeps_less, grows="m",
+    )  # fmt: skip
+
+
 def _bracketed(q: Question) -> Derivative:
     return jacobian(list(q.layers), mode="bracketing")
 
@@ -226,6 +249,15 @@ def _is_a_chain(q: Question) -> str:
     if not q.layers:
         return "f is one function; given as a list of layers, [f0, f1, …], their Jacobians are multiplied in any order"
     return "" if len(q.layers) > 1 else "there is one layer, and nothing to bracket"
+
+
+def _keeps_less(q: Question) -> str:
+    if not q.layers:
+        return (
+            "f is one function: its pull would need the whole tape after all; given as a list of layers, [f0, f1, …], "
+            "the states between them are kept or computed again"
+        )
+    return "" if len(q.layers) > 1 else "there is one layer, whose pull would need the whole tape after all"
 
 
 # Elimination goes scalar by scalar, in Python: beyond so many inputs and results it is not for doing, but for counting.
@@ -284,8 +316,10 @@ OWN = (
         lambda q: jacrev(q.f, q.argnums), "admodes.jacrev({f}{a}){x}",
         lambda q, e: e.passes.jacobian("reverse"), lambda q, e: e.passes.jacobian("reverse", compiled=True),
         _several_rows, "m", compilable=True),
+    _checkpointed_way(GRADIENT, "grad"),
+    _checkpointed_way(JACOBIAN, "jacrev"),
     Way("chain bracketing", FIRST_ORDER,
-        _bracketed, 'admodes.jacobian({f}, mode="bracketing"){x}',
+        _bracketed, 'admodes.jacobian({layers}, mode="bracketing"){x}',
         lambda q, e: e.bracketing(), why_not=_is_a_chain, grows=UNKNOWN),
     Way("elimination", FIRST_ORDER,
         _of_primals(lambda q, g, p: linearized_graph(g, *p).accumulate()),

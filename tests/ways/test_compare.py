@@ -126,6 +126,30 @@ def test_several_arguments_and_trees():
     assert "argnums=(0, 1)" in found["forward-over-reverse"].code
 
 
+@pytest.mark.parametrize(("n", "last", "derivative"), [(2000, [np.sum], admodes.grad), (6, [], admodes.jacrev)])
+def test_layers_are_checkpointed(n, last, derivative):
+    """States are computed again: up to twice the flops of the pass through f, and less at once."""
+    layers, x = [*[lambda x: np.sin(x) * np.cos(x)] * 25, *last], np.linspace(0, 1, n)
+    found = compared(layers, x, max_seconds=6)
+    row = found["reverse, checkpointed"]
+    names = {"admodes": admodes, "functools": functools, "layers": layers, "x": x}
+    want = np.ravel(derivative(found.question.f)(x))
+    assert row.applies
+    for other in found.rows:  # each line is about the list
+        if other.applies and other.exact and (other.seconds or 0) < 0.1:
+            got = found.question.flat(eval(other.code, names))
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12, err_msg=other.way)
+    assert row.error < 1e-12
+    assert row.passes == found.question.m
+    if last:
+        whole = found["reverse"]
+        assert 1.2 * whole.flops < row.flops < 2.5 * whole.flops
+        assert row.peak_bytes < 0.6 * whole.peak_bytes
+        assert row.predicted_peak_bytes < 0.6 * whole.predicted_peak_bytes
+    else:
+        assert "list of layers" in compared(loss, X)["reverse, checkpointed"].why_not
+
+
 def test_layers_are_bracketed():
     layers = [np.tanh, lambda x: W @ x, np.sin]
     found = compared(layers, X)
