@@ -10,6 +10,7 @@ import numpy as np
 
 from .core.registry import AnyName, Composite, Elementwise, Op, Via, add, inexact
 from .core.tracing import Tracer, highest, primitive
+from .core.views import ground
 
 Rule = Callable[..., Any]
 
@@ -298,13 +299,6 @@ class _Stated:
                 "f(x) = A x + b, is not linear; state it by push= (for this one t ↦ A t)."
             )
         self.tried.add("transpose")
-
-
-def ground(x: Any) -> Any:
-    """The plain value under any number of transforms."""
-    while isinstance(x, Tracer):
-        x = x.value
-    return x
 
 
 def _random(seed: int, like: Any) -> Any:

@@ -11,6 +11,7 @@ from ..core import pytree
 from ..core.errors import NotConverged
 from ..core.registry import Each, Op
 from ..core.tracing import Tracer, apply, highest, pack
+from ..core.views import ground
 from ..transforms.closures import closed_over
 from ..transforms.recording import Recording, push_forward
 
@@ -65,7 +66,7 @@ def odeint(
     if method not in METHODS:
         raise ValueError(f"odeint: method={method!r} is not one of {', '.join(map(repr, METHODS))}")
     y0, t = _real(y0, "y0"), _real(t, "t")
-    steps = np.diff(_ground(t))
+    steps = np.diff(ground(t))
     if t.ndim != 1 or t.size < 1 or not (np.all(steps > 0) or np.all(steps < 0)):
         raise ValueError(
             f"odeint: t has shape {t.shape}; it must be times, shape (T,), that rise or that fall throughout"
@@ -220,9 +221,3 @@ def _real(x: Any, name: str) -> Any:
             f"odeint: {name} has dtype {x.dtype}; it must be real. Pass real and imaginary part beside each other"
         )
     return x if x.dtype.kind == "f" else x.astype(float)
-
-
-def _ground(x: Any) -> Any:
-    while isinstance(x, Tracer):
-        x = x.value
-    return x

@@ -12,6 +12,7 @@ from ..core import pytree
 from ..core.errors import NotConverged
 from ..core.registry import Each, Op
 from ..core.tracing import Tracer, apply, highest, pack
+from ..core.views import ground
 from ..transforms.closures import closed_over
 from ..transforms.recording import Recording
 from .linear import LinearSolver, System, along
@@ -203,9 +204,7 @@ def _by_user(solver: Solver) -> Search:
 
 def _start(caller: str, x: Any) -> Any:
     """A leaf of z0: where the search starts, so a traced one counts as its value."""
-    while isinstance(x, Tracer):
-        x = x.value
-    x = np.asarray(x)
+    x = np.asarray(ground(x))
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{caller}: z0 has dtype {x.dtype}; the unknowns are real numbers")
     return x.astype(float)

@@ -19,7 +19,7 @@ from .recording import MARKS, Instruction, Value, leaves, trusted
 from .straightline import StraightLine
 
 
-class Work(NamedTuple):
+class OperationCost(NamedTuple):
     """The work of all operations of one name."""
 
     times: int
@@ -60,7 +60,7 @@ class Cost:
     bytes: int = 0
     peak_bytes: int = 0
     operations: int = 0
-    by_operation: dict[str, Work] = field(default_factory=dict)
+    by_operation: dict[str, OperationCost] = field(default_factory=dict)
 
     @property
     def intensity(self) -> float:
@@ -72,7 +72,7 @@ class Cost:
         total = self.flops or 1.0
         for name, row in sorted(self.by_operation.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])):
             rows.append((name, *row.cells(), f"{row.flops / total:.0%}"))
-        rows.append(("total", *Work(self.operations, self.flops, self.multiply_adds, self.bytes).cells(), ""))
+        rows.append(("total", *OperationCost(self.operations, self.flops, self.multiply_adds, self.bytes).cells(), ""))
         lines = columns(rows, "<>>>>>")
         rule = "-" * max(map(len, lines))
         tail = f"peak {self.peak_bytes:,} bytes; {self.intensity:.3g} flops a byte"
@@ -83,14 +83,14 @@ class Cost:
 
 def cost_of(program: StraightLine) -> Cost:
     """Add up the instructions of a program."""
-    table: dict[str, Work] = {}
+    table: dict[str, OperationCost] = {}
     ours = {i.op.name for i in program.instructions if trusted(i.op)}
     for instruction in program.instructions:
         if instruction.op not in MARKS:
             name = _name(instruction.op, ours)
-            times, *earlier = table.get(name, Work(0, 0.0, 0.0, 0))
+            times, *earlier = table.get(name, OperationCost(0, 0.0, 0.0, 0))
             flops, products, moved = map(sum, zip(earlier, work(instruction), strict=True))
-            table[name] = Work(times + 1, flops, products, int(moved))
+            table[name] = OperationCost(times + 1, flops, products, int(moved))
     rows = table.values()
     return Cost(
         flops=sum(row.flops for row in rows),

@@ -21,7 +21,7 @@ from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
 from .dependence import Unbounded, Walk
 from .indexsets import below, block, nothing
-from .recorded import Recorded
+from .replay import Replay
 
 
 def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, local: bool = False) -> Any:
@@ -53,7 +53,7 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, lo
            [0, 1, 1]])
     """
     refuse_traced(args)
-    found = _recorded(f, args, argnums)
+    found = _replay(f, args, argnums)
     return pattern_of(found.program, found.active, found.args, local)
 
 
@@ -97,7 +97,7 @@ def refuse_traced(args: Any) -> None:
         )
 
 
-def _recorded(f: Callable[..., Any], args: tuple[Any, ...], argnums: Argnums) -> Recorded:
+def _replay(f: Callable[..., Any], args: tuple[Any, ...], argnums: Argnums) -> Replay:
     """f at its arguments, by those that argnums names, which are real."""
     places = tuple(argnums) if isinstance(argnums, tuple | list) else (argnums,)
     _, chosen, _ = chosen_leaves(f, argnums, args, {})
@@ -105,7 +105,7 @@ def _recorded(f: Callable[..., Any], args: tuple[Any, ...], argnums: Argnums) ->
         raise ValueError(f"argnums={argnums}: name one or more arguments, each once.")
     if any(x.dtype.kind == "c" for x in chosen):
         raise TypeError("the pattern of a function of complex arguments: pass their real and imaginary parts instead.")
-    return Recorded(f, argnums, args, {})
+    return Replay(f, argnums, args, {})
 
 
 def pattern_of(program: Program, active: Sequence[Value], args: tuple[Any, ...] | None, local: bool = False) -> Any:

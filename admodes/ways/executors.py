@@ -30,7 +30,7 @@ from ..transforms.dense import assemble, complex_checked, jacfwd, jacrev
 from ..transforms.directions import check_chunk, chunk_for, joined, private, split_columns, unit_directions
 from ..transforms.recording import Recording, push_forward
 
-MODES = {"forward": jacfwd, "reverse": jacrev}
+FUNCTIONS = {"forward": jacfwd, "reverse": jacrev}
 
 # Without `chunk` there are at least so many chunks a worker: one that is slow, or starts late, then delays few.
 CHUNKS_A_WORKER = 2
@@ -172,7 +172,7 @@ class Job:
         """The function under the outer mode, with the leaves of its arguments and their structure."""
         function = self.f
         for mode in reversed(self.nesting[1:]):
-            function = MODES[mode](function, self.argnums, self.inner_chunk, self.holomorphic)
+            function = FUNCTIONS[mode](function, self.argnums, self.inner_chunk, self.holomorphic)
         function, leaves, structure = chosen_leaves(function, self.argnums, self.args, self.kwargs)
         if self.holomorphic or any(x.dtype.kind == "c" for x in leaves):
             function = complex_checked(function, leaves, self.holomorphic, self.forward)
@@ -214,7 +214,7 @@ def describe(job: Job) -> Described:
         k = min(1, sum(int(x.size) for x in leaves))
         values, out_structure, _ = push_forward(function, structure, leaves, unit_directions(leaves, 0, k), (k,))
     else:
-        recording = recorded(job)
+        recording = taped(job)
         values, out_structure = recording.values, recording.out_structure
     if any(isinstance(y, Tracer) for y in values):
         raise _traced("the function uses, from outside, what")
@@ -227,7 +227,7 @@ def take_chunk(job: Job, first: int, k: int) -> list[Any]:
     if job.forward:
         function, leaves, structure = job.built()
         return push_forward(function, structure, leaves, unit_directions(leaves, first, k), (k,))[2]
-    recording = recorded(job)
+    recording = taped(job)
     return recording.pull(unit_directions(recording.values, first, k), (k,))
 
 
@@ -235,7 +235,7 @@ def take_chunk(job: Job, first: int, k: int) -> list[Any]:
 _last: tuple[str, Recording | None] = ("", None)
 
 
-def recorded(job: Job) -> Recording:
+def taped(job: Job) -> Recording:
     """The tape of a job: recorded once a process, while no other job comes between."""
     global _last
     token, recording = _last

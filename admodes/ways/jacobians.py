@@ -21,13 +21,13 @@ from ..transforms.dense import assemble, dense_jacobian, jacobian_forward, jacob
 from ..transforms.directions import check_chunk
 from .executors import check_executor, jacobian_by
 from .meter import first_estimate
-from .prediction import BRACKETING, SPARSE, JacobianPlan, bracketed, predict
+from .prediction import BRACKETING, COLOURED, JacobianPlan, bracketed, predict
 
 if TYPE_CHECKING:
     from ..sparse.plan import Scheme
 
 Mode = Literal["auto", "forward", "reverse", "sparse", "mixed", "bracketing"]
-MODES = tuple(mode for mode in get_args(Mode) if mode != BRACKETING)  # of one function; of layers that one too
+MODES_OF_ONE_FUNCTION = tuple(mode for mode in get_args(Mode) if mode != BRACKETING)  # of layers that one too
 
 
 def jacobian(
@@ -137,14 +137,14 @@ class Jacobian:
     ) -> None:
         layers = tuple(f) if isinstance(f, Sequence) else ()
         f = _composed(f) if isinstance(f, Sequence) else f
-        modes = (*MODES, BRACKETING) if layers else MODES
+        modes = (*MODES_OF_ONE_FUNCTION, BRACKETING) if layers else MODES_OF_ONE_FUNCTION
         if mode not in modes:
             raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, modes))}")
         check_chunk(chunk)
         if executor is not None:
             check_executor(executor)
         for name, value in (("chunk", chunk), ("executor", executor), ("holomorphic", holomorphic or None)):
-            if value is not None and mode in SPARSE:
+            if value is not None and mode in COLOURED:
                 raise ValueError(f"jacobian: {name}= is for the dense modes; mode={mode!r} makes few passes at once.")
         functools.update_wrapper(self, f)  # takes over f's attributes, so that ours come after
         self.f, self.layers, self.argnums, self.mode = f, layers, argnums, mode
@@ -156,7 +156,7 @@ class Jacobian:
         mode = self.mode if self.mode != "auto" else self._choice(args, kwargs)
         if mode == BRACKETING:
             return self._bracketed(args, kwargs)
-        if mode not in SPARSE:
+        if mode not in COLOURED:
             return self._dense(mode, args, kwargs)
         matrix = self._sparse(mode, args, kwargs)
         return matrix if self.mode != "auto" else self._unfolded(matrix, args, kwargs)
@@ -173,7 +173,7 @@ class Jacobian:
         known = self._at(args, kwargs)
         if self.layers and not kwargs and self.executor is None:
             found = self._with_bracketing(found, args, known)
-        if found.scheme is not None and found.choice in SPARSE:
+        if found.scheme is not None and found.choice in COLOURED:
             known.schemes[found.choice] = found.scheme
         known.choice = found.choice
         return found

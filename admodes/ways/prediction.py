@@ -16,7 +16,7 @@ from ..core.errors import PatternTooDense
 from ..core.tables import columns
 from ..core.tracing import Tracer
 from ..program import Cost, cost
-from ..sparse.recorded import Recorded
+from ..sparse.replay import Replay
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.directions import chunk_for, raveled, unit_directions, unraveled
 from ..transforms.recording import Recording, complex_of_real, push_forward
@@ -25,7 +25,7 @@ from .model import current
 if TYPE_CHECKING:
     from ..sparse.plan import Scheme
 
-SPARSE = ("sparse", "mixed")
+COLOURED = ("sparse", "mixed")  # modes
 BRACKETING = "bracketing"  # of layers
 
 # Finding the pattern traces f anew at every call, and walks over what it traced.
@@ -37,7 +37,7 @@ PLANNING_SECONDS = 1e-4
 
 # A pattern is looked for where so few rows and columns, drawn at random, are no denser than this in the middle.
 SAMPLES = 5
-DENSE = 0.25
+LARGEST_DENSITY = 0.25
 
 
 class Work(NamedTuple):
@@ -161,8 +161,8 @@ def predict(
 ) -> JacobianPlan:
     """The counted work of the full Jacobian by each mode; sparse: by colouring too, where that may pay."""
     _, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
-    recorded = Recorded(f, argnums, args, kwargs, strict=False)
-    counts = Counts(recorded, structure, leaves)
+    replay = Replay(f, argnums, args, kwargs, strict=False)
+    counts = Counts(replay, structure, leaves)
     (m, n), complex_in = counts.shape, any(x.dtype.kind == "c" for x in leaves)
     forward = Candidate("forward", n, counts.push(n, chunk))
     reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)), beforehand=tape_seconds())
@@ -173,7 +173,7 @@ def predict(
     dense = (forward, reverse)
     if not sparse or complex_in or any(isinstance(x, Tracer) for x in pytree.flatten((args, kwargs))[0]):
         return JacobianPlan(counts.shape, dense)
-    return _with_colouring(counts, dense, recorded)
+    return _with_colouring(counts, dense, replay)
 
 
 class Counts:
@@ -213,23 +213,23 @@ def _directions(leaves: list[Any], k: int) -> list[Any]:
     return [np.broadcast_to(d[:1], (k, *d.shape[1:])).copy() for d in unit_directions(leaves, 0, 1)]
 
 
-def _with_colouring(counts: Counts, dense: tuple[Candidate, ...], recorded: Recorded) -> JacobianPlan:
+def _with_colouring(counts: Counts, dense: tuple[Candidate, ...], replay: Replay) -> JacobianPlan:
     """The plan with coloured candidates, where finding the pattern costs less than the cheaper dense mode."""
     beforehand = counts.tape.operations * SECONDS_TO_DETECT_AN_OPERATION + SECONDS_TO_DETECT
     if beforehand >= min(c.seconds for c in dense):
         return JacobianPlan(counts.shape, dense, ("sparse: not looked for; finding a pattern would cost more",))
     density = _sampled_density(counts)
-    if density > DENSE:
+    if density > LARGEST_DENSITY:
         remark = f"sparse: not looked for; sampled rows and columns are {density:.0%} nonzero"
         return JacobianPlan(counts.shape, dense, (remark,))
     from ..sparse.pattern import pattern_of
     from ..sparse.plan import jacobian_scheme
 
     try:
-        pattern = pattern_of(recorded.program, recorded.active, None)
+        pattern = pattern_of(replay.program, replay.active, None)
     except PatternTooDense as error:
         return JacobianPlan(counts.shape, dense, (f"sparse: {error}",))
-    found = {mode: jacobian_scheme(pattern, mode) for mode in SPARSE}
+    found = {mode: jacobian_scheme(pattern, mode) for mode in COLOURED}
     coloured = [_coloured(counts, mode, scheme, beforehand) for mode, scheme in found.items()]
     plan = JacobianPlan(counts.shape, (*dense, *coloured), (f"pattern: {pattern.nnz:,} entries",))
     return replace(plan, scheme=found.get(plan.choice))

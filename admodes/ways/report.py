@@ -129,7 +129,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def record(row: Row) -> dict[str, Any]:
+def plain_row(row: Row) -> dict[str, Any]:
     return {name: plain(getattr(row, name)) for name in FIELDS}
 
 
@@ -148,7 +148,7 @@ def as_dict(c: Findings) -> dict[str, Any]:
         "advice": c.advice.split("\n"),
         "remarks": remarks(c),
         "interrupted": c.interrupted,
-        "rows": [record(row) for row in c.rows],
+        "rows": [plain_row(row) for row in c.rows],
     }
 
 
@@ -169,7 +169,7 @@ def sweep_dict(sweep: Sweep) -> dict[str, Any]:
         "sizes": list(sweep.sizes),
         "exponents": {way: {k: asdict(law) for k, law in found.items() if law} for way, found in laws.items()},
         "crossovers": [{"before": a, "after": b, "at": n} for a, b, n in sweep.crossovers],
-        "rows": [[record(row) for row in c.rows] for c in sweep.comparisons],
+        "rows": [[plain_row(row) for row in c.rows] for c in sweep.comparisons],
     }
 
 
@@ -177,7 +177,7 @@ def as_csv(c: Findings) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: "" if v is None else v for k, v in record(row).items()} for row in c.rows)
+    writer.writerows({k: "" if v is None else v for k, v in plain_row(row).items()} for row in c.rows)
     return file.getvalue()
 
 

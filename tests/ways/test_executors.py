@@ -191,7 +191,7 @@ def test_the_inner_chunk_of_a_hessian(threads, monkeypatch):
         made.append(chunk)
         return jacfwd(f, argnums, chunk, holomorphic)
 
-    monkeypatch.setitem(executors.MODES, "forward", jacobian_forward)
+    monkeypatch.setitem(executors.FUNCTIONS, "forward", jacobian_forward)
     monkeypatch.setattr(executors, "chunk_by", lambda total, width, count: seen.append(width) or 3)
     H = jacobian_by(threads, scalar, 0, ("forward", "forward"), None, False, (X,), {}, inner_chunk=2)
     same(H, jacfwd(jacfwd(scalar, 0, 2), 0, 3)(X))

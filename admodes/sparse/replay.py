@@ -13,7 +13,7 @@ from ..program.straightline import as_input, is_input
 from ..transforms.arguments import Argnums
 
 
-class Recorded:
+class Replay:
     """The program of f at some arguments, and which of its inputs are differentiated.
 
     Calling it with other values for the arguments that argnums names runs the program, in the branches that f took:
