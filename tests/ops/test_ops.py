@@ -13,7 +13,7 @@ import scipy.special  # so that its rows are in the table
 import admodes
 from admodes.core import registry, tracing
 from admodes.core.domain import A, Apart, OnlyReal, case, uniform
-from admodes.core.registry import OPS, Passive, Refused, Via
+from admodes.core.registry import OPS, Linear, Passive, Refused, Via
 from admodes.core.reverse import reverse_push
 from admodes.program import cost
 
@@ -355,9 +355,6 @@ WRONG = {
         {"push": lambda t, y, x: np.cos(x) * (t if t.ndim == x.ndim else t[::-1]), "batched": True},
         {checks.directions},
     ),
-    "wrong transpose": (
-        {"fn": np.cumsum, "transpose": lambda u, x: np.cumsum(u)}, {checks.adjoint, checks.differences},
-    ),
     "double precision of single": (
         {"push": lambda t, y, x: np.cos(x) * t * np.ones(()), "batched": True}, {checks.precision},
     ),
@@ -373,6 +370,16 @@ def test_a_right_row_passes_every_check(check):
 def test_a_wrong_row_is_rejected_by_the_checks_that_can_see_it(row, rejecting):
     wrong = admodes.custom_op(**{"fn": np.sin, **row})
     assert {check for check in ALL if rejects(check, wrong)} == rejecting
+
+
+def test_a_wrong_transpose_is_rejected():
+    """By the checks; of a `custom_op` at its first use already."""
+    op = Linear(np.cumsum, lambda t, x: np.cumsum(t, axis=-1), lambda u, x: np.cumsum(u, axis=-1))
+    wrong = tracing.primitive(op)
+    assert {check for check in ALL if rejects(check, wrong)} >= {checks.adjoint, checks.differences}
+    stated = admodes.custom_op(np.cumsum, transpose=lambda u, x: np.cumsum(u))
+    with pytest.raises(ValueError, match="is not the transpose of the function"):
+        admodes.grad(lambda x: np.sum(stated(x)))(X)
 
 
 def rejects(check, f):
