@@ -185,8 +185,8 @@ class LinearizedGraph:
 
         Parameters
         ----------
-        order : "forward", "reverse", "markowitz", "relative-markowitz", "annealed" or "exhaustive"; the intermediate vertices in
-            a sequence of one's own; or a function of the graph that gives one; see `order`.
+        order : "forward", "reverse", "markowitz", "relative-markowitz", "annealed" or "exhaustive"; the intermediate
+            vertices in a sequence of one's own; or a function of the graph that gives one; see `order`.
 
         Raises
         ------

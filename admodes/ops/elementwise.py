@@ -110,6 +110,24 @@ SLOPE = Via(
 slope = primitive(add(SLOPE))
 
 
+class _Jump(Elementwise):
+    """The sign of a real number as the slope of its length: constant, but for the jump at 0, where nothing is known."""
+
+    def _state(self, times: Any) -> None:
+        self.pushes = (lambda t, y, x: _lost(np.logical_and(np.equal(x, 0), t != 0), t),)
+        self.pulls = (lambda u, y, x: _lost(np.broadcast_to(np.equal(x, 0), u.shape), u),)
+
+
+def _lost(where: Any, t: Any) -> Any:
+    if np.any(where):
+        undetermined()
+    return np.where(where, np.nan, 0).astype(t.dtype, copy=False)[()]
+
+
+# Not the row of np.sign, whose derivative is 0 everywhere: that of the sign itself is what is asked for there.
+jump = primitive(_Jump(np.sign, [lambda y, x: np.nan], name="sign"))
+
+
 def _phase(y: Any, z: Any) -> Any:
     """conj(z)/|z|, which unlike the sign of a real number is not constant."""
     return slope(np.conjugate(z), y)
@@ -141,8 +159,8 @@ row(np.reciprocal,   [lambda y, x: -y * y],                                    N
 row(np.square,       [lambda y, x: 2 * x],                                     REAL)
 row(np.sqrt,         [lambda y, x: 0.5 / y],                                   POSITIVE)
 row(np.cbrt,         [lambda y, x: 1 / (3 * y * y)],                           POSITIVE, flops=TRANSCENDENTAL)
-row(np.absolute,     [lambda y, x: _phase(y, x) if x.dtype.kind == "c" else np.sign(x)], NONZERO, evaluate=operator.abs)
-row(np.fabs,         [lambda y, x: np.sign(x)],                                NONZERO)
+row(np.absolute,     [lambda y, x: _phase(y, x) if x.dtype.kind == "c" else jump(x)], NONZERO, evaluate=operator.abs)
+row(np.fabs,         [lambda y, x: jump(x)],                                   NONZERO)
 row(np.hypot,        [lambda y, a, b: slope(np.broadcast_to(a, y.shape), y), lambda y, a, b: slope(np.broadcast_to(b, y.shape), y)], NONZERO, NONZERO, flops=4)
 row(np.maximum,      [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
 row(np.minimum,      [_smaller, lambda y, a, b: _smaller(y, b, a)],            REAL, REAL)
