@@ -463,15 +463,16 @@ class Tracer(Cell):
             return np.asarray(ground(self))
         noted.detached = True
         users = module.partition(".")[0] not in _LIBRARIES
-        # Of a whole array NumPy would give the array itself, which objects, written to, are not.
-        if self.dtype.kind == "c" or (users and (noted.curable or self.ndim)):
+        # The parts of complex objects are out of reach: NumPy takes them for real.
+        if users and (noted.curable or self.dtype.kind == "c"):
             raise Detached(
                 "np.array or np.asarray, which of traced values makes an array of Python objects,",
-                "Write np.stack([...]) or np.block([[...], [...]]), and x in place of np.asarray(x).",
+                "Write np.stack([...]) or np.block([[...], [...]]), x in place of np.asarray(x), W @ x of W.dot(x).",
             )
         out = np.empty(self.shape, dtype=object)
         for index in np.ndindex(self.shape):
             out[index] = self[index] if index else self
+        out.flags.writeable = not self.ndim  # np.asarray(x) would be x itself; what is written to these would be lost
         return out
 
     # What an array tells of itself ----------------------------------------------------------------

@@ -189,3 +189,13 @@ def test_an_asarray_that_is_not_looked_up_in_numpy_raises_and_loses_no_write():
 
     with pytest.raises(Detached, match=r"asarray"):
         ad.jacfwd(f)(X)
+
+
+@pytest.mark.parametrize("way", [ad.jacfwd, ad.jacrev], ids=["forward", "reverse"])
+def test_the_dot_method_of_a_plain_array(way):
+    """W.dot(x) reaches no protocol: NumPy asks for objects, and they are a traced array again in the result."""
+    W = np.arange(6.0).reshape(2, 3)
+    for _ in range(2):
+        np.testing.assert_array_equal(way(lambda x: W.dot(x))(np.ones(3)), W)
+    np.testing.assert_array_equal(way(lambda x: W.dot(np.outer(x, x)).dot(np.ones(3)))(np.ones(3)), way(
+        lambda x: W @ np.outer(x, x) @ np.ones(3))(np.ones(3)))  # fmt: skip
