@@ -47,3 +47,19 @@ def test_every_experiment_is_in_the_readme():
     for name in (path.stem for path in (ROOT / "experiments").glob("*.py") if "\ndef run(study" in path.read_text()):
         assert f"**{name}**" in README, name
         assert f"(figures/{name}.png)" in README, name
+
+
+def numbers(text):
+    return [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", text)]
+
+
+def test_the_findings_are_those_of_the_committed_figures():
+    """To 30 %: what is counted is the same in every run, what the clock gave is not."""
+    page = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part for part in re.split(r"^## ", page, flags=re.M)[1:]}
+    findings = dict(re.findall(r"^\*\*(\w+)\*\*(.*?)\n\n", README, flags=re.M | re.S))
+    assert findings.keys() == sections.keys()
+    for name, finding in findings.items():
+        found = numbers(sections[name])
+        for number in numbers(finding):
+            assert any(number / 1.3 <= other <= number * 1.3 for other in found), f"{name}: {number}"
