@@ -1,8 +1,9 @@
-"""The command line: `python -m experiments [names …] [--full] [--list] [--out DIR] [--workers N | --dask ADDRESS]`."""
+"""The command: `python -m experiments [names …] [--full] [--list] [--json] [--out DIR] [--workers N | --dask URL]`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     described.add_argument("names", nargs="*", metavar="name", help="experiments to run; all of them without names")
     described.add_argument("--full", action="store_true", help="larger sizes and more repetitions: takes minutes")
     described.add_argument("--list", action="store_true", help="list the experiments with their questions, and stop")
+    described.add_argument("--json", action="store_true", help="print JSON; progress goes to stderr")
     described.add_argument("--out", type=Path, metavar="DIR", help="where to write; made if it does not exist")
     others = described.add_mutually_exclusive_group()
     others.add_argument("--workers", type=_positive, metavar="N", help="count in N processes side by side")
@@ -73,9 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     described = parser()
     options = described.parse_args(arguments)
     experiments = discover()
-    console = Console()
+    console = Console(stderr=options.json)
     if options.list:
-        console.print(listing({name: question(module) for name, module in experiments.items()}))
+        questions = {name: question(module) for name, module in experiments.items()}
+        if options.json:
+            print(json.dumps(questions, indent=1, ensure_ascii=False))
+        else:
+            console.print(listing(questions))
         return 0
     unknown = [name for name in options.names if name not in experiments]
     if unknown:
@@ -85,7 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out or (FIGURES if options.full else SHORT)
     reports = run_all(chosen, out, options.full, console, _workers(options))
     page.write(out, reports, {name: question(module) for name, module in chosen.items()}, options.full)
-    console.print(summary(reports))
+    if options.json:
+        print(json.dumps([report.record() for report in reports], indent=1, ensure_ascii=False))
+    else:
+        console.print(summary(reports))
     return int(any(report.error for report in reports))
 
 

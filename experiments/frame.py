@@ -130,6 +130,12 @@ class Report:
     files: tuple[Path, ...]
     error: Exception | None = None
 
+    def record(self) -> dict[str, Any]:
+        """The report in words that JSON knows."""
+        error = f"{type(self.error).__name__}: {self.error}" if self.error else None
+        files = [str(path) for path in self.files]
+        return {"name": self.name, "finding": self.finding, "seconds": self.seconds, "files": files, "error": error}
+
 
 def discover() -> dict[str, ModuleType]:
     """The experiments by name: the modules of this package that have `run`."""

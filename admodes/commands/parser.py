@@ -24,6 +24,7 @@ EXAMPLES = {
     "coverage": ("admodes coverage numpy.linalg", "admodes coverage --missing --json"),
     "calibrate": ("admodes calibrate --dry",),
     "doctor": ("admodes doctor",),
+    "experiments": ("admodes experiments --list", "admodes experiments --list --json"),
 }
 
 
@@ -64,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--missing", action="store_true", help="only the functions that raise, with the reasons")
     one = add("calibrate", run.calibrate, "measure the constants of the cost model on this machine, and keep them")
     one.add_argument("--dry", action="store_true", help="measure and print, and keep nothing")
+    one = add("experiments", run.experiments, "run the experiments of the repository: data, pictures, findings")
+    one.add_argument("name", nargs="*", metavar="NAME", help="experiments to run; all unless given")
+    one.add_argument("--full", action="store_true", help="larger sizes and more repetitions: takes minutes")
+    one.add_argument("--list", action="store_true", help="list them with their questions")
+    one.add_argument("--out", type=Path, metavar="DIR", help="where to write; made if it does not exist")
     add("doctor", run.doctor, "versions, threads and optional parts of this installation")
     return whole
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import admodes
@@ -132,6 +135,22 @@ def calibrate(options: argparse.Namespace) -> int:
     else:
         print(model if options.dry else f"{model}\nkept at {kept_at()}")
     return DONE
+
+
+def experiments(options: argparse.Namespace) -> int:
+    """Run the experiments of the checkout, in a process of its own: they set the threads of NumPy before it loads."""
+    root = Path(admodes.__file__).resolve().parent.parent
+    if not (root / "experiments" / "__main__.py").is_file() or not (root / "pyproject.toml").is_file():
+        raise Unusable(
+            "the experiments are a part of the repository, and this admodes is installed without it: "
+            "in a checkout, pip install -e '.[experiments]', then admodes experiments"
+        )
+    flags = [f"--{name}" for name in ("full", "list", "json") if getattr(options, name)]
+    out = ["--out", str(options.out)] if options.out else []
+    path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    # -P: an `experiments` of the working directory is another one.
+    command = [sys.executable, "-P", "-m", "experiments", *options.name, *flags, *out]
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
 
 
 def _say(found: Any) -> None:

@@ -36,11 +36,11 @@ def lines():
 
 
 @pytest.mark.parametrize("line", lines())
-def test_examples(line, capsys):
+def test_examples(line, capfd):
     name, *rest = shlex.split(line)
     assert name == "admodes"
     assert main(rest) == 0
-    out = capsys.readouterr().out
+    out = capfd.readouterr().out
     assert out.strip()
     if "--json" in rest:
         json.loads(out)
@@ -116,6 +116,31 @@ def test_bad_lines(spec, options, status, message, model, capsys):
     options = options if "--max-seconds" in options else [*options, "--max-seconds", "1"]
     assert main(["compare", spec.replace("FILE", str(model)), *options]) == status
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_experiments_run(tmp_path, capfd, monkeypatch):
+    """Those of the repository, not a package of that name where the command is typed."""
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "__main__.py").write_text("raise SystemExit(7)\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["experiments", "bracketing", "--json", "--out", "here"]) == 0
+    (report,) = json.loads(capfd.readouterr().out)
+    assert report["name"] == "bracketing"
+    assert report["finding"]
+    assert all((tmp_path / path).is_file() for path in report["files"])
+    assert report["files"]
+
+
+def test_an_unknown_experiment(capfd):
+    assert main(["experiments", "no_such_one"]) == 2
+    assert "no experiment is called no_such_one" in capfd.readouterr().err
+
+
+def test_experiments_are_not_in_a_wheel(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(admodes, "__file__", str(tmp_path / "site-packages" / "admodes" / "__init__.py"))
+    assert main(["experiments", "--list"]) == 2
+    assert "installed without it" in capsys.readouterr().err
 
 
 def test_a_module_that_fails(tmp_path, capsys):
