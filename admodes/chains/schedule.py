@@ -58,11 +58,11 @@ def scheduled(links: Sequence[Link], matrix_free: bool, memory: int | None, work
     workers = min(workers, len(links))  # q factors keep no more than q workers busy
     forest = _Forest(links, matrix_free, memory, workers)
     last = len(links) - 1
-    paths, works = forest.trees[0, last][:2]
-    bounds = np.maximum(paths, -(-works // workers))
+    trees = forest.trees[0, last]
+    bounds = np.maximum(trees.paths, -(-trees.works // workers))
     order = np.argsort(bounds, kind="stable")
-    best = int(works[order[0]]) + 1  # longer than one after the other
-    placed: list[tuple[int, int]] = []
+    best = int(trees.works[order[0]]) + 1  # longer than one after the other
+    placed: list[Turn] = []
     jobs: list[Job] = []
     waiting: list[tuple[int, list[Job], list[int]]] = []  # trees whose list is longer than their bound
     complete = forest.complete
@@ -109,6 +109,13 @@ def listed(steps: Sequence[Step], workers: int) -> tuple[int, tuple[Step, ...]]:
     return makespan, _steps(jobs, placed)
 
 
+class Turn(NamedTuple):
+    """When a job starts, and the worker that does it."""
+
+    start: int
+    worker: int
+
+
 class Way(NamedTuple):
     """A last step of trees of a sub-chain: its kind, its parts (left first), its cost, how many trees end with it."""
 
@@ -118,20 +125,34 @@ class Way(NamedTuple):
     trees: int
 
 
+class Trees(NamedTuple):
+    """The trees of a sub-chain, an element of the arrays each, in the order of the ways that they come about in.
+
+    paths, works : the longest path and the work of each.
+    ways : their last steps.
+    kept : the places, among all trees of the ways, of those in the arrays; None where these are all.
+    """
+
+    paths: Any
+    works: Any
+    ways: Sequence[Way] = ()
+    kept: Any = None
+
+
 class _Forest:
-    """The trees of all sub-chains i … j as arrays: longest paths, works, ways one behind the other, those kept."""
+    """The trees of all sub-chains i … j."""
 
     def __init__(self, links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int) -> None:
         q = len(links)
         self.links, self.matrix_free, self.memory, self.workers = links, matrix_free, memory, workers
         self.complete = q <= ALL_TREES
-        self.trees: dict[tuple[int, int], tuple[Any, Any, list[Way], Any]] = {}
+        self.trees: dict[tuple[int, int], Trees] = {}
         self.modes = []
         for i, link in enumerate(links):
             mode = link.cheaper() if memory is None or link.pull <= memory else TANGENT
             cost = np.array([link.accumulation(mode) if matrix_free else 0])
             self.modes.append(mode)
-            self.trees[i, i] = cost, cost, [], None
+            self.trees[i, i] = Trees(cost, cost)
         for d in range(1, q):
             for i in range(q - d):
                 self._grow(i, i + d)
@@ -143,18 +164,18 @@ class _Forest:
         for k in range(i, j):
             cost = links[j].m * links[k].m * links[i].n
             left, right = self.trees[k + 1, j], self.trees[i, k]
-            paths.append((np.maximum(left[0][:, None], right[0]) + cost).ravel())
-            works.append((left[1][:, None] + right[1] + cost).ravel())
+            paths.append((np.maximum(left.paths[:, None], right.paths) + cost).ravel())
+            works.append((left.works[:, None] + right.works + cost).ravel())
             ways.append(Way(MULTIPLY, ((k + 1, j), (i, k)), cost, len(paths[-1])))
         for kind, part, cost in self._carried(i, j):
-            paths.append(self.trees[part][0] + cost)
-            works.append(self.trees[part][1] + cost)
+            paths.append(self.trees[part].paths + cost)
+            works.append(self.trees[part].works + cost)
             ways.append(Way(kind, (part,), cost, len(paths[-1])))
         path, work, kept = np.concatenate(paths), np.concatenate(works), None
         if not self.complete and len(path) > TREES:
             kept = self._best(path, work)
             path, work = path[kept], work[kept]
-        self.trees[i, j] = path, work, ways, kept
+        self.trees[i, j] = Trees(path, work, ways, kept)
 
     def _carried(self, i: int, j: int) -> list[tuple[str, tuple[int, int], int]]:
         """How i … j comes about by tangents through j, or adjoints through i: the kind, the part, the cost."""
@@ -176,7 +197,7 @@ class _Forest:
         links, q = self.links, len(self.links)
         paths, works = np.zeros((2, q, q), object)
         for i in range(q):
-            paths[i, i] = works[i, i] = int(self.trees[i, i][0][0])
+            paths[i, i] = works[i, i] = int(self.trees[i, i].paths[0])
         for i, j in ((i, i + d) for d in range(1, q) for i in range(q - d)):
             splits = [(k, links[j].m * links[k].m * links[i].n) for k in range(i, j)]
             carried = [(part, cost) for _, part, cost in self._carried(i, j)]
@@ -192,16 +213,16 @@ class _Forest:
 
         def add(i: int, j: int, place: int) -> int:
             if i == j:
-                jobs.append(Job(int(self.trees[i, i][0][0]), (), ACCUMULATE, (i, self.modes[i])))
+                jobs.append(Job(int(self.trees[i, i].paths[0]), (), ACCUMULATE, (i, self.modes[i])))
                 return len(jobs) - 1
-            _, _, ways, kept = self.trees[i, j]
-            place = place if kept is None else int(kept[place])
-            for way in ways:  # the way that the tree comes about in, and its place among those
+            trees = self.trees[i, j]
+            place = place if trees.kept is None else int(trees.kept[place])
+            for way in trees.ways:  # the way that the tree comes about in, and its place among those
                 if place < way.trees:
                     break
                 place -= way.trees
             if way.kind == MULTIPLY:
-                width = len(self.trees[way.parts[1]][0])
+                width = len(self.trees[way.parts[1]].paths)
                 parts = tuple(add(*part, at) for part, at in zip(way.parts, divmod(place, width), strict=True))
                 jobs.append(Job(way.cost, parts, MULTIPLY, None))
             else:
@@ -233,21 +254,21 @@ def _bound(jobs: Sequence[Job], tails: Sequence[int], workers: int) -> int:
     return most
 
 
-def _listed(jobs: Sequence[Job], tails: Sequence[int], workers: int) -> tuple[list[tuple[int, int]], int]:
-    """(start, worker) of every job, whenever a worker is free the one with the longest tail; and the makespan."""
+def _listed(jobs: Sequence[Job], tails: Sequence[int], workers: int) -> tuple[list[Turn], int]:
+    """Every job's turn, whenever a worker is free the one with the longest tail; and the makespan."""
     waits = [len(job.parts) for job in jobs]
     above = {part: k for k, job in enumerate(jobs) for part in job.parts}
     ready = [(-tails[k], k) for k, job in enumerate(jobs) if not job.parts]
     heapq.heapify(ready)
     running: list[tuple[int, int, int]] = []
     free = list(range(workers))
-    placed = [(0, 0)] * len(jobs)
+    placed = [Turn(0, 0)] * len(jobs)
     now = 0
     while ready or running:
         while ready and free:
             _, k = heapq.heappop(ready)
             worker = heapq.heappop(free)
-            placed[k] = now, worker
+            placed[k] = Turn(now, worker)
             heapq.heappush(running, (now + jobs[k].cost, k, worker))
         now, k, worker = heapq.heappop(running)
         heapq.heappush(free, worker)
@@ -267,16 +288,16 @@ def _listed(jobs: Sequence[Job], tails: Sequence[int], workers: int) -> tuple[li
 
 def _branched(
     jobs: Sequence[Job], tails: Sequence[int], workers: int, best: int
-) -> tuple[tuple[list[tuple[int, int]], int] | None, bool]:
+) -> tuple[tuple[list[Turn], int] | None, bool]:
     """A schedule of less than `best`, if there is one, and whether the search is complete.
 
     Jobs are started in the order of their starts, each on the worker that is free first.
     """
     above = {part: k for k, job in enumerate(jobs) for part in job.parts}
     count = len(jobs)
-    placed: list[tuple[int, int]] = [(0, 0)] * count
+    placed: list[Turn] = [Turn(0, 0)] * count
     ends = [0] * count
-    found: list[tuple[int, int]] | None = None
+    found: list[Turn] | None = None
     looks = 0
 
     def search(ready: tuple[int, ...], waits: list[int], free: list[int], now: int, left: int) -> None:
@@ -295,7 +316,7 @@ def _branched(
             start = max([first, now, *(ends[part] for part in jobs[k].parts)])
             if start + tails[k] >= best:
                 return  # it cannot start earlier later on, and the others have to wait for it no less
-            placed[k], ends[k] = (start, worker), start + jobs[k].cost
+            placed[k], ends[k] = Turn(start, worker), start + jobs[k].cost
             kept = free[worker]
             free[worker] = ends[k]
             parent = above.get(k)
@@ -315,7 +336,7 @@ def _branched(
     return (None if found is None else (found, best)), looks <= BRANCHES
 
 
-def _steps(jobs: Sequence[Job], placed: Sequence[tuple[int, int]]) -> tuple[Step, ...]:
+def _steps(jobs: Sequence[Job], placed: Sequence[Turn]) -> tuple[Step, ...]:
     """The jobs as steps of a bracketing."""
     nodes: list[Any] = []
     for job in jobs:
@@ -325,5 +346,5 @@ def _steps(jobs: Sequence[Job], placed: Sequence[tuple[int, int]]) -> tuple[Step
         else:
             nodes.append((job.kind, *parts) if job.kind == MULTIPLY else (job.kind, *parts, job.what))
     return tuple(
-        Step(node, job.cost, worker, start) for node, job, (start, worker) in zip(nodes, jobs, placed, strict=True)
+        Step(node, job.cost, turn.worker, turn.start) for node, job, turn in zip(nodes, jobs, placed, strict=True)
     )
