@@ -5,8 +5,8 @@ The rows of scipy.special are added when one of its functions is first met, so t
 
 import importlib
 
+from ..core.operators import define_operators
 from ..core.registry import LATE
-from ..core.tracing import define_operators
 
 from . import contraction, elementwise, fft, index, joining, linalg, reduction, resizing, shape  # isort: skip
 from . import assignment, functional, matrices, overwriting, polynomial, refused, statistics

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..core.domain import NONZERO, A, case
 from ..core.errors import Detached
+from ..core.indices import as_tuple
 from ..core.registry import OPS, Composite, Op, add, cast, gather, inexact, trailing
-from ..core.tracing import Tracer, as_tuple, canonical, numbered, primitive, put, replace, write
+from ..core.tracing import Tracer, canonical, numbered, primitive, put, replace, write
 from .index import advanced_axes, is_array, read, scatter
 
 

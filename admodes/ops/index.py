@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..core.domain import A, case
+from ..core.indices import BASIC, as_tuple
 from ..core.registry import Composite, Op, Passive, add, cast, trailing_axis
-from ..core.tracing import BASIC, Tracer, apply, as_tuple, canonical, primitive
+from ..core.tracing import Tracer, apply, canonical, primitive
 
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
 MASK = np.array([[True, False, True], [False, False, True]])

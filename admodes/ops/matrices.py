@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..core.domain import A, case
+from ..core.operators import PARTNERS
 from ..core.registry import OPS, Linear, add
-from ..core.tracing import PARTNERS, Tracer, primitive
+from ..core.tracing import Tracer, primitive
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..core.contract import split_subscripts
+from ..core.indices import as_tuple
 from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
-from ..core.tracing import as_tuple
 from ..ops.contraction import CONVOLVE_FULL
 from ..ops.elementwise import SLOPE
 from ..ops.index import SCATTER
