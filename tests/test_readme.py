@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+import admodes as ad
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -63,3 +66,34 @@ def test_the_findings_are_those_of_the_committed_figures():
         found = numbers(sections[name])
         for number in numbers(finding):
             assert any(number / 1.3 <= other <= number * 1.3 for other in found), f"{name}: {number}"
+
+
+def squares(x, a):
+    x[0] = x[1] ** 2
+    x += 1.0
+    a += 1.0
+    return np.sum(a * x**3)
+
+
+def test_what_is_said_of_arguments_changed_in_place():
+    """f = Σ (a + 1)·z³ with z = (x₁² + 1, x₁ + 1, x₂ + 1)."""
+    x, a = np.array([1.0, 2.0, 3.0]), np.zeros(3)
+    gradient = 3 * np.array([0.0, 5.0**2 * 4 + 3.0**2, 4.0**2])
+    ways = [ad.grad, ad.jacfwd, ad.jacrev, lambda f: lambda *args: ad.compile(ad.grad(f))(*args)]
+    for runs, way in enumerate(ways, 1):
+        # a is as it was found, and one more, in each run of f.
+        np.testing.assert_allclose(way(squares)(x, a), runs * gradient)
+        np.testing.assert_array_equal(x, [1.0, 2.0, 3.0])
+        np.testing.assert_array_equal(a, np.full(3, runs))
+    a = np.zeros(3)
+    assert ad.trace(squares, x, a)(x, a) == 5.0**3 + 3.0**3 + 4.0**3
+    ad.cost(squares, x, a)
+    ad.jacobian(squares).plan(x, a)
+    np.testing.assert_array_equal([x, a], [[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    with pytest.raises(ad.Detached):
+        ad.grad(lambda x, a: a.__setitem__(0, x[0]) or np.sum(a))(x, a)
+    with pytest.raises(ValueError, match="in place"):
+        ad.compare(squares, x, a)
+    np.testing.assert_array_equal([x, a], [[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    assert ad.compile(squares)(x, a) == 5.0**3 + 3.0**3 + 4.0**3
+    np.testing.assert_array_equal([x, a], [[5.0, 3.0, 4.0], [1.0, 1.0, 1.0]])

@@ -297,13 +297,16 @@ def silenced() -> Iterator[io.StringIO]:
 
 
 def _unchanged(f: Callable[..., Any], args: tuple[Any, ...], before: list[Any]) -> None:
+    changed = []
     for i, (x, old) in enumerate(zip(pytree.flatten(args)[0], before, strict=True)):
         if isinstance(x, np.ndarray) and not np.array_equal(x, old, equal_nan=x.dtype.kind in "fc"):
             x[...] = old
-            raise ValueError(
-                f"compare: {_named(f)} changes its arguments in place (leaf {i}, of shape {x.shape}), so that no two "
-                "runs are at the same point. Work on a copy inside of it: x = x.copy()."
-            )
+            changed.append(f"leaf {i}, of shape {x.shape}")
+    if changed:
+        raise ValueError(
+            f"compare: {_named(f)} changes its arguments in place ({'; '.join(changed)}), so that no two runs are at "
+            "the same point. Work on a copy inside of it: x = x.copy()."
+        )
 
 
 def _same(f: Callable[..., Any], first: Any, second: Any) -> None:
