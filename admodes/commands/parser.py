@@ -17,6 +17,8 @@ EXAMPLES = {
     "compare": (
         "admodes compare numpy:linalg.det --shape a=4,4 --max-seconds 2",
         "admodes compare numpy:tanh --shape x=5 --target jacobian --json --max-seconds 1",
+        "admodes compare numpy:dot --shape a=20 --shape b=20 --argnums 0,1 --max-seconds 2",
+        "admodes compare numpy:linalg.norm --shape x=50 --scale 1,4,16,64 --max-seconds 3",
     ),
     "trace": ("admodes trace numpy:linalg.norm --shape x=5", "admodes trace numpy:sum --shape a=5 --of gradient"),
     "cost": ("admodes cost numpy:linalg.det --shape a=8,8 --of gradient",),
@@ -77,10 +79,38 @@ def parser() -> argparse.ArgumentParser:
 def _compare(one: argparse.ArgumentParser) -> None:
     add_function(one)
     one.add_argument("--target", choices=["auto", *TARGETS], default="auto", help="which derivative")
+    one.add_argument("--argnums", type=_argnums, default=0, metavar="0,2", help="by which arguments; the first unless "
+                     "given")  # fmt: skip
+    one.add_argument("--sizes", type=_sizes, metavar="n=16,64,256", help="sweep: the function is a factory, and of "
+                     "each size returns (function, x, …)")  # fmt: skip
+    one.add_argument("--scale", type=_numbers, metavar="1,4,16", help="sweep: arguments so many times as long")
     one.add_argument("--max-seconds", type=_positive, default=10.0, metavar="S", help="for all of it; 10 unless given")
     one.add_argument("--max-bytes", type=_positive, metavar="B", help="a way that would need more is not run")
     one.add_argument("--html", type=Path, metavar="PATH", help="write one page that holds all it shows")
     one.add_argument("--csv", type=Path, metavar="PATH", help="write the rows as CSV")
+    one.add_argument("--plot", type=Path, metavar="PATH", help="write the picture, as PNG, SVG or PDF")
+
+
+def _argnums(text: str) -> int | tuple[int, ...]:
+    places = tuple(_numbers(text))
+    if not all(isinstance(place, int) for place in places):
+        raise argparse.ArgumentTypeError(f"{text!r}: arguments are counted from 0: write --argnums 0 or 0,2")
+    return places[0] if len(places) == 1 else places
+
+
+def _numbers(text: str) -> list[Any]:
+    """Numbers between commas, whole where they are written so."""
+    try:
+        return [int(part) if part.strip().isdigit() else float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas between them, as in 1,4,16") from None
+
+
+def _sizes(text: str) -> dict[str, list[Any]]:
+    name, equals, values = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} names no size: write --sizes n=16,64,256")
+    return {name.strip(): _numbers(values)}
 
 
 def _positive(text: str) -> Any:

@@ -34,11 +34,16 @@ DERIVATIVES: dict[str, Callable[[Any], Any]] = {
 
 def compare(options: argparse.Namespace) -> int:
     f = loaded(options.function)
-    args = arguments(f, options)
+    if options.sizes and (options.shape or options.arg or options.args or options.scale):
+        raise Unusable(
+            "with --sizes the function makes the arguments itself: give no --shape, --arg, --args or --scale"
+        )
+    args = () if options.sizes else arguments(f, options)
     found = admodes.compare(
-        f, *args, target=options.target, max_seconds=options.max_seconds, max_bytes=options.max_bytes
-    )
-    for path, write in ((options.html, found.to_html), (options.csv, found.to_csv)):
+        f, *args, target=options.target, argnums=options.argnums, max_seconds=options.max_seconds,
+        max_bytes=options.max_bytes, sizes=options.sizes, scale=options.scale,
+    )  # fmt: skip
+    for path, write in ((options.html, found.to_html), (options.csv, found.to_csv), (options.plot, found.plot)):
         if path is not None:
             write(path)
     print(found.to_json() if options.json else found)

@@ -19,6 +19,9 @@ def loss(x, w=2.0):
 def failing(x):
     raise ArithmeticError("half way")
 
+def made(n):
+    return lambda x, y: np.sum(x * y), np.ones(n), np.ones(n)
+
 layers = [np.tanh, np.sin]
 number = 3
 """
@@ -115,6 +118,36 @@ def test_arguments(model, tmp_path, capsys):
 def test_bad_lines(spec, options, status, message, model, capsys):
     options = options if "--max-seconds" in options else [*options, "--max-seconds", "1"]
     assert main(["compare", spec.replace("FILE", str(model)), *options]) == status
+    assert message in capsys.readouterr().err
+
+
+def test_a_sweep(model, tmp_path, capsys):
+    line = ["compare", f"{model}:made", "--sizes", "n=4,16", "--argnums", "0,1", "--max-seconds", "3", "--json"]
+    assert main([*line, "--plot", str(tmp_path / "a.svg")]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["sweep"]["sizes"] == [4, 16]
+    assert data["n"] == 32  # both arguments of 16 numbers
+    assert "arithmetic intensity" in (tmp_path / "a.svg").read_text()
+    assert main([*line, "--shape", "x=3"]) == 2
+    assert "makes the arguments itself" in capsys.readouterr().err
+    assert main(["compare", f"{model}:loss", "--shape", "x=3", "--scale", "1,2", "--json", "--max-seconds", "2"]) == 0
+    assert json.loads(capsys.readouterr().out)["sweep"]["sizes"] == [3, 6]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sizes", "16"], "names no size: write --sizes n=16,64,256"),
+        (["--sizes", "n=a"], "'a' is not numbers"),
+        (["--scale", "1,b"], "'1,b' is not numbers"),
+        (["--argnums", "x"], "'x' is not numbers"),
+        (["--argnums", "0.5"], "counted from 0"),
+    ],
+)
+def test_sweeps_that_cannot_be_read(options, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "numpy:sum", "--shape", "a=3", *options])
+    assert ended.value.code == 2
     assert message in capsys.readouterr().err
 
 
