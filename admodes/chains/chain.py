@@ -221,7 +221,8 @@ class JacobianChain:
     def counted(self, order: Order = "reverse") -> Cost:
         """The work of `jacobian(order)` as carried out: its run on the unit directions, traced and counted.
 
-        `counted(order).multiply_adds` equals `cost(order)`, which is predicted from the factors; order: "forward",
+        `counted(order).multiply_adds` equals `cost(order)`, which is predicted from the factors (but for an einsum of
+        three arrays and more, which may take a shorter path with more directions at once); order: "forward",
         "reverse", "optimal", "auto", or a plan, as for `jacobian`.
 
         >>> import numpy as np

@@ -115,24 +115,41 @@ def peak(program: Program, held: str = "") -> int:
 # ---------------------------------------------------------------------------------------------------
 
 
+# Programs of so many directions and of one more are compared; more, where passes make other code of small arrays.
+_FEW = (2, 20, 160)
+
+
 def with_directions(traced: Callable[[int], Program], k: int) -> Program:
     """The program of k directions: where those of two and three differ, extents and numbers go on in the same steps."""
-    if k < 4:
-        return traced(k)
-    two, three = traced(2), traced(3)
-    if [i.op for i in two.instructions] != [i.op for i in three.instructions]:
-        return traced(k)
+    for few in _FEW:
+        if k < few + 2:
+            break
+        a, b = traced(few), traced(few + 1)
+        if _alike(a, b):
+            return _continued(a, b, k - few)
+    return traced(k)
+
+
+def _alike(a: Program, b: Program) -> bool:
+    """Whether two programs differ in extents alone."""
+    return [(i.op, i.buffer, i.into) for i in a.instructions] == [
+        (i.op, i.buffer, i.into) for i in b.instructions
+    ] and (len(a.workspace) == len(b.workspace))
+
+
+def _continued(two: Program, three: Program, steps: int) -> Program:
+    """The program that is so many steps of one direction beyond the first of two."""
     made: dict[Value, Value] = {}
 
     def value(a: Value, b: Value) -> Value:
         if a not in made:
-            made[a] = a if a.shape == b.shape else Value(_further(a.shape, b.shape, k), a.dtype, a.name)
+            made[a] = a if a.shape == b.shape else Value(_further(a.shape, b.shape, steps), a.dtype, a.name)
         return made[a]
 
-    grown: list[Value] = []  # constants that depend on k
+    grown: list[Value] = []  # constants that depend on the number of directions
 
     def part(a: Any, b: Any) -> Any:
-        return _part(a, b, k, value, grown)
+        return _part(a, b, steps, value, grown)
 
     made_of_two = two.with_(
         instructions=tuple(_instruction(a, b, part) for a, b in zip(two.instructions, three.instructions, strict=True)),
@@ -143,32 +160,32 @@ def with_directions(traced: Callable[[int], Program], k: int) -> Program:
     return made_of_two.with_(inputs=(*made_of_two.inputs, *grown))
 
 
-def _further(a: tuple[int, ...], b: tuple[int, ...], k: int) -> tuple[int, ...]:
-    return tuple(m + (n - m) * (k - 2) for m, n in zip(a, b, strict=True))
+def _further(a: tuple[int, ...], b: tuple[int, ...], steps: int) -> tuple[int, ...]:
+    return tuple(m + (n - m) * steps for m, n in zip(a, b, strict=True))
 
 
 def _instruction(a: Instruction, b: Instruction, part: Any) -> Instruction:
     return replace(a, args=part(a.args, b.args), params=part(a.params, b.params), out=part(a.out, b.out))
 
 
-def _part(a: Any, b: Any, k: int, value: Any, grown: list[Value]) -> Any:
-    """An argument of the program of k directions, from those of two and of three."""
+def _part(a: Any, b: Any, steps: int, value: Any, grown: list[Value]) -> Any:
+    """An argument of the program so many steps on, from those of the first two."""
     kind = type(a)
     if kind is Value:
         return value(a, b)
     if kind is slice:
-        return slice(*(_part(getattr(a, e), getattr(b, e), k, value, grown) for e in ("start", "stop", "step")))
+        return slice(*(_part(getattr(a, e), getattr(b, e), steps, value, grown) for e in ("start", "stop", "step")))
     if kind is dict:
-        return {name: _part(x, b[name], k, value, grown) for name, x in a.items()}
+        return {name: _part(x, b[name], steps, value, grown) for name, x in a.items()}
     if kind in NESTED:
-        return kind(_part(x, y, k, value, grown) for x, y in zip(a, b, strict=True))
+        return kind(_part(x, y, steps, value, grown) for x, y in zip(a, b, strict=True))
     if isinstance(a, np.ndarray):
         if a.shape == b.shape:
             return a
-        grown.append(Value(_further(a.shape, b.shape, k), a.dtype))
+        grown.append(Value(_further(a.shape, b.shape, steps), a.dtype))
         return grown[-1]
     if kind is int and type(b) is int and a != b:
-        return a + (b - a) * (k - 2)
+        return a + (b - a) * steps
     return a
 
 

@@ -148,7 +148,7 @@ def random_layer(rng, n):
         (lambda x: np.where(x > 0, x, 0.1 * x), n),
         (lambda x: np.concatenate([x[1:], x[:1] * x[-1]]), n),
         (lambda x: np.cumsum(x) * x.mean(), n),
-        (lambda x: np.einsum("ij,j,j->i", W, x, x), m),
+        (lambda x: np.einsum("ij,j->i", W, x * x), m),
     ][rng.integers(9)]
 
 
