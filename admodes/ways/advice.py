@@ -74,9 +74,9 @@ def _failures(rows: Sequence[Row]) -> list[str]:
 
 def _why(q: Question, best: Row, rows: Sequence[Row]) -> str:
     """The numbers of the way beside those of the best of another kind."""
-    if best.seconds is None:
-        took = seconds(best.predicted_seconds) or "a time that is not known"
-        return f"It was not run ({best.why_not}); it would take {took} ({_work(best)})."
+    if best.seconds is None or best.estimated:
+        took = seconds(best.seconds or best.predicted_seconds) or "a time that is not known"
+        return f"It was not run ({best.why_not or best.note}); it would take {took} ({_work(best)})."
     said = f"It takes {seconds(best.seconds)} ({_work(best)})"
     other = rival(best, rows)
     if other is None:

@@ -17,6 +17,7 @@ from .estimate import Estimate
 from .forecast import UNCOUNTED, Forecast
 from .foreign import Peer
 from .measure import Samples, allocated_peak, interleaved, timed
+from .part import RUNS
 from .progress import Step, bar
 from .question import Question, Target, ask, silenced
 from .row import FAILED, MEMORY, TIME, UNFIT, Row
@@ -29,6 +30,9 @@ COUNTING, PATTERN, FIRST_CALLS, CLOCK = 0.2, 0.5, 0.7, 0.85
 
 # What a pass takes beside f itself, where nothing was counted.
 ROUGHLY = 5.0
+
+# The derivatives that are so many equal passes, and what may go to timing a part of those of one way.
+PARTED, PARTLY = ("gradient", "jacobian"), 0.1
 
 # Of the time that is left, what the import of another library may take.
 IMPORTING = 0.4
@@ -55,7 +59,8 @@ def compare(
         one number, and else the Jacobian.
     argnums : which positional arguments to differentiate by.
     direction : the tangent of a jvp or hvp, the cotangent of a vjp; None for a random one.
-    max_seconds : for the whole comparison. Ways that would take longer are skipped, and say so.
+    max_seconds : for the whole comparison. Ways that would take longer are timed on a part of
+        their passes, or skipped, and say so.
     max_bytes : a way whose predicted peak is above it is not run; None for half of the memory that is free.
     sizes : {"n": [16, 64, 256]}: f is then a factory, and f(n=16) returns (function, x, …); the comparison is made at
         every size, `.sweep` holds all of them, exponents and crossovers, and the rows are those of the largest.
@@ -235,6 +240,8 @@ class _Run:
         if not self.rows[way.name].applies:
             return
         left, predicted = self.at(FIRST_CALLS) - time.perf_counter(), self.expected[way.name]
+        if predicted > left and self.in_part(way, predicted):
+            return
         if predicted > left:
             rest = f"{seconds(left)} of max_seconds were left for it" if left > 0 else "no time was left"
             self.leave(way.name, TIME, f"skipped: its first call would take {seconds(predicted)}; {rest}")
@@ -254,6 +261,21 @@ class _Run:
             return
         self.tasks[way.name] = lambda: derivative(*self.q.args)
         self.once[way.name] = once
+
+    def in_part(self, way: Way, predicted: float) -> bool:
+        """Whether a part of the passes told how long all of them take; a tenth of the time at most goes to that."""
+        if way.part is None or self.q.target not in PARTED:
+            return False
+        try:
+            part, left = way.part(self.q), self.end - time.perf_counter()
+            if (RUNS + 2) * predicted / part.passes > min(left, PARTLY * self.max_seconds):
+                return False
+            found = part.seconds()
+        except Exception as error:
+            self.leave(way.name, FAILED, _told(error))
+            return True
+        self.set(way.name, seconds=found, estimated=True, note=f"seconds estimated from {part.said}")
+        return True
 
     def affordable(self, way: Way, peer: Peer, left: float) -> bool:
         """Whether a library can be imported, and can compile f, in the time that is left; imports it."""
@@ -288,7 +310,7 @@ class _Run:
         for name, row in self.rows.items():
             if row.applies and row.seconds is None:
                 self.leave(name, TIME, "interrupted" if interrupted else "skipped: no time was left of max_seconds")
-            self.set(name, error=self.answers.error(name), agrees=self.answers.agrees(name))
+            self.set(name, error=self.answers.error(name), agrees=name in self.once and self.answers.agrees(name))
         rows, remarks = tuple(self.rows.values()), tuple(self.remarks)
         return Comparison(self.q, rows, remarks, self.answers.disagreement, interrupted)
 

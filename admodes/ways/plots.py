@@ -85,7 +85,9 @@ def _all_bars(part: SubFigure, rows: Sequence[Row]) -> None:
     _bars(memory, rows, lambda row: (row.predicted_peak_bytes, row.peak_bytes), size)
     clock.set_xlabel("time of one call, s")
     memory.set_xlabel("peak memory, bytes")
-    clock.set_yticks(range(len(rows)), [f"{row.way}  {i}" for i, row in enumerate(rows, 1)])
+    clock.set_yticks(
+        range(len(rows)), [f"{row.way}{' (~)' if row.estimated else ''}  {i}" for i, row in enumerate(rows, 1)]
+    )
     clock.invert_yaxis()
     part.legend(*clock.get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
@@ -96,8 +98,8 @@ def finding(c: Findings) -> str:
     of = f"the {q.target} of {q.name} ({q.n:,} → {q.m:,})"
     if best is None:
         return f"No way to {of} works"
-    if best.seconds is None:
-        return f"{best.way} is predicted to be the cheapest way to {of}: {seconds(best.predicted_seconds)}"
+    if best.seconds is None or best.estimated:
+        return f"{best.way} would be the cheapest way to {of}: {seconds(best.seconds or best.predicted_seconds)}"
     ratios = sorted(row.seconds / best.seconds for row in c.rows if row.seconds and row is not best)
     span = " to ".join(dict.fromkeys(map(number, [*ratios[:1], *ratios[-1:]])))
     others = f"; the others take {span} times as long" if ratios else ""

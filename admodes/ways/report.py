@@ -57,7 +57,8 @@ def cells(row: Row) -> tuple[str, ...]:
     spread = "" if row.spread is None else seconds(row.spread / 2)
     peak = row.peak_bytes if row.peak_bytes is not None else row.predicted_peak_bytes
     about = "~" if row.peak_bytes is None and peak is not None else ""
-    return (*counted, seconds(row.seconds), spread, seconds(row.first_call_seconds), about + size(peak), _error(row))
+    clock = ("~" if row.estimated else "") + seconds(row.seconds)
+    return (*counted, clock, spread, seconds(row.first_call_seconds), about + size(peak), _error(row))
 
 
 def _error(row: Row) -> str:
@@ -86,7 +87,7 @@ def renderable(c: Findings) -> Any:
     shown = ranked(c.rows)
     for row in shown:
         if row.seconds is not None:
-            style = "bold green" if row is best else "" if row.agrees else "red"
+            style = "bold green" if row is best else "" if row.agrees or row.estimated else "red"
             table.add_row(*cells(row), style=style)
     left = [row for row in shown if row.seconds is None]
     parts: list[Any] = [table, Text()]
@@ -235,7 +236,7 @@ def _row_html(row: Row, best: bool, times: Sequence[float]) -> str:
         return f'<tr class="left"><td>{name}</td><td class="why" colspan="9">{html.escape(row.why_not)}</td></tr>'
     decades = math.log10(max(times) / min(times)) or 1.0
     width = 1 + 11 * math.log10(row.seconds / min(times)) / decades
-    kind = "best" if best else "" if row.agrees else "wrong"
+    kind = "best" if best else "" if row.agrees or row.estimated else "wrong"
     bar = f'<td class="why"><span class="bar" style="width:{number(width)}em"></span></td>'
     return f'<tr class="{kind}"><td>{name}</td>{"".join(f"<td>{cell}</td>" for cell in numbers)}{bar}</tr>'
 

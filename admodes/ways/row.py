@@ -17,10 +17,11 @@ class Row:
 
     Counted: passes (directions carried through f, or calls of f), flops, multiply_adds, bytes (read and written) and
     operations of one evaluation.  Predicted: predicted_seconds, predicted_peak_bytes (alive at once beyond the
-    arguments).  Measured: seconds (median) and spread (the distance between the quartiles), peak_bytes (allocated at
-    once), first_call_seconds (preparing included).  error is the largest difference from the best answer, relative to
-    the largest number in that.  None stands where a number is not known.  Where the way was not run, applies is False
-    and why_not says why; note says what else is to be known of the numbers; code is the line to write.
+    arguments).  Measured: seconds (median; of a slow way from a part of its passes, as note then says) and spread (the
+    distance between the quartiles), peak_bytes (allocated at once), first_call_seconds (preparing included).  error is
+    the largest difference from the best answer, relative to the largest number in that.  None stands where a number is
+    not known.  Where the way was not run, applies is False and why_not says why; note says what else is to be known of
+    the numbers; code is the line to write.
     """
 
     way: str
@@ -43,6 +44,7 @@ class Row:
     grows: str = ""  # the size that the passes grow with, "n" or "m"; UNKNOWN where no size tells
     exact: bool = True  # up to rounding, for any function
     peer: bool = False  # another library
+    estimated: bool = False  # seconds are those of a part of the passes, times their number
     agrees: bool = False  # with the best answer
     left: str = ""  # why it was not run: UNFIT, FAILED, MEMORY or TIME
 

@@ -26,6 +26,7 @@ from .foreign import PEERS, Peer
 from .hessians import Mode as Nesting
 from .hessians import hessian, hvp
 from .jacobians import jacobian
+from .part import Part, of_differences, of_pulls, of_pushes
 from .question import Question, argument_names, code_argnums
 from .row import UNKNOWN
 
@@ -69,6 +70,7 @@ class Way:
     compilable: bool = False
     colours: str = ""  # the mode of the colouring that is found beforehand
     count: Callable[[Question], int] | None = None  # of the passes, where they are neither one nor n nor m
+    part: Callable[[Question], Part] | None = None  # of its passes, to be timed where the whole takes too long
     prepares: bool = False  # whether the first call does more than the later ones
 
     def passes(self, q: Question) -> int | None:
@@ -301,21 +303,21 @@ def _coloured(mode: str) -> Way:
 OWN = (
     Way("forward, one at a time", FIRST_ORDER,
         lambda q: jacfwd(q.f, q.argnums, chunk=1), "admodes.jacfwd({f}{a}, chunk=1){x}",
-        lambda q, e: e.passes.jacobian("forward", chunk=1), grows="n"),
+        lambda q, e: e.passes.jacobian("forward", chunk=1), grows="n", part=lambda q: of_pushes(q, 1)),
     Way("forward, K at once", FIRST_ORDER,
         lambda q: jacfwd(q.f, q.argnums), "admodes.jacfwd({f}{a}){x}",
         lambda q, e: e.passes.jacobian("forward"), lambda q, e: e.passes.jacobian("forward", compiled=True),
-        _several_columns, "n", compilable=True),
+        _several_columns, "n", compilable=True, part=of_pushes),
     Way("reverse", (GRADIENT,),
         lambda q: grad(q.f, q.argnums), "admodes.grad({f}{a}){x}",
         lambda q, e: e.passes.gradient(), lambda q, e: e.passes.gradient(compiled=True), compilable=True),
     Way("reverse, one at a time", (JACOBIAN,),
         lambda q: jacrev(q.f, q.argnums, chunk=1), "admodes.jacrev({f}{a}, chunk=1){x}",
-        lambda q, e: e.passes.jacobian("reverse", chunk=1), grows="m"),
+        lambda q, e: e.passes.jacobian("reverse", chunk=1), grows="m", part=lambda q: of_pulls(q, 1)),
     Way("reverse, K at once", FIRST_ORDER,
         lambda q: jacrev(q.f, q.argnums), "admodes.jacrev({f}{a}){x}",
         lambda q, e: e.passes.jacobian("reverse"), lambda q, e: e.passes.jacobian("reverse", compiled=True),
-        _several_rows, "m", compilable=True),
+        _several_rows, "m", compilable=True, part=of_pulls),
     _checkpointed_way(GRADIENT, "grad"),
     _checkpointed_way(JACOBIAN, "jacrev"),
     Way("chain bracketing", FIRST_ORDER,
@@ -367,13 +369,16 @@ OWN = (
         lambda q, e: e.coloured("hessian", True), why_not=_real, grows=COLOURS, prepares=True, colours="hessian"),
     Way("finite differences", (*FIRST_ORDER, HESSIAN, JVP, VJP, HVP),
         _differences(ONE_SIDED), "(f(x + h*e) - f(x)) / h for each unit vector e",
-        _difference_cost(ONE_SIDED), why_not=_real, grows="n", exact=False, count=_calls(ONE_SIDED)),
+        _difference_cost(ONE_SIDED), why_not=_real, grows="n", exact=False, count=_calls(ONE_SIDED),
+        part=lambda q: of_differences(q, ONE_SIDED)),
     Way("central differences", (*FIRST_ORDER, HESSIAN, JVP, VJP, HVP),
         _differences(CENTRAL), "(f(x + h*e) - f(x - h*e)) / (2*h) for each unit vector e",
-        _difference_cost(CENTRAL), why_not=_real, grows="n", exact=False, count=_calls(CENTRAL)),
+        _difference_cost(CENTRAL), why_not=_real, grows="n", exact=False, count=_calls(CENTRAL),
+        part=lambda q: of_differences(q, CENTRAL)),
     Way("complex step", (*FIRST_ORDER, JVP, VJP),
         _differences(COMPLEX), "np.imag(f(x + 1j*h*e)) / h for each unit vector e",
-        _difference_cost(COMPLEX), why_not=_real, grows="n", exact=False, count=_calls(COMPLEX)),
+        _difference_cost(COMPLEX), why_not=_real, grows="n", exact=False, count=_calls(COMPLEX),
+        part=lambda q: of_differences(q, COMPLEX)),
 )
 # fmt: on
 
@@ -387,6 +392,7 @@ def compiled(way: Way) -> Way:
         code=_compiled_code(way.code),
         estimate=way.flat,
         compilable=False,
+        part=None,
         prepares=True,
     )
 

@@ -1,0 +1,74 @@
+"""Slow ways are timed on a part of their passes, of the same kind as all of them, and say so."""
+
+import numpy as np
+import pytest
+
+import admodes
+from admodes.ways.differences import CENTRAL, COMPLEX, ONE_SIDED
+from admodes.ways.part import RUNS, Part, of_differences, of_pulls, of_pushes
+from admodes.ways.question import ask
+
+X = np.linspace(0.1, 1, 12)
+
+
+def field(x):
+    return np.sin(x) * x[0]
+
+
+def question(f=field, target="jacobian"):
+    return ask(f, (X,), 0, target, None, 10, None)
+
+
+@pytest.fixture(autouse=True)
+def no_peers(monkeypatch):
+    monkeypatch.setattr("admodes.ways.table.PEERS", ())
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_a_part_is_columns_and_rows_of_the_jacobian(k):
+    J = admodes.jacrev(field)(X)
+    pushes, pulls = of_pushes(question(), k), of_pulls(question(), k)
+    assert pushes.passes == pulls.passes == 12 / k
+    (columns,) = pushes.each(pushes.once())[2]
+    np.testing.assert_allclose(columns, J[:, :k].T, rtol=1e-12)
+    (rows,) = pulls.each(pulls.once())
+    np.testing.assert_allclose(rows, J[:k], rtol=1e-12)
+    assert f"{k} of 12" in pushes.said
+
+
+@pytest.mark.parametrize(("scheme", "passes"), [(ONE_SIDED, 6.5), (CENTRAL, 12), (COMPLEX, 12)])
+def test_a_part_of_divided_differences_is_a_column(scheme, passes):
+    part = of_differences(question(), scheme)
+    assert part.passes == passes
+    np.testing.assert_allclose(part.each(part.once()), admodes.jacfwd(field)(X)[:, 0], rtol=1e-6, atol=1e-7)
+
+
+def test_once_is_done_once():
+    done = []
+    part = Part(lambda: done.append("once"), lambda _: done.append("each"), 100.0, "")
+    assert part.seconds() > 0
+    assert done == ["once", *["each"] * (1 + RUNS)]
+
+
+def test_slow_ways_are_estimated():
+    """A million passes, of which no more than a few are run."""
+    runs = 0
+
+    def loss(x):
+        nonlocal runs
+        runs += 1
+        return np.sum(np.sin(x))
+
+    found = admodes.compare(loss, np.ones(1_000_000), max_seconds=6)
+    row = found["forward, one at a time"]
+    assert row.applies
+    assert row.estimated
+    assert row.seconds > 6
+    assert row.note == "seconds estimated from 1 of 1,000,000 directions"
+    assert row.error is None
+    assert not row.agrees
+    assert found["finite differences"].estimated
+    assert found.best.way.startswith("reverse")
+    assert not found.best.estimated
+    assert "~" in str(found).split(row.way)[1].splitlines()[0]
+    assert 0 < runs < 100_000
