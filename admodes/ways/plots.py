@@ -83,7 +83,8 @@ def _all_bars(part: SubFigure, rows: Sequence[Row]) -> None:
     clock, memory = part.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     _bars(clock, rows, lambda row: (row.predicted_seconds, row.seconds), seconds)
     _bars(memory, rows, lambda row: (row.predicted_peak_bytes, row.peak_bytes), size)
-    clock.set_xlabel("time of one call, s")
+    partly = "\n(~ estimated from a part of the passes)" if any(row.estimated for row in rows) else ""
+    clock.set_xlabel(f"time of one call, s{partly}")
     memory.set_xlabel("peak memory, bytes")
     clock.set_yticks(
         range(len(rows)), [f"{row.way}{' (~)' if row.estimated else ''}  {i}" for i, row in enumerate(rows, 1)]

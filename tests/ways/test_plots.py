@@ -81,6 +81,14 @@ def test_it_is_written_where_asked(suffix, tmp_path):
     assert (tmp_path / f"a.{suffix}").stat().st_size > 1000
 
 
+def test_estimates_are_marked():
+    part = Row("part", seconds=2.0, estimated=True, predicted_seconds=3.0)
+    ax = axes(comparison([FAST, part]).plot())["time of one call"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["fast  1", "part (~)  2"]
+    assert "estimated from a part" in ax.get_xlabel()
+    assert "estimated" not in axes(comparison([FAST]).plot())["time of one call"].get_xlabel()
+
+
 def test_nothing_to_draw(tmp_path):
     nothing = comparison([UNLIKE])
     with pytest.raises(ValueError, match="no way was measured or predicted"):
