@@ -230,8 +230,9 @@ def memory_of(x: Any) -> Memory:
 
 def overlapping(place: Any) -> bool:
     """Whether several elements are one in memory: there are more of them than have room."""
+    count = math.prod(place.shape)
     span = sum((n - 1) * abs(s) for n, s in zip(place.shape, place.strides, strict=True)) + place.dtype.itemsize
-    return math.prod(place.shape) * place.dtype.itemsize > span
+    return count > 1 and count * place.dtype.itemsize > span
 
 
 def spread_out(y: Any, place: Place) -> Any:
