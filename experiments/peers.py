@@ -277,7 +277,8 @@ def draw(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
     labels = {tool.name: f"{tool.label}\n{tool.version.partition('+')[0]}" for tool in tools}
     values = np.array([[ratio(rows, line, name) or np.nan for name in names] for line in down])
     plain = {tool.name: tool.label for tool in tools}
-    made = style.figure(4.5 + 1.35 * len(names), 2.6 + 0.27 * len(down), finding(rows, plain).replace("; ", ";\n"))
+    title = finding(rows, plain).replace("; ", ";\n").replace("means: ", "means:\n")
+    made = style.figure(4.5 + 1.35 * len(names), 2.6 + 0.27 * len(down), title)
     ax = made.subplots()
     image = ax.imshow(values, aspect="auto", cmap="cividis_r", norm=LogNorm(0.5, 200))
     for y, row in enumerate(values):
