@@ -19,6 +19,7 @@ from ..core.tracing import apply, highest
 from ..operators.products import linearize
 from ..sparse.pattern import jacobian_pattern
 from ..sparse.plan import sparse_jacobian_plan
+from ..transforms.arguments import replaced
 from ..transforms.dense import jacfwd
 from ..transforms.recording import Recording, push_forward
 
@@ -169,9 +170,7 @@ class _Solve(Op):
             lead = t.shape[: t.ndim - np.ndim(args[moving[0]])]
 
             def of_point(*point: Any) -> Any:
-                full = list(args)
-                for k, x in zip(moving, point, strict=True):
-                    full[k] = x
+                full = replaced(args, moving, point)
                 return self.product(y, *full[1:])
 
             change = along(of_point, [args[k] for k in moving], [given[k] for k in moving], lead)

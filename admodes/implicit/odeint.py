@@ -12,6 +12,7 @@ from ..core.errors import NotConverged
 from ..core.registry import Each, Op
 from ..core.tracing import Tracer, apply, highest, pack
 from ..core.views import ground
+from ..transforms.arguments import replaced
 from ..transforms.closures import closed_over
 from ..transforms.recording import Recording, push_forward
 
@@ -81,9 +82,7 @@ def odeint(
 
     def flow(y: Any, time: Any, *q: Any) -> Any:
         """f on raveled y."""
-        full = list(flat)
-        for k, x in zip(moving, q, strict=True):
-            full[k] = x
+        full = replaced(flat, moving, q)
         params, captured = pytree.unflatten(structure, full)
         rate = rebuild(captured)(np.reshape(y, shape), time, *params)
         if np.shape(rate) != shape:

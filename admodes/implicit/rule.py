@@ -13,6 +13,7 @@ from ..core.errors import NotConverged
 from ..core.registry import Each, Op
 from ..core.tracing import Tracer, apply, highest, pack
 from ..core.views import ground
+from ..transforms.arguments import replaced
 from ..transforms.closures import closed_over
 from ..transforms.recording import Recording
 from .linear import LinearSolver, System, along
@@ -81,9 +82,7 @@ class Problem:
 
     def call(self, which: int, z: Any, q: Sequence[Any]) -> Any:
         """The result of a function at a vector z: 0 is g, the helpers follow."""
-        flat = list(self.flat)
-        for k, x in zip(self.moving, q, strict=True):
-            flat[k] = x
+        flat = replaced(self.flat, self.moving, q)
         params, captured = pytree.unflatten(self._q_structure, flat)
         return self._rebuild(captured)[which](self.tree(z), *params)
 
@@ -176,9 +175,7 @@ class _Implicit(Op):
         lead = t.shape[: t.ndim - np.ndim(args[moving[0]])]
 
         def of_q(*some: Any) -> Any:
-            full = list(args)
-            for k, x in zip(moving, some, strict=True):
-                full[k] = x
+            full = replaced(args, moving, some)
             return self.problem.g(y, *full)
 
         change = along(of_q, [args[k] for k in moving], [given[k] for k in moving], lead)

@@ -70,3 +70,11 @@ def chosen_leaves(
 def _argument(argnums: Argnums, i: int, count: int) -> str:
     one = not isinstance(argnums, SEVERAL)
     return f"argument {argnums}" if one and count == 1 else f"leaf {i} of the arguments {argnums}"
+
+
+def replaced(flat: Sequence[Any], places: Sequence[int], new: Sequence[Any]) -> list[Any]:
+    """flat with other values at some places."""
+    full = list(flat)
+    for k, x in zip(places, new, strict=True):
+        full[k] = x
+    return full

@@ -25,6 +25,7 @@ from ..core import pytree
 from ..core.registry import Each, Elementwise, Op, lead_shape
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer, apply, highest, pack, primitive
+from .arguments import replaced
 from .closures import closed_over
 from .recording import Recording, push_forward
 from .revolve import Online, split
@@ -67,20 +68,12 @@ def checkpoint(f: Function) -> Function:
             return f(*args, **kwargs)
 
         def run(*leaves: Any) -> Any:
-            args, kwargs, captured = pytree.unflatten(structure, _replaced(flat, moving, leaves))
+            args, kwargs, captured = pytree.unflatten(structure, replaced(flat, moving, leaves))
             return rebuild(captured)(*args, **kwargs)
 
         return _Again(run).call([flat[k] for k in moving])
 
     return checkpointed
-
-
-def _replaced(flat: Sequence[Any], places: Sequence[int], new: Sequence[Any]) -> list[Any]:
-    """flat with other values at some places."""
-    full = list(flat)
-    for k, x in zip(places, new, strict=True):
-        full[k] = x
-    return full
 
 
 # The arguments of an evaluation that is done again: values of their own, so that a program does not take the second
@@ -102,7 +95,7 @@ class _Later(Op):
     def __init__(self, f: Function, evaluate: Function) -> None:
         super().__init__(f, name="checkpoint", arrays=None, evaluate=evaluate)
         self.pushes = self.pulls = Each()
-        self.push_all, self.pull_all = self.pushed, self.pulled
+        self.push_all = self.pushed
 
     def call(self, leaves: Sequence[Any]) -> Any:
         """The tree of results for these arguments."""
@@ -142,7 +135,7 @@ class _Later(Op):
         primals = [args[k] for k in moving]
         lead = lead_shape(given[moving[0]], primals[0])
         _, _, tangents = push_forward(
-            lambda *leaves: self.fn(*_replaced(args, moving, leaves)),
+            lambda *leaves: self.fn(*replaced(args, moving, leaves)),
             pytree.flatten_arguments(tuple(primals))[1],
             primals,
             [given[k] for k in moving],
@@ -150,15 +143,13 @@ class _Later(Op):
         )
         return tuple(tangents) if self.several else tangents[0]
 
-    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-        raise NotImplementedError
-
 
 class _Again(_Later):
     """One function, run again."""
 
     def __init__(self, f: Function) -> None:
         super().__init__(f, lambda *leaves: self.inside(self.packed(f(*leaves))))
+        self.pull_all = self.pulled
 
     def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         us = self.parts(u)
@@ -371,6 +362,7 @@ class _Chain(_Later):
 
     def __init__(self, steps: _Steps, x: Any, limits: tuple[int | None, int | None, int], ys: bool) -> None:
         super().__init__(self.whole, self.first)
+        self.pull_all = self.pulled
         self.steps, self.ys = steps, ys
         self.snapshots, self.max_bytes, self.disk = limits
         state, self.structure = pytree.flatten(x)
@@ -383,7 +375,7 @@ class _Chain(_Later):
 
     def full(self, leaves: Sequence[Any]) -> tuple[Any, list[Any]]:
         """The first state, and what the steps depend on besides."""
-        flat = _replaced(self.flat, self.moving, leaves)
+        flat = replaced(self.flat, self.moving, leaves)
         return pytree.unflatten(self.structure, flat[: self.states]), flat[self.states :]
 
     def whole(self, *leaves: Any) -> tuple[Any, Any]:
@@ -509,7 +501,7 @@ class _Taped:
         self.moving = [k for k, x in enumerate(flat) if np.result_type(x).kind in "fc"]
 
         def f(*moving: Any) -> Any:
-            return step(*pytree.unflatten(structure, _replaced(flat, self.moving, moving)))
+            return step(*pytree.unflatten(structure, replaced(flat, self.moving, moving)))
 
         self.recording = Recording(f, tuple(flat[k] for k in self.moving))
         self.value = self.recording.value()
