@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .ways.compare import compare
     from .ways.comparison import Comparison
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Bracketing",

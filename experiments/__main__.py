@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import page
+from . import LATE, page
 from .frame import FIGURES, SHORT, Workers, discover, listing, question, run_all, summary
 from .timing import keep_memory
 
@@ -22,7 +23,7 @@ from .timing import keep_memory
 def parser() -> argparse.ArgumentParser:
     """What --help shows."""
     described = argparse.ArgumentParser(
-        prog="python -m experiments",
+        prog=f"python -m {__package__}",
         description="Run experiments: each answers one question, and writes its data (CSV) and pictures (SVG, PNG); "
         f"what they found is gathered in {page.NAME} beside them.",
         epilog=f"A short run writes to {_shown(SHORT)}, which git ignores, and only --full to {_shown(FIGURES)}: what "
@@ -99,4 +100,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What NumPy has read it does not read again: another process does, in the environment that this one has set.
+    sys.exit(subprocess.call([sys.executable, "-m", str(__package__), *sys.argv[1:]]) if LATE else main())

@@ -43,7 +43,7 @@ from .timing import interleaved
 
 Chain = list[tuple[int, int, int]]
 
-INSTANCES = Path(__file__).resolve().parent.parent / "tests" / "data" / "jacobian_chains"
+INSTANCES = Path(__file__).resolve().parent / "data" / "jacobian_chains"
 
 LIMITED, FULL_LIMITED = ("p_50_50.1",), ("p_50_50.1", "p_100_100.1", "p_250_250.1")
 SHARED, FULL_SHARED = "p_50_50.1", "p_100_100.1"

@@ -29,7 +29,8 @@ from admodes.ways.executors import completed
 
 from . import style
 
-FIGURES = Path(__file__).resolve().parent.parent / "figures"
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = (ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd()) / "figures"
 SHORT = FIGURES / "short"
 
 SEED = 20191203

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import coverage
+from .. import __version__, coverage
 from ..ways.question import TARGETS
 from . import run
 from .function import add_function
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         description="Derivatives of plain NumPy code: every way to them, what each costs, and which to take.",
         epilog="Exit status: 0 done, 1 the function failed, 2 the command line cannot be used, 130 interrupted.",
     )
+    whole.add_argument("--version", action="version", version=f"admodes {__version__}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="command")
 
     def add(name: str, action: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--missing", action="store_true", help="only the functions that raise, with the reasons")
     one = add("calibrate", run.calibrate, "measure the constants of the cost model on this machine, and keep them")
     one.add_argument("--dry", action="store_true", help="measure and print, and keep nothing")
-    one = add("experiments", run.experiments, "run the experiments of the repository: data, pictures, findings")
+    one = add("experiments", run.experiments, "run the experiments: data, pictures, findings")
     one.add_argument("name", nargs="*", metavar="NAME", help="experiments to run; all unless given")
     one.add_argument("--full", action="store_true", help="larger sizes and more repetitions: takes minutes")
     one.add_argument("--list", action="store_true", help="list them with their questions")

@@ -143,18 +143,15 @@ def calibrate(options: argparse.Namespace) -> int:
 
 
 def experiments(options: argparse.Namespace) -> int:
-    """Run the experiments of the checkout, in a process of its own: they set the threads of NumPy before it loads."""
-    root = Path(admodes.__file__).resolve().parent.parent
-    if not (root / "experiments" / "__main__.py").is_file() or not (root / "pyproject.toml").is_file():
-        raise Unusable(
-            "the experiments are a part of the repository, and this admodes is installed without it: "
-            "in a checkout, pip install -e '.[experiments]', then admodes experiments"
-        )
+    """Run the experiments in a process of its own: they set the threads of NumPy before it loads."""
+    package = Path(admodes.__file__).resolve().parent
     flags = [f"--{name}" for name in ("full", "list", "json") if getattr(options, name)]
     out = ["--out", str(options.out)] if options.out else []
-    path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    # Installed, they are a part of the package; in a checkout they stand beside it.
+    module = "admodes.experiments" if (package / "experiments").is_dir() else "experiments"
+    path = os.pathsep.join(filter(None, (str(package.parent), os.environ.get("PYTHONPATH"))))
     # -P: an `experiments` of the working directory is another one.
-    command = [sys.executable, "-P", "-m", "experiments", *options.name, *flags, *out]
+    command = [sys.executable, "-P", "-m", module, *options.name, *flags, *out]
     return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
 
 

@@ -17,7 +17,7 @@ from admodes.chains.search import _StructuredTable, _Table, cheapest
 from admodes.chains.structure import Structure
 from admodes.sparse.colouring import colour_columns, colour_rows
 
-DATA = Path(__file__).parent.parent / "data" / "jacobian_chains"
+DATA = Path(__file__).parents[2] / "experiments" / "data" / "jacobian_chains"
 # Naumann, arXiv 2003.05755, reference implementation: tangent, adjoint, preaccumulation, optimal.
 TABLE = {
     "p_3_3.1": (150, 100, 123, 56),

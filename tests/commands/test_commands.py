@@ -170,10 +170,11 @@ def test_an_unknown_experiment(capfd):
     assert "no experiment is called no_such_one" in capfd.readouterr().err
 
 
-def test_experiments_are_not_in_a_wheel(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(admodes, "__file__", str(tmp_path / "site-packages" / "admodes" / "__init__.py"))
-    assert main(["experiments", "--list"]) == 2
-    assert "installed without it" in capsys.readouterr().err
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"admodes {admodes.__version__}\n"
 
 
 def test_a_module_that_fails(tmp_path, capsys):

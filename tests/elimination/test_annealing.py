@@ -9,7 +9,7 @@ import pytest
 from admodes.elimination import LinearizedGraph
 from admodes.elimination.annealing import _in_python, _native
 
-DATA = Path(__file__).parent.parent / "data" / "elimination"
+DATA = Path(__file__).parents[2] / "experiments" / "data" / "elimination"
 
 # Multiplications: forward, reverse and Markowitz order, AlphaGrad (Lohoff and Neftci, 2024), the fewest known.
 KNOWN = {
