@@ -11,6 +11,15 @@ at |predecessors| · |successors| multiplications, its Markowitz degree.  Forwar
 
 from .graph import ORDERS, Elimination, LinearizedGraph, Orders
 from .orders import Remaining, lowest_degree
-from .scalars import linearized_graph
+from .scalars import accumulation, linearized_graph
 
-__all__ = ["ORDERS", "Elimination", "LinearizedGraph", "Orders", "Remaining", "linearized_graph", "lowest_degree"]
+__all__ = [
+    "ORDERS",
+    "Elimination",
+    "LinearizedGraph",
+    "Orders",
+    "Remaining",
+    "accumulation",
+    "linearized_graph",
+    "lowest_degree",
+]

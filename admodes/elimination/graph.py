@@ -222,8 +222,22 @@ class LinearizedGraph:
         for v in sequence:
             products += remaining.degree(v)
             additions += remaining.eliminate(v)
-        jacobian = None if self.structural else self._matrix(remaining.preds)
+        jacobian = None
+        if not self.structural:
+            jacobian = np.zeros((len(self.outputs), len(self.inputs)), self._dtype)
+            for place, c in self._left(remaining):
+                jacobian[place] = c
         return Elimination(_name(order), sequence, products, additions, products - additions, jacobian)
+
+    def eliminated(self, partials: Mapping[tuple[Vertex, Vertex], Any], sequence: Sequence[Vertex]) -> Any:
+        """The Jacobian for other partials on the same edges, traced ones, say: one stack of its entries."""
+        remaining = Remaining(self, partials)
+        for v in sequence:
+            remaining.eliminate(v)
+        entries = np.full((len(self.outputs), len(self.inputs)), self._dtype.type(0), object)
+        for place, c in self._left(remaining):
+            entries[place] = c
+        return np.reshape(np.stack(entries.ravel().tolist()), entries.shape).astype(self._dtype)
 
     def count(self, order: Order = "relative-markowitz") -> int:
         """How many multiplications the accumulation takes in an order; partials are not needed.
@@ -349,16 +363,14 @@ class LinearizedGraph:
     def _exhaustible(self) -> bool:
         return all(len(part) <= MOST_EXHAUSTIVE for part in components(self))
 
-    def _matrix(self, preds: Mapping[Vertex, Mapping[Vertex, Any]]) -> np.ndarray:
-        """The partials that are left, all from inputs to outputs, as a matrix."""
+    def _left(self, remaining: Remaining) -> Iterator[tuple[tuple[int, int], Any]]:
+        """The nonzero entries of the Jacobian, with their places: partials of the edges that are left."""
         column = {v: k for k, v in enumerate(self.inputs)}
-        J = np.zeros((len(self.outputs), len(self.inputs)), self._dtype)
         for row, y in enumerate(self.outputs):
             if y in column:
-                J[row, column[y]] = 1
-            for x, c in preds.get(y, {}).items():
-                J[row, column[x]] = c
-        return J
+                yield (row, column[y]), 1
+            for x, c in remaining.preds.get(y, {}).items():
+                yield (row, column[x]), c
 
     def __repr__(self) -> str:
         """The sizes, and every vertex with its predecessors and partials."""

@@ -34,15 +34,16 @@ def few(vertices: Sequence[Vertex]) -> str:
 class Remaining:
     """The graph under elimination: preds[j] = {i: c_ji}, and the successors of each vertex.
 
-    For an order of one's own: `degree(v)` is what eliminating v takes now, and `eliminate(v)` does it.
+    For an order of one's own: `degree(v)` is what eliminating v takes now, and `eliminate(v)` does it. `partials` are
+    other ones than the graph's, on the same edges.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, partials: Mapping[tuple[Vertex, Vertex], Any] | None = None) -> None:
         live = graph.live
         self.preds: dict[Vertex, dict[Vertex, Any]] = {v: {} for v in live}
         self.succs: dict[Vertex, dict[Vertex, None]] = {v: {} for v in live}
         self.outputs = set(graph.outputs)
-        for (i, j), c in graph.edges.items():
+        for (i, j), c in (graph.edges if partials is None else partials).items():
             if i in live and j in live:
                 self.preds[j][i] = 1.0 if c is None else c
                 self.succs[i][j] = None
