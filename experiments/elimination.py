@@ -1,6 +1,6 @@
 """How few multiplications does a Jacobian take by vertex elimination, and is its flat code any faster for it?
 
-The graphs: six of the literature on optimal accumulation, in tests/data/elimination, as AlphaGrad (Lohoff and Neftci,
+The graphs: six of the literature on optimal accumulation, in data/elimination, as AlphaGrad (Lohoff and Neftci,
 2024) counted them; and four functions of these, written as plain NumPy in scalar_functions.py.
 
 How it is measured.  Multiplications of an order: the sum of |predecessors| · |successors| of the vertices, when each is
@@ -21,6 +21,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from .frame import Row, Study
 from .scalar_functions import EXAMPLES, Example
 from .timing import interleaved
 
-GRAPHS = Path(__file__).resolve().parent.parent / "tests" / "data" / "elimination"
+GRAPHS = Path(__file__).resolve().parent / "data" / "elimination"
 
 # Multiplications that reinforcement learning reached: Lohoff and Neftci, "Optimizing automatic differentiation with
 # deep reinforcement learning" (2024), table 1.
@@ -50,7 +51,7 @@ ALPHAGRAD = {
 TIMED = "random_g"  # 120 vertices, for the speed of the search
 WANTED_MOVES = 300_000
 
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "forward": {"color": style.VERMILION, "marker": "s"},
     "reverse": {"color": style.BLUE, "marker": "o"},
     "markowitz": {"color": style.GREEN, "marker": "^"},
@@ -119,14 +120,7 @@ def emitted(example: Example, rounds: int, seconds: float) -> dict[str, Any]:
         np.testing.assert_allclose(program(scale * x), J, rtol=1e-10, atol=1e-12 * float(np.max(np.abs(J))))
     forward, reverse = admodes.compile(admodes.jacfwd(f)), admodes.compile(admodes.jacrev(f))
     eager = admodes.jacrev(f)
-    tasks = {
-        "eliminated": lambda: program(x),
-        "compiled jacfwd": lambda: forward(x),
-        "compiled jacrev": lambda: reverse(x),
-        "eager jacrev": lambda: eager(x),
-    }
-    for task in tasks.values():
-        task()
+    tasks = {way: partial(task, x) for way, task in zip(WAYS, (program, forward, reverse, eager), strict=True)}
     taken = interleaved(tasks, rounds, seconds)
     return {
         "function": f.__name__,
@@ -173,8 +167,8 @@ def draw(rows: Sequence[Row], code: Sequence[Row], search: Row) -> Any:
     faster = sum(speed_up(row) > 1 for row in code)
     title = (
         f"Annealed orders take up to {fewer(rows, 'alphagrad'):.0%} fewer multiplications than those of reinforcement "
-        f"learning;\nas flat code they are up to {max(map(speed_up, code)):.1f}× as fast as the best compiled mode, and "
-        f"faster in {faster} of {len(code)}"
+        f"learning;\nas flat code they are up to {max(map(speed_up, code)):.1f}× as fast as the best compiled mode, "
+        f"and faster in {faster} of {len(code)}"
     )
     made = style.figure(13.5, 7, title)
     left, right = made.subplots(1, 2, width_ratios=(1.25, 1))
@@ -195,10 +189,12 @@ def _counts(ax: Any, rows: Sequence[Row]) -> None:
     ax.axvline(1, color=style.BLACK, linewidth=1.2, zorder=0)
     ax.set_yticks(places, [f"{row['graph']}\n{row['edges']} edges" for row in rows], fontsize=10.5)
     ax.grid(visible=False, axis="y")
-    ax.set(xlabel="multiplications / those of the annealed order", title="Six graphs of the literature: multiplications")
+    ax.set(
+        xlabel="multiplications / those of the annealed order", title="Multiplications, of six graphs of the literature"
+    )
     ax.set_xlim(0.6, 2.65)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
-    ax.legend(loc="center right")
+    ax.legend(loc="upper right")
 
 
 def _seconds(ax: Any, code: Sequence[Row]) -> None:

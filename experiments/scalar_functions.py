@@ -22,7 +22,7 @@ class Example(NamedTuple):
 
 
 def human_heart_dipole(x: Any) -> Any:
-    """Moments of two dipoles, strengths (a, b) and (c, d) at complex places t + iv and u + iw, less eight measured ones.
+    """Moments of two dipoles of strengths (a, b) and (c, d), at complex places t + iv and u + iw, less measured ones.
 
     Source: Averick, Carter, Moré and Xue, "The MINPACK-2 test problem collection" (1992), human heart dipole.
     """

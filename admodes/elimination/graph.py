@@ -230,7 +230,13 @@ class LinearizedGraph:
         return Elimination(_name(order), sequence, products, additions, products - additions, jacobian)
 
     def eliminated(self, partials: Mapping[tuple[Vertex, Vertex], Any], sequence: Sequence[Vertex]) -> Any:
-        """The Jacobian for other partials on the same edges, traced ones, say: one stack of its entries."""
+        """The Jacobian for other partials on the same edges, traced ones, say.
+
+        Parameters
+        ----------
+        partials : {(i, j): ∂v_j/∂v_i}, numbers or traced scalars.
+        sequence : the intermediate vertices, as `order` gives them.
+        """
         remaining = Remaining(self, partials)
         for v in sequence:
             remaining.eliminate(v)

@@ -37,6 +37,7 @@ EXPERIMENTS = [
     "bracketing",
     "cheap_gradient",
     "digits",
+    "elimination",
     "full_jacobian",
     "gradient_cost",
     "hessian",
