@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,8 @@ def emitted(example: Example, rounds: int, seconds: float) -> dict[str, Any]:
         np.testing.assert_allclose(program(scale * x), J, rtol=1e-10, atol=1e-12 * float(np.max(np.abs(J))))
     forward, reverse = admodes.compile(admodes.jacfwd(f)), admodes.compile(admodes.jacrev(f))
     eager = admodes.jacrev(f)
-    tasks = {way: partial(task, x) for way, task in zip(WAYS, (program, forward, reverse, eager), strict=True)}
+    calls: tuple[Callable[[Any], Any], ...] = (program, forward, reverse, eager)
+    tasks = {way: partial(call, x) for way, call in zip(WAYS, calls, strict=True)}
     taken = interleaved(tasks, rounds, seconds)
     return {
         "function": f.__name__,
