@@ -8,7 +8,7 @@ array([0.        , 0.90929743])
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import layers, ops, special
+from . import layers, ops, scipy, special
 from .chains.bracketing import Bracketing
 from .chains.chain import JacobianChain
 from .chains.search import optimal_bracketing
@@ -92,6 +92,7 @@ __all__ = [
     "optimal_bracketing",
     "register",
     "root",
+    "scipy",
     "sparse_hessian_plan",
     "sparse_jacobian_plan",
     "special",

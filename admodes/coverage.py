@@ -1,5 +1,5 @@
 """Which of NumPy's functions can be differentiated: every public callable of numpy, numpy.linalg, numpy.fft and every
-ufunc of scipy.special, in one of four classes.
+ufunc of scipy.special, in one of four classes; and what admodes.scipy has of SciPy's other functions.
 
 The classes are computed from the registry; only functions that NumPy does not dispatch to us, and so have no row, are
 listed by name.  What raises, and why, stands in `ops.refused`.  `python -m admodes coverage` prints the table.
@@ -26,7 +26,7 @@ PASSIVE = "passive"
 RAISES = "raises"
 UNCLASSIFIED = "unclassified"
 
-AREAS = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special")
+AREAS = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special", "admodes.scipy")
 
 # ---------------------------------------------------------------------------------------------------
 # Functions without a row: NumPy does not dispatch them
@@ -70,8 +70,10 @@ class Entry:
 
 
 def public(area: str) -> dict[str, Any]:
-    """The public callables of a module; of scipy.special its ufuncs."""
+    """The public callables of a module; of scipy.special its ufuncs, of admodes.scipy those of all its modules."""
     module = importlib.import_module(area)
+    if area == "admodes.scipy":
+        return module.functions()
     found = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
     if area == "scipy.special":
         return {name: fn for name, fn in found.items() if isinstance(fn, np.ufunc)}

@@ -23,7 +23,8 @@ def exported():
         thing = getattr(admodes, name)
         if inspect.ismodule(thing):
             if thing not in (admodes.ops, admodes.errors):  # the table; the errors stand in __all__ themselves
-                yield from ((f"{name}.{n}", x) for n, x in public(thing))
+                for module in [thing, *(getattr(thing, m) for m in getattr(thing, "MODULES", ()) if "." not in m)]:
+                    yield from ((f"{name}.{n}", x) for n, x in public(module))
         else:
             yield name, thing
 

@@ -27,6 +27,7 @@ FLOORS = [
     ["transforms", "program"],
     ["sparse", "elimination", "operators"],
     ["chains", "implicit"],
+    ["scipy"],
     ["ways"],
     ["coverage"],
     [""],  # admodes/__init__.py

@@ -2,6 +2,7 @@
 at once, single precision, complex arguments.  A row without a domain fails."""
 
 import functools
+import importlib
 import operator
 import zlib
 
@@ -11,6 +12,7 @@ import pytest
 import scipy.special  # so that its rows are in the table
 
 import admodes
+import admodes.scipy
 from admodes.core import registry, tracing
 from admodes.core.domain import A, Apart, OnlyReal, case, uniform
 from admodes.core.registry import OPS, Linear, Passive, Refused, Via
@@ -18,7 +20,12 @@ from admodes.core.reverse import reverse_push
 from admodes.program import cost
 
 registry.lookup(scipy.special.gamma)
-pytestmark = pytest.mark.filterwarnings("ignore:`row_stack` alias is deprecated:DeprecationWarning")
+for _module in admodes.scipy.MODULES:
+    importlib.import_module(f"admodes.scipy.{_module}")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`row_stack` alias is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:logm result may be inaccurate:RuntimeWarning"),  # in single precision
+]
 
 
 # ---------------------------------------------------------------------------------------------------

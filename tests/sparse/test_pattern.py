@@ -59,7 +59,7 @@ def covered(f, xs, rng):
     for other in (v, rng.permutation(v), v * rng.uniform(0.9, 1.1, v.shape)):
         try:
             program(other)
-        except (GuardFailed, np.linalg.LinAlgError):
+        except (GuardFailed, np.linalg.LinAlgError, ValueError):  # outside of the domain
             continue
         covers(pattern, dense(g, other))
 

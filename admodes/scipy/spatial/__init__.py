@@ -1,0 +1,5 @@
+"""scipy.spatial: its distances."""
+
+from . import distance
+
+__all__ = ["distance"]
