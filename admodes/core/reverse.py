@@ -2,7 +2,7 @@
 
 Overwriting a plain array after the tape has recorded it never changes a derivative silently: an array of at most
 64 KiB is copied when it is recorded, and a larger one is hashed, so that `pull` raises `OverwrittenValue` where it was
-changed.  `w.flags.writeable = False` saves both for a large constant.
+changed.  `w.flags.writeable = False` saves both for a large constant (and for views of it).
 
 The same tape pushes tangents forward (`Tape.push`), so that one recording serves J·v and Jᵀ·u.
 """
@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from .errors import MissingRule, OverwrittenValue
+from .fingerprint import fingerprint
 from .forward import plus
 from .registry import Op
 from .tracing import Trace, Tracer, canonical, highest
@@ -61,20 +62,21 @@ class Tape(Trace):
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[tuple[Any, ...]] = []
-        self.kept: dict[Any, tuple[ndarray, int]] = {}  # place in memory -> large array and its fingerprint
+        self.kept: dict[Any, Watched] = {}  # place in memory -> large array under watch
 
     # Recording ------------------------------------------------------------------------------------
 
     def input(self, value: Any) -> Var:
         """A new argument of the transform."""
-        value = duplicate(value) if type(value) is ndarray and value.nbytes <= COPIED_BYTES else self.keep(value)
+        value = duplicate(value) if type(value) is ndarray and value.nbytes <= COPIED_BYTES else self.keep(value, FIRST)
         self.entries.append((INPUT, value))
         return Var(value, self, len(self.entries) - 1)
 
-    def keep(self, a: Any) -> Any:
+    def keep(self, a: Any, turn: int = 0) -> Any:
         """A plain array as it is now: a copy, or the array itself under watch.
 
         What is no plain array (a memmap, a buffer of another library) may become a view of its memory here.
+        turn: the entry before which a pull compares the array; 0 for the one that is about to be recorded.
         """
         if type(a) is not ndarray:
             a = canonical(a)
@@ -82,16 +84,16 @@ class Tape(Trace):
                 return clone(a)  # a change in place may make another value of a traced one
         if a.nbytes <= COPIED_BYTES:
             return a.copy(order="K")
-        if a.flags.writeable or a.base is not None:
-            now = fingerprint(a)
+        if may_change(a):
+            now, turn = fingerprint(a), turn or len(self.entries)
             place = a.__array_interface__["data"][0], a.shape, a.strides, a.dtype
             known = self.kept.get(place)
             if known is None:
-                self.kept[place] = (a, now)  # holding a keeps its memory from being used again
-            elif known[1] != now:
-                return self.keep(
-                    a.copy(order="K")
-                )  # a buffer used again: the earlier content is gone, and pull will say so
+                self.kept[place] = Watched(a, now, turn)
+            elif known.mark == now:
+                known.turn = turn
+            else:
+                return a.copy(order="K")  # a buffer used again; a pull will say that its first content is gone
         return a
 
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Var:
@@ -179,9 +181,8 @@ class Tape(Trace):
         seeds: (entry, cotangent of its value), a cotangent of shape (*lead, *value.shape).
         observer: told of each entry that is pulled, its value and the value's whole cotangent.
         """
-        if self.kept:
-            self._check_kept()
-        found: list[Any] = kept(lambda keep: self.sweep(keep, seeds, inputs, observer), list)
+        watched = sorted(self.kept.values(), key=lambda one: one.turn) if self.kept else []
+        found: list[Any] = kept(lambda keep: self.sweep(keep, seeds, inputs, observer, watched), list)
         return found
 
     def _rows(self, strong: bool) -> list[tuple[Any, ...]]:
@@ -196,8 +197,10 @@ class Tape(Trace):
         seeds: Sequence[tuple[int, Any]],
         inputs: int,
         observer: Callable[[Any, Any], None] | None = None,
+        watched: Sequence[Watched] = (),
     ) -> list[Any]:
-        """`pull`, by the one kind of products or the other."""
+        """`pull`, by the one kind of products or the other; each array under watch is compared just before it is read,
+        so that it comes from memory once."""
         entries = self._rows(strong)
         cotangents: list[Any] = [None] * len(entries)
         owned = bytearray(len(entries))  # whether a cotangent is a buffer of this sweep, to be added into
@@ -205,7 +208,11 @@ class Tape(Trace):
         for index, u in seeds:
             cotangents[index] = _sum(cotangents[index], u)
             last = max(last, index)
+        waiting = [*watched]
+        turn = waiting[-1].turn if waiting else -1
         for index in range(last, inputs - 1, -1):
+            if index <= turn:
+                turn = _compare(waiting, index)
             u = cotangents[index]
             if u is None:
                 continue
@@ -242,6 +249,7 @@ class Tape(Trace):
                             _add(cotangents, owned, j, g)
             elif kind == GENERAL:
                 _pull_general(general_form(entry), u, cotangents, owned)
+        _compare(waiting, 0)
         if observer is not None:
             for index in range(inputs):
                 observer(general_form(entries[index]).y, cotangents[index])
@@ -249,8 +257,8 @@ class Tape(Trace):
 
     def push(self, seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:
         """Tangents of the entries `outputs`, None where no input reaches them; seeds: one tangent an input."""
-        if self.kept:
-            self._check_kept()
+        for one in self.kept.values():
+            one.compare()
         found: list[Any] = kept(lambda keep: self._push(self._rows(keep), seeds, outputs), list)
         return found
 
@@ -318,11 +326,44 @@ class Tape(Trace):
                 wanted.update(parents)
                 yield op
 
-    def _check_kept(self) -> None:
-        """Raise if a large array was overwritten after it was recorded."""
-        for a, recorded in self.kept.values():
-            if fingerprint(a) != recorded:
-                raise OverwrittenValue(a)
+
+# The turn of an array that is compared before all entries.
+FIRST = 1 << 62
+
+
+class Watched:
+    """A large array and its fingerprint; holding it keeps its memory from being used again.
+
+    turn: the last entry that has it, before which a pull compares it.
+    """
+
+    __slots__ = ("array", "mark", "turn")
+
+    def __init__(self, array: ndarray, mark: Any, turn: int) -> None:
+        self.array = array
+        self.mark = mark
+        self.turn = turn
+
+    def compare(self) -> None:
+        """Raise if it was overwritten after it was recorded."""
+        if fingerprint(self.array) != self.mark:
+            raise OverwrittenValue(self.array)
+
+
+def may_change(a: Any) -> bool:
+    """Whether an array, or one whose memory it is a view of, can be written to."""
+    while isinstance(a, ndarray):
+        if a.flags.writeable:
+            return True
+        a = a.base
+    return a is not None and type(a) is not bytes
+
+
+def _compare(waiting: list[Watched], index: int) -> int:
+    """Compare the arrays whose turn is at an entry or after it; the turn of the next."""
+    while waiting and waiting[-1].turn >= index:
+        waiting.pop().compare()
+    return waiting[-1].turn if waiting else -1
 
 
 class Entry(NamedTuple):
@@ -422,31 +463,6 @@ def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: di
     tape.closed = True
     g = tape.sweep(keeps_zeros(), seeds, 1)[0]  # the sweep around decides: a nan among u may be meant
     return np.zeros(lead + x.shape, dtype=x.dtype) if g is None else g
-
-
-# Words hashed side by side: few enough for a fast cache, enough to hide what a ufunc takes to start.
-_LANES = 8192
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd: a change of one word always shows; 2⁶⁴ over the golden ratio
-_HALF = np.uint64(32)
-
-
-def fingerprint(a: ndarray) -> int:
-    """A hash of an array's bytes in the order in which they lie, where every bit counts, and its place.
-
-    Each lane takes every 8192nd word: h ← m(h + w) with m(h) = g ⊕ (g >> 32), g = M·h mod 2⁶⁴, as multiplicative hashes
-    of words do; the shift carries the highest bits, which the product leaves where they are, into the lower ones (else
-    an even number of changed signs would cancel).  The lanes and the rest go through Python's hash of bytes.
-    """
-    data = a.ravel(order="K").view(np.uint8)
-    block = 8 * _LANES
-    whole = data.size // block * block
-    lanes, g = np.zeros(_LANES, np.uint64), np.empty(_LANES, np.uint64)
-    for words in data[:whole].view(np.uint64).reshape(-1, _LANES):
-        np.add(lanes, words, out=lanes)
-        np.multiply(lanes, _MULTIPLIER, out=lanes)
-        np.right_shift(lanes, _HALF, out=g)
-        np.bitwise_xor(lanes, g, out=lanes)
-    return hash((lanes.tobytes(), data[whole:].tobytes()))
 
 
 def _sum(a: Any, b: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.reverse import fingerprint
+from ..core.fingerprint import fingerprint
 from ..program.compile import Runner
 from ..program.passes import PASSES, optimise
 from ..program.program import record

@@ -7,7 +7,7 @@ import pytest
 
 from admodes import grad, jacfwd, linearize, value_and_grad, vjp
 from admodes.core.errors import OverwrittenValue
-from admodes.core.reverse import fingerprint
+from admodes.core.fingerprint import fingerprint
 from admodes.transforms.recording import Recording
 
 ones = np.ones
