@@ -14,7 +14,7 @@ from numpy import ndarray
 try:
     from xxhash import xxh3_128_digest
 except ImportError:  # no wheel for this platform
-    xxh3_128_digest = None
+    xxh3_128_digest = None  # type: ignore[assignment]
 
 
 def fingerprint(a: ndarray) -> Any:

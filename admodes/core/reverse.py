@@ -20,7 +20,7 @@ from .errors import MissingRule, OverwrittenValue
 from .fingerprint import fingerprint
 from .forward import plus
 from .registry import Op
-from .tracing import Trace, Tracer, canonical, highest
+from .tracing import Trace, Tracer, canonical, highest, is_memory
 from .views import clone, duplicate
 from .zeros import keeps_zeros, kept
 
@@ -352,7 +352,7 @@ class Watched:
 
 def may_change(a: Any) -> bool:
     """Whether an array, or one whose memory it is a view of, can be written to."""
-    while isinstance(a, ndarray):
+    while is_memory(a):
         if a.flags.writeable:
             return True
         a = a.base

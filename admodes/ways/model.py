@@ -132,7 +132,7 @@ class CostModel:
     loop: tuple[float, float] = (1e-8, 1.5e-8)
     fresh: float = 6e-11
     literal: float = 3e-7
-    fingerprint: tuple[float, float] = (2e-5, 1e-10)
+    fingerprint: tuple[float, float] = (1.5e-6, 2e-11)
     transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     nested: float = 1.0
     entry: Mapping[str, float] = field(default_factory=dict)

@@ -1,16 +1,27 @@
 """Arrays overwritten after a tape recorded them: what was recorded is differentiated, or an error, never another."""
 
 import array
+import importlib
 
 import numpy as np
 import pytest
 
 from admodes import grad, jacfwd, linearize, value_and_grad, vjp
 from admodes.core.errors import OverwrittenValue
-from admodes.core.fingerprint import fingerprint
+from admodes.core.reverse import Watched
 from admodes.transforms.recording import Recording
 
 ones = np.ones
+
+hashing = importlib.import_module("admodes.core.fingerprint")
+fingerprint = hashing.fingerprint
+
+
+@pytest.fixture(params=["as installed", "without xxhash"])
+def either_hash(request, monkeypatch):
+    if request.param == "without xxhash":
+        monkeypatch.setattr(hashing, "xxh3_128_digest", None)
+
 
 SMALL, LARGE = 100, 20_000  # 800 bytes, copied when recorded; 160,000 bytes, hashed
 
@@ -160,11 +171,13 @@ def test_a_large_array_of_indices_or_mask_overwritten_raises_or_is_immune():
 
 
 def test_a_read_only_array_costs_no_watch_and_serves():
-    c = np.linspace(2.0, 3.0, LARGE)
+    c = np.linspace(2.0, 3.0, LARGE).copy()  # that owns its memory
     c.flags.writeable = False
     _, pullback = vjp(lambda x: x * c, ones(LARGE))
     np.testing.assert_array_equal(pullback(ones(LARGE))[0], c)
     np.testing.assert_array_equal(grad(lambda x: np.sum(x * c))(ones(LARGE)), c)
+    recording = Recording(lambda x: x[:100] * c[:SMALL] + np.sum(c.reshape(100, -1)[::-1] @ x[:200]), (c,))
+    assert not recording.tape.kept  # nor do views of it, if nothing that they see can be written to
 
 
 def test_a_read_only_view_of_a_writeable_base_is_watched():
@@ -226,6 +239,7 @@ def _roll(w, i, j):
 
 @pytest.mark.parametrize("change", [_negate, _exchange, _transfer, _flip_a_bit, _roll])
 @pytest.mark.parametrize("order", ["C", "F", "strided"])
+@pytest.mark.usefixtures("either_hash")
 def test_no_change_of_two_words_goes_unseen(change, order):
     """At distances that sums over every so-manyth word are blind to, and at random ones."""
     rng = np.random.default_rng(3)
@@ -257,12 +271,54 @@ def test_no_change_of_two_words_goes_unseen(change, order):
         lambda w: w.__setitem__(slice(1, None), w[:-1].copy()),
     ],
 )
+@pytest.mark.usefixtures("either_hash")
 def test_everyday_lines_that_overwrite_a_large_array_are_seen(change):
     w = np.random.default_rng(1).standard_normal((2048, 64))
     _, pullback = vjp(lambda x: x * w, np.ones(w.shape))
     change(w)
     with pytest.raises(OverwrittenValue):
         pullback(np.ones(w.shape))
+
+
+@pytest.mark.usefixtures("either_hash")
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 8191, 8192, 8195, 8196, 8197, 40_000])
+def test_every_bit_of_every_byte_counts(size):
+    """At the ends of rows of words, and in the rest behind them."""
+    data = np.random.default_rng(2).integers(0, 256, size, np.uint8)
+    before = fingerprint(data)
+    for at in {0, 3, 4, 7, 8, size // 2, 8191, 8192, 8195, 8196, size - 9, size - 8, size - 5, size - 4, size - 1}:
+        for bit in range(8) if 0 <= at < size else ():
+            data[at] ^= 1 << bit
+            assert fingerprint(data) != before, (at, bit)
+            data[at] ^= 1 << bit
+    assert fingerprint(data) == before
+
+
+@pytest.mark.usefixtures("either_hash")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex64, np.float16])
+def test_an_antisymmetric_or_chequered_array_negated_is_seen(dtype):
+    """As many signs go one way as the other, in every row, column and diagonal."""
+    for n in (256, 300):
+        chequers = np.where(np.add.outer(np.arange(n), np.arange(n)) % 2, -1, 1)
+        for w in (chequers, np.subtract.outer(np.arange(n), np.arange(n)), chequers * np.arange(n)):
+            w = w.astype(dtype)
+            before = fingerprint(w)
+            w *= -1
+            assert fingerprint(w) != before
+
+
+def test_each_large_array_is_compared_just_before_it_is_read(monkeypatch):
+    """In the order in which the sweep comes to them, each once; what the sweep does not come to, too."""
+    arrays = [np.full((100, 100), float(k)) for k in range(3)]
+    recording = Recording(lambda x: arrays[2] @ (arrays[0] @ (arrays[1] @ (arrays[0] @ x))), (ones(100),))
+    unused = np.zeros((100, 100))
+    recording.tape.keep(unused)
+    seen = []
+    monkeypatch.setattr(
+        Watched, "compare", lambda one: seen.append(next(k for k, a in enumerate((*arrays, unused)) if a is one.array))
+    )
+    recording.pullback(ones(100))
+    assert seen == [3, 2, 0, 1]
 
 
 class Subclass(np.ndarray):
