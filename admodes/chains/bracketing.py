@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..core.tables import Column, Record, Table, Tabular, svg, whole
 from .structure import Structure
 
 ACCUMULATE, MULTIPLY, TANGENT, ADJOINT = "accumulate", "multiply", "tangent", "adjoint"
@@ -51,8 +52,15 @@ class Step(NamedTuple):
     start: int
 
 
-@dataclass(frozen=True)
-class Bracketing:
+_COLUMNS = (
+    Column("order", side="<"),
+    Column("multiply_adds", whole, head="multiply-adds"),
+    Column("times_the_best", "{:.3g}".format, head="times the best"),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Bracketing(Tabular):
     """An order of a Jacobian chain product, and what it costs beside the plain ones, in multiply-adds.
 
     cost : multiply-adds; with several workers the makespan.
@@ -91,22 +99,28 @@ class Bracketing:
         """Whether no order, and no schedule, costs less."""
         return self.bound == self.cost
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """The plain orders, and this one."""
         name = "optimal" if self.workers == 1 else f"makespan on {self.workers} workers"
-        adjoint = "no memory" if self.adjoint is None else f"{self.adjoint:,}"
-        rows = [
-            ("homogeneous tangent", f"{self.tangent:,}"),
-            ("homogeneous adjoint", adjoint),
-            ("preaccumulation", f"{self.preaccumulation:,}"),
-            (name, f"{self.cost:,}"),
+        found = {
+            "homogeneous tangent": self.tangent,
+            "homogeneous adjoint": self.adjoint,
+            "preaccumulation": self.preaccumulation,
+            name: self.cost,
+        }
+        records: list[Record] = [
+            {"order": order, "multiply_adds": work, "times_the_best": work / self.cost if work and self.cost else None}
+            for order, work in found.items()
         ]
+        notes = ["homogeneous adjoint: its tape is larger than the memory"] if self.adjoint is None else []
         if self.workers > 1 and self.bound is not None:
-            rows.append(("no schedule is below", "proven" if self.proven else f"{self.bound:,}"))
-        head = f"Bracketing of {len(self.factors)} factors, {self.factors[-1][0]} × {self.factors[0][1]}"
-        lines = [f"{label:<24}{value:>19}" for label, value in rows]
-        return "\n".join([head, *lines, *self._drawing()])
+            notes.append("no schedule is shorter" if self.proven else f"no schedule is below {self.bound:,}")
+        title = f"Bracketing of {len(self.factors)} factors, {self.factors[-1][0]} × {self.factors[0][1]}"
+        return Table(_COLUMNS, records, title, [*notes, *self._drawing()], best=len(records) - 1)
 
-    __repr__ = __str__
+    def picture(self) -> str:
+        """The tree, or on several workers the schedule."""
+        return svg(self.draw() if self.workers == 1 else self.gantt())
 
     def _drawing(self) -> Iterator[str]:
         """One line a node, its parts below it, as far as a screen goes."""

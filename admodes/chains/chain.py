@@ -19,7 +19,8 @@ import numpy as np
 from ..core import pytree
 from ..core.errors import PatternTooDense
 from ..core.registry import Elementwise, cast
-from ..core.tables import columns
+from ..core.tables import Column, Record, Table, Tabular, columns, whole
+from ..core.words import size
 from ..ops.index import scatter
 from ..program import Cost, cost
 from ..transforms.directions import chunk_for, directions, in_chunks, private, unit_directions
@@ -243,12 +244,12 @@ class JacobianChain:
         >>> import numpy as np
         >>> W = np.ones((4, 4))
         >>> print(JacobianChain([lambda x: W @ x, np.tanh, lambda x: W[0] @ x], np.zeros(4)).plan())
-        JacobianChain 1 × 4  multiply-adds  flops  bytes
-        forward                         96    176    864
-        reverse                         24     40    360
-        optimal                         24     40    360
-        from the input                 104    184  1,160
-        from the output                 92    172    968
+        JacobianChain 1 × 4  multiply-adds  flops  bytes   peak
+        forward                         96    176    864  544 B
+        reverse                         24     40    360  232 B
+        optimal                         24     40    360  232 B
+        from the input                 104    184  1,160  680 B
+        from the output                 92    172    968  616 B
         reverse: 24 multiply-adds, as few as the optimal bracketing; from the output takes 3.833 times as many
         """
         counts = {name: self.counted(order) for name, order in self._ways().items()}
@@ -279,10 +280,11 @@ class JacobianChain:
         >>> chain = JacobianChain([np.square, np.tanh, lambda x: np.ones((2, 3)) @ x], np.ones(3))
         >>> print(chain.bracketing())
         Bracketing of 3 factors, 2 × 3
-        homogeneous tangent                      36
-        homogeneous adjoint                      24
-        preaccumulation                          27
-        optimal                                  24
+        order                multiply-adds  times the best
+        homogeneous tangent             36             1.5
+        homogeneous adjoint             24               1
+        preaccumulation                 27            1.12
+        optimal                         24               1
         F2·F1·F0  carry F1·F0 by tangents through F2  18
         └─ F1·F0  carry F0 by tangents through F1  3
            └─ F0  accumulate by tangents  3
@@ -409,8 +411,8 @@ def _step(factors: Sequence[Factor], rows: int) -> int:
     return chunk_for(rows, max(max(f.m, f.n) for f in factors))
 
 
-@dataclass(frozen=True)
-class ChainPlan:
+@dataclass(frozen=True, repr=False)
+class ChainPlan(Tabular):
     """The ways to a chain's Jacobian, by name: their predicted multiply-adds and their counted work."""
 
     shape: tuple[int, int]
@@ -422,14 +424,24 @@ class ChainPlan:
         """The cheapest, which `jacobian("auto")` takes."""
         return min(self.multiply_adds, key=lambda name: self.multiply_adds[name])
 
-    def __str__(self) -> str:
-        name = f"JacobianChain {self.shape[0]} × {self.shape[1]}"
-        rows = [(name, "multiply-adds", "flops", "bytes")]
-        for name, work in self.counted.items():
-            rows.append((name, f"{self.multiply_adds[name]:,}", f"{work.flops:,.0f}", f"{work.bytes:,}"))
-        return "\n".join([*columns(rows, "<>>>"), self._why()])
-
-    __repr__ = __str__
+    def table(self) -> Table:
+        """A row a way."""
+        m, n = self.shape
+        head = Column("order", side="<", head=f"JacobianChain {m} × {n}")
+        counts = (Column("multiply_adds", whole, head="multiply-adds"), Column("flops", whole), Column("bytes", whole))
+        records: list[Record] = [
+            {
+                "order": name,
+                "multiply_adds": self.multiply_adds[name],
+                "flops": work.flops,
+                "bytes": work.bytes,
+                "operations": work.operations,
+                "peak_bytes": work.peak_bytes,
+            }
+            for name, work in self.counted.items()
+        ]
+        peak = Column("peak_bytes", size, head="peak")
+        return Table((head, *counts, peak), records, notes=[self._why()], best=list(self.counted).index(self.choice))
 
     def _why(self) -> str:
         """The choice, and how far the others are behind."""

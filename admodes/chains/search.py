@@ -65,10 +65,11 @@ def optimal_bracketing(
     56
     >>> print(plan)
     Bracketing of 3 factors, 2 × 3
-    homogeneous tangent                     150
-    homogeneous adjoint                     100
-    preaccumulation                         123
-    optimal                                  56
+    order                multiply-adds  times the best
+    homogeneous tangent            150            2.68
+    homogeneous adjoint            100            1.79
+    preaccumulation                123             2.2
+    optimal                         56               1
     F2·F1·F0  multiply  6
     ├─ F2  accumulate by tangents  7
     └─ F1·F0  carry F1 by adjoints through F0  29

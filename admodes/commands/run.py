@@ -129,9 +129,9 @@ def doctor(options: argparse.Namespace) -> int:
 
 def calibrate(options: argparse.Namespace) -> int:
     """The constants of this machine, measured and kept."""
+    from ..core.progress import bar
     from ..ways.calibrate import calibrate as measured
     from ..ways.model import kept_at
-    from ..ways.progress import bar
 
     with bar("calibrating", 100) as step:
         model = measured(keep=not options.dry, progress=lambda what, _: step(what))

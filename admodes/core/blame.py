@@ -57,7 +57,7 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
     if found is None or getattr(error, "explained", False):
         return error
     foreign = _of_scipy(found, cause)
-    place, statement = _statement(found)
+    place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
     array = _stored_into(statement)
     if foreign:
         new = Detached.told(
@@ -80,13 +80,12 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
     return new
 
 
-def _statement(traceback: TracebackType) -> tuple[str, str]:
+def statement_at(frame: FrameType, first: int, lasti: int) -> tuple[str, str]:
     """'model.py, line 3' and the source of the statement there, on one line."""
-    code: CodeType = traceback.tb_frame.f_code
-    first = traceback.tb_lineno
-    positions = next(itertools.islice(code.co_positions(), traceback.tb_lasti // 2, None), (first, first, 0, 0))
+    code: CodeType = frame.f_code
+    positions = next(itertools.islice(code.co_positions(), lasti // 2, None), (first, first, 0, 0))
     end = max(positions[1] or first, first)
-    lines = [linecache.getline(code.co_filename, n, traceback.tb_frame.f_globals) for n in range(first, end + 1)]
+    lines = [linecache.getline(code.co_filename, n, frame.f_globals) for n in range(first, end + 1)]
     text = textwrap.dedent("".join(lines)).strip()
     return f"{Path(code.co_filename).name}, line {first}", " ".join(text.split())
 

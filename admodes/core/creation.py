@@ -37,7 +37,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import stores  # noqa: F401  gathers stores of single elements
-from .blame import explained
+from .blame import explained, statement_at
 from .blank import LENT, Blank, given, traced
 from .errors import noted
 from .registry import OPS
@@ -208,6 +208,16 @@ def _is_watched(frame: FrameType, packages: frozenset[str]) -> bool:
     name = frame.f_globals.get("__name__", "")
     # The examples of our docstrings run in namespaces of our own name.
     return is_users(name) or name.partition(".")[0] in packages or code.co_filename.startswith("<doctest")
+
+
+def users_statement() -> str:
+    """'model.py, line 3: if x > 0:', the statement of the user's code that is running; empty where there is none."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        if _is_watched(frame, frozenset()):
+            return ": ".join(statement_at(frame, frame.f_lineno, frame.f_lasti))
+        frame = frame.f_back
+    return ""
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:

@@ -100,7 +100,7 @@ class Detached(Travelling, TypeError):
     >>> from admodes import grad
     >>> grad(lambda x: math.sin(x))(1.0)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    admodes.core.errors.Detached: ...float(x), a function of the math module, ... would detach a traced value...
+    admodes.core.errors.Detached: ...float(x)..., a function of the math module, ... would detach a traced value...
     """
 
     explained = False  # whether the message names the line of the user's code

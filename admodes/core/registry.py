@@ -141,7 +141,7 @@ class Op:
     params    the keyword parameters that the rules know; any other is refused
     evaluate  what computes y, where that is not the function itself
     flops     floating-point operations: a number an element of y, or flops(y, *args, **params)
-    products  multiplications an element, of an elementwise function
+    products  multiplications an element, of an elementwise function; a number, or a function of the arguments
     domain    where its arguments are sampled in tests, in the words of `admodes.core.domain`
     """
 
@@ -183,7 +183,7 @@ class Op:
         params: Iterable[str] = (),
         evaluate: Callable[..., Any] | None = None,
         flops: Callable[..., float] | float = 0.0,
-        products: int = 0,
+        products: int | Callable[..., int] = 0,
         domain: Any = None,
     ) -> None:
         self.fn = fn
@@ -211,7 +211,8 @@ class Op:
 
     def multiply_adds(self, y: Shaped | Sequence[Shaped], args: Sequence[Any], params: dict[str, Any]) -> float:
         """Multiplications, each with the addition that may follow it."""
-        return self.products * size_of(y)
+        each = self.products(*args) if callable(self.products) else self.products
+        return float(each) * size_of(y)
 
     def count(self, y: Shaped | Sequence[Shaped], args: Sequence[Any], params: dict[str, Any]) -> float:
         """Floating-point operations of one evaluation, from shapes alone."""

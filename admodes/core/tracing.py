@@ -73,6 +73,10 @@ class Trace:
         """What is to be told of a sweep that a tape above now begins: of each value, and of its cotangent."""
         return None
 
+    def observe_tangents(self) -> Callable[[Any, Any], None] | None:
+        """What is to be told of forward mode above: of each value, and of its tangent."""
+        return None
+
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Evaluate a function without derivative on the values of this transform's tracers."""
         return op.evaluate(*self.values(args), **self.values(params))
@@ -578,9 +582,26 @@ class Tracer(Cell):
 
     def __float__(self) -> float:
         raise Detached(
-            "float(x), a function of the math module, or storing x in a plain float array",
-            "Use x itself and functions of numpy; build arrays with np.stack, np.concatenate or np.array([...]).",
+            "float(x), '%f' % x, a function of the math module, or storing x in a plain float array",
+            "Use x itself and functions of numpy; build arrays with np.stack, np.concatenate or np.array([...]); write "
+            "f'{x:.3f}' to print it.",
         )
+
+    def __index__(self) -> int:
+        raise TypeError(
+            f"range(x), items[x] and a[:x] take whole numbers, and x is a traced {self.dtype}{list(self.shape)}. Write "
+            "int(x), which counts as constant between its jumps; what only ever is a count, do not differentiate by: "
+            "give it as another argument, which argnums does not name."
+        )
+
+    def __trunc__(self) -> int:
+        return int(self)
+
+    def __floor__(self) -> int:
+        return int(np.floor(self))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self))
 
     def __round__(self, digits: int | None = None) -> Any:
         """Constant between its jumps, like np.round."""

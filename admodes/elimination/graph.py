@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ..core.tables import columns
+from ..core.tables import Column, Record, Table, Tabular, svg, whole, written
 from . import interchange
 from .annealing import annealed
 from .bound import least_multiplications
@@ -30,10 +30,17 @@ Order = OrderName | Sequence[Vertex] | Callable[["LinearizedGraph"], Iterable[Ve
 
 ORDERS = get_args(OrderName)
 _AT_ONCE = ORDERS[:4]  # those that `compare` shows unasked
-_MOST_LINES = 60
+MOST_DRAWN = 60  # vertices, unasked
+
+_VERTICES = (
+    Column("vertex", side="<"),
+    Column("kind", side="<"),
+    Column("operation", side="<"),
+    Column("predecessors", side="<"),
+)
 
 
-class LinearizedGraph:
+class LinearizedGraph(Tabular):
     """A linearised computational graph: local partials on the edges of a directed acyclic graph.
 
     Parameters
@@ -167,16 +174,16 @@ class LinearizedGraph:
         """
         return interchange.to_networkx(self)
 
-    def to_csv(self, path: Any) -> None:
-        """Write lines kind, from, to, partial: first the inputs, then the edges, then the outputs, each in order.
+    def to_csv(self, path: Any = None) -> str:
+        """Lines kind, from, to, partial: first the inputs, then the edges, then the outputs, each in order.
 
         Parameters
         ----------
-        path : of the file, which is written anew.
+        path : of a file to write them to as well.
 
         Vertices are written as text, of which `from_csv` reads whole numbers back as integers; labels are left out.
         """
-        interchange.to_csv(self, path)
+        return written(interchange.as_csv(self), path)
 
     # -----------------------------------------------------------------------------------------------
 
@@ -378,20 +385,43 @@ class LinearizedGraph:
             for x, c in remaining.preds.get(y, {}).items():
                 yield (row, column[x]), c
 
-    def __repr__(self) -> str:
+    def table(self) -> Table:
         """The sizes, and every vertex with its predecessors and partials."""
         sizes = (len(self.inputs), "input"), (len(self.intermediates), "intermediate"), (len(self.outputs), "output")
         head = ", ".join(f"{n:,} {name}{'s' * (n != 1)}" for n, name in (*sizes, (len(self.edges), "edge")))
         into: dict[Vertex, list[str]] = {v: [] for v in self.vertices}
         for (i, j), c in self.edges.items():
             into[j].append(str(i) if c is None else f"{i}: {c:.6g}")
-        outputs = set(self.outputs)
-        rows = [
-            (f"{v}{' (output)' if v in outputs else ''}", self.labels.get(v, ""), ", ".join(into[v]))
-            for v in self.vertices[:_MOST_LINES]
+        outputs, inputs = set(self.outputs), set(self.inputs)
+        kinds = {v: "output" if v in outputs else "input" if v in inputs else "" for v in self.vertices}
+        records: list[Record] = [
+            {"vertex": v, "kind": kinds[v], "operation": self.labels.get(v, ""), "predecessors": ", ".join(into[v])}
+            for v in self.vertices
         ]
-        more = [f"  … and {len(self.vertices) - _MOST_LINES:,} more"] if len(self.vertices) > _MOST_LINES else []
-        return "\n".join([f"LinearizedGraph: {head}", *("  " + line for line in columns(rows, "<<<")), *more])
+        return Table(_VERTICES, records, f"LinearizedGraph: {head}")
+
+    def picture(self) -> str:
+        """The graph, as far as it can be looked at."""
+        return svg(self.draw()) if len(self.vertices) <= MOST_DRAWN else ""
+
+    def draw(self, path: Any = None) -> Any:
+        """The graph with matplotlib: inputs on the left, an arrow an edge with its partial, outputs on the right.
+
+        Parameters
+        ----------
+        path : where to save the picture; its suffix says how (.svg, .png, .pdf).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        >>> figure = LinearizedGraph({("x", "y"): 2.0}).draw()
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['x', 'y', '', '2']
+        """
+        from .picture import draw
+
+        return draw(self, path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -418,8 +448,16 @@ class Elimination:
         )
 
 
-@dataclass(frozen=True)
-class Orders:
+_ORDERS = (
+    Column("order", side="<"),
+    Column("multiplications", whole),
+    Column("additions", whole),
+    Column("fill_in", whole, head="fill-in"),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Orders(Tabular):
     """Eliminations by the name of their order; prints as a table."""
 
     by_order: dict[str, Elimination]
@@ -427,10 +465,13 @@ class Orders:
     def __getitem__(self, order: str) -> Elimination:
         return self.by_order[order]
 
-    def __repr__(self) -> str:
-        rows = [("order", "multiplications", "additions", "fill-in")]
-        rows += [(k, f"{e.multiplications:,}", f"{e.additions:,}", f"{e.fill_in:,}") for k, e in self.by_order.items()]
-        return "\n".join(columns(rows, "<>>>"))
+    def table(self) -> Table:
+        """A row an order."""
+        names = ("multiplications", "additions", "fill_in")
+        found = list(self.by_order.items())
+        least = min(range(len(found)), key=lambda k: found[k][1].multiplications, default=None)
+        records = [{"order": order, **{name: getattr(e, name) for name in names}} for order, e in found]
+        return Table(_ORDERS, records, best=least)
 
 
 def _name(order: Order) -> str:

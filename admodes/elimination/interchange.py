@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,14 @@ def to_networkx(graph: Graph) -> Any:
     return found
 
 
-def to_csv(graph: Graph, path: Any) -> None:
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(HEAD)
-        lines.writerows(("input", "", v, "") for v in graph.inputs)
-        lines.writerows(("edge", i, j, "" if c is None else str(c)) for (i, j), c in graph.edges.items())
-        lines.writerows(("output", v, "", "") for v in graph.outputs)
+def as_csv(graph: Graph) -> str:
+    file = io.StringIO()
+    lines = csv.writer(file, lineterminator="\n")
+    lines.writerow(HEAD)
+    lines.writerows(("input", "", v, "") for v in graph.inputs)
+    lines.writerows(("edge", i, j, "" if c is None else str(c)) for (i, j), c in graph.edges.items())
+    lines.writerows(("output", v, "", "") for v in graph.outputs)
+    return file.getvalue()
 
 
 def read_csv(path: Any) -> Parts:

@@ -16,8 +16,9 @@ MOST_STATES = 100_000  # graphs that the search over edge eliminations may meet
 
 
 class Graph(Protocol):
-    """What the choice of an order reads of a `LinearizedGraph`."""
+    """What the choice of an order, and a picture, read of a `LinearizedGraph`."""
 
+    vertices: tuple[Vertex, ...]
     edges: dict[tuple[Vertex, Vertex], Any]
     inputs: tuple[Vertex, ...]
     outputs: tuple[Vertex, ...]

@@ -57,11 +57,12 @@ def linearized_graph(f: Callable[..., Any], *args: Any) -> LinearizedGraph:
     >>> graph = linearized_graph(f, np.array([2.0, 0.5]))
     >>> graph
     LinearizedGraph: 2 inputs, 1 intermediate, 2 outputs, 5 edges
-      -1          x[0]
-      0           x[1]
-      1           multiply  -1: 0.5, 0: 2
-      2 (output)  cos       1: -0.841471
-      3 (output)  add       1: 1, 0: 1
+    vertex  kind    operation  predecessors
+    -1      input   x[0]
+    0       input   x[1]
+    1               multiply   -1: 0.5, 0: 2
+    2       output  cos        1: -0.841471
+    3       output  add        1: 1, 0: 1
     >>> graph.accumulate("reverse")
     array([[-0.42073549, -1.68294197],
            [ 0.5       ,  3.        ]])

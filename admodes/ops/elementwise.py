@@ -24,12 +24,18 @@ TRANSCENDENTAL = 10.0
 LN2, LN10, DEGREE = np.log(2.0), np.log(10.0), np.pi / 180.0
 
 
-PRODUCTS = {np.multiply, np.divide, np.square}
+def _squares(a: Any, b: Any) -> int:
+    """x**2 is the product x·x, and is computed so."""
+    return int(isinstance(b, int | float | np.number) and b == 2)
+
+
+# Multiplications an element.
+PRODUCTS = {np.multiply: 1, np.divide: 1, np.square: 1, np.power: _squares}
 
 
 def row(fn: Any, partials: list[Any], *domain: Any, flops: Any = 1.0, evaluate: Any = None, alias: Any = ()) -> None:
     """One line of the table."""
-    products = int(fn in PRODUCTS)
+    products = PRODUCTS.get(fn, 0)
     add(Elementwise(fn, partials, domain=domain, flops=flops, evaluate=evaluate, products=products), *alias)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.registry import Op
-from ..core.tables import columns
+from ..core.tables import Column, Table, Tabular, share, whole
 from .recording import MARKS, Instruction, Value, leaves, trusted
 from .straightline import StraightLine
 
@@ -27,13 +27,19 @@ class OperationCost(NamedTuple):
     multiply_adds: float
     bytes: int
 
-    def cells(self) -> tuple[str, ...]:
-        """The numbers as they stand in the table."""
-        return f"{self.times:,}", f"{self.flops:,.0f}", f"{self.multiply_adds:,.0f}", f"{self.bytes:,}"
+
+_COLUMNS = (
+    Column("operation", side="<"),
+    Column("times", whole),
+    Column("flops", whole),
+    Column("multiply_adds", whole, head="multiply-adds"),
+    Column("bytes", whole),
+    Column("share", share),
+)
 
 
-@dataclass(frozen=True)
-class Cost:
+@dataclass(frozen=True, repr=False)
+class Cost(Tabular):
     """Counted work; printing it gives a table of the operations the work goes to. Made by `cost`.
 
     flops : floating-point operations; + − × ÷ √ and comparisons are 1 an element, transcendental functions 10, a
@@ -41,6 +47,8 @@ class Cost:
     multiply_adds : multiplications, each with the addition that may follow it: half the flops of a contraction.
     bytes : of the arrays read and written; none for a view.
     peak_bytes : of the values alive at once, inputs and constants among them.
+    input_bytes, constant_bytes : those of them that are there from the start, the arguments and the arrays that f
+        captures; what is left is `working_bytes`.
     operations : NumPy calls.
     by_operation : {name: (times, flops, multiply-adds, bytes)}.
 
@@ -61,24 +69,30 @@ class Cost:
     peak_bytes: int = 0
     operations: int = 0
     by_operation: dict[str, OperationCost] = field(default_factory=dict)
+    input_bytes: int = 0
+    constant_bytes: int = 0
+
+    @property
+    def working_bytes(self) -> int:
+        """Of the peak what the computation itself takes, beside its arguments and captured arrays."""
+        return self.peak_bytes - self.input_bytes - self.constant_bytes
 
     @property
     def intensity(self) -> float:
         """Arithmetic intensity: flops a byte."""
         return self.flops / self.bytes if self.bytes else 0.0
 
-    def __str__(self) -> str:
-        rows: list[tuple[str, ...]] = [("operation", "times", "flops", "multiply-adds", "bytes", "share")]
+    def table(self) -> Table:
+        """A row an operation, by flops."""
         total = self.flops or 1.0
-        for name, row in sorted(self.by_operation.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0])):
-            rows.append((name, *row.cells(), f"{row.flops / total:.0%}"))
-        rows.append(("total", *OperationCost(self.operations, self.flops, self.multiply_adds, self.bytes).cells(), ""))
-        lines = columns(rows, "<>>>>>")
-        rule = "-" * max(map(len, lines))
-        tail = f"peak {self.peak_bytes:,} bytes; {self.intensity:.3g} flops a byte"
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], tail])
-
-    __repr__ = __str__
+        found = sorted(self.by_operation.items(), key=lambda item: (-item[1].flops, -item[1].bytes, item[0]))
+        records = [{"operation": name, **row._asdict(), "share": row.flops / total} for name, row in found]
+        whole_of_it = OperationCost(self.operations, self.flops, self.multiply_adds, self.bytes)._asdict()
+        parts = (("arguments", self.input_bytes), ("captured arrays", self.constant_bytes))
+        apart = [f"{name} {n:,}" for name, n in parts if n]
+        of = f" ({', '.join([*apart, f'working memory {self.working_bytes:,}'])})" if apart else ""
+        tail = f"peak {self.peak_bytes:,} bytes{of}; {self.intensity:.3g} flops a byte"
+        return Table(_COLUMNS, records, notes=[tail], total={"operation": "total", **whole_of_it})
 
 
 def cost_of(program: StraightLine) -> Cost:
@@ -99,6 +113,8 @@ def cost_of(program: StraightLine) -> Cost:
         peak_bytes=peak_bytes(program),
         operations=sum(row.times for row in rows),
         by_operation=table,
+        input_bytes=sum(v.nbytes for v in program.inputs),
+        constant_bytes=sum(x.nbytes for x in _captured(program)),
     )
 
 
@@ -122,9 +138,7 @@ def peak_bytes(program: StraightLine) -> int:
     """Bytes alive at once while the flat code runs: a value lives from its instruction to its last use."""
     owner = owners(program, exactly=True)
     last = last_uses(program, owner)
-    parts = [*program.outputs, *(x for i in program.instructions for x in leaves((i.args, i.params)))]
-    constants = {id(x): x.nbytes for x in parts if isinstance(x, np.ndarray)}
-    alive = sum(v.nbytes for v in (*program.inputs, *program.workspace)) + sum(constants.values())
+    alive = sum(v.nbytes for v in (*program.inputs, *program.workspace)) + sum(x.nbytes for x in _captured(program))
     peak = alive
     freed: dict[int, int] = {}
     for k, instruction in enumerate(program.instructions):
@@ -137,6 +151,12 @@ def peak_bytes(program: StraightLine) -> int:
     copied = set(copied_outputs(program))
     copies = [v for v in program.outputs if isinstance(v, np.ndarray) or (isinstance(v, Value) and v in copied)]
     return max(peak, alive + sum(int(v.nbytes) for v in copies))
+
+
+def _captured(program: StraightLine) -> list[np.ndarray]:
+    """The arrays that the program holds, each once."""
+    parts = [*program.outputs, *(x for i in program.instructions for x in leaves((i.args, i.params)))]
+    return list({id(x): x for x in parts if isinstance(x, np.ndarray)}.values())
 
 
 def owners(program: StraightLine, exactly: bool = False) -> dict[Value, Value]:

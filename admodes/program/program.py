@@ -12,17 +12,31 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import run
+from ..core.tables import Column, Record, Table, Tabular, svg, whole
 from ..core.tracing import Tracer
 from ..core.views import arguments, ground
-from .code.emit import Code, emit, listing
-from .cost import Cost, cost_of
+from .captured import captured_by
+from .code.emit import Code, emit, listed, listing
+from .cost import Cost, cost_of, work
 from .recording import ChangesArgument, Recorder, Symbol, uncollected
 from .show.draw import draw, to_dot
 from .straightline import StraightLine, as_input, is_input
 
+_COLUMNS = (
+    Column("part", side="<"),
+    Column("result", side="<"),
+    Column("kind", side="<"),
+    Column("operation", side="<"),
+    Column("code", side="<"),
+    Column("flops", whole),
+    Column("bytes", whole),
+)
 
-@dataclass(frozen=True)
-class Program(StraightLine):
+MOST_DRAWN = 60  # instructions, unasked
+
+
+@dataclass(frozen=True, repr=False)
+class Program(Tabular, StraightLine):
     """Straight-line code: what one run of a function did, instruction by instruction. Made by `trace`.
 
     `print(program)` lists the instructions with shapes, `program.source` is flat Python that runs, `program(*args)`
@@ -35,6 +49,7 @@ class Program(StraightLine):
     outputs : the leaves of the result: values, or constants.
     in_structure, out_structure : the trees of the arguments and of the result, of optree.
     static : the leaves of the arguments that are no arrays, part of the program; None where there is an input.
+    captured : what constant arrays are called in f, by their ids.
     workspace : buffers that a call brings with it, where a pass has planned to use memory again.
 
     Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), section 2.2, the evaluation procedure;
@@ -89,7 +104,23 @@ class Program(StraightLine):
     def __str__(self) -> str:
         return listing(self)
 
-    __repr__ = __str__
+    def table(self) -> Table:
+        """A row an instruction: the name of its result, its dtype and shape, how it is computed, and its work."""
+        records: list[Record] = []
+        for instruction, row in listed(self)[1]:
+            if not isinstance(row, str):
+                flops, _, moved = work(instruction)
+                name, kind, code = row
+                part = "backward" if instruction.backward else "forward"
+                records.append(
+                    {"part": part, "result": name, "kind": kind, "operation": instruction.op.name,
+                     "code": code.removeprefix("= "), "flops": flops, "bytes": moved}
+                )  # fmt: skip
+        return Table(_COLUMNS, records, f"{self.name}: {len(self):,} instructions")
+
+    def picture(self) -> str:
+        """The graph, as far as it can be looked at."""
+        return svg(self.draw()) if 0 < len(self) <= MOST_DRAWN else ""
 
     def __len__(self) -> int:
         return len(self.instructions)
@@ -164,7 +195,7 @@ def record(
 def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool, pure: bool) -> Program:
     leaves, in_structure = pytree.flatten((args, kwargs) if kwargs else args)
     leaves = leaves if strict else [ground(x) for x in leaves]
-    recorder = Recorder(strict)
+    recorder = Recorder(strict, captured_by(f))
     symbols = [
         recorder.input(as_input(x), name) if is_input(x) else x
         for x, name in zip(leaves, _names(f, args, kwargs), strict=True)
@@ -189,6 +220,7 @@ def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
         in_structure=in_structure,
         static=tuple(None if is_input(x) else x for x in leaves),
         out_structure=out_structure,
+        captured=recorder.captured,
     )
 
 

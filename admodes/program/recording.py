@@ -11,7 +11,7 @@ import copy
 import gc
 import operator
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core.blank import settled
+from ..core.creation import users_statement
 from ..core.errors import Detached, LeakedTracer
 from ..core.registry import Op, Passive
 from ..core.tracing import Trace, Tracer, canonical, is_memory
@@ -35,7 +36,7 @@ SMALL_BYTES = 1 << 16
 class Value:
     """One value of a program: its shape and dtype, and a name where the user's code gives one."""
 
-    __slots__ = ("adjoint", "adjoint_of", "dtype", "name", "shape")
+    __slots__ = ("adjoint", "adjoint_of", "dtype", "name", "shape", "tangent", "tangent_of")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "") -> None:
         self.shape = shape
@@ -43,6 +44,8 @@ class Value:
         self.name = name
         self.adjoint_of: Value | None = None  # the value whose cotangent this is
         self.adjoint: Any = None  # the value, or the constant, that is the cotangent of this one
+        self.tangent_of: Value | None = None  # the value whose tangent this is
+        self.tangent: Any = None  # the value, or the constant, that is the tangent of this one
 
     @property
     def ndim(self) -> int:
@@ -136,6 +139,13 @@ def mapped(tree: Any, fn: Any) -> Any:
     return slice(fn(tree.start), fn(tree.stop), fn(tree.step)) if kind is slice else fn(tree)
 
 
+def content(x: np.ndarray) -> tuple[Any, ...] | None:
+    """What tells a small array from others, None of one that is told by its identity."""
+    if x.nbytes > SMALL_BYTES or x.dtype.hasobject:
+        return None
+    return x.shape, x.dtype.str, x.flags.c_contiguous, x.tobytes()
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether a value is still what was assumed."""
     return bool(np.array_equal(a, b))
@@ -149,7 +159,7 @@ def identical(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((a == b).all())
 
 
-# A guard: its arguments are a value and what was assumed of it.
+# A guard: its arguments are a value and what was assumed of it; where= is the statement that asked for it.
 GUARD = Op(same, name="guard", arrays=2)
 # The seed of a transform: a constant that stands in the program as a value, so that the work done on it is seen.
 SEED = Op(lambda seed: seed, name="seed")
@@ -256,7 +266,7 @@ class Symbol(Tracer):
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iub" or self.shape:
-            raise TypeError("only integer scalar values can be used as an index")
+            return super().__index__()
         return int(self.transform.assume(self))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -267,20 +277,22 @@ class Symbol(Tracer):
     def __float__(self) -> float:
         if self.transform.counts(self.node):  # np.arange(n) asks for it
             return float(self.transform.assume(self))
-        raise Detached("float(x) of a value under tracing", "Use x itself and functions of numpy.")
+        return super().__float__()
 
 
 class Recorder(Trace):
     """The transform that evaluates and writes down."""
 
-    __slots__ = ("constants", "contents", "instructions", "pulling", "strict")
+    __slots__ = ("captured", "constants", "contents", "instructions", "names", "pulling", "strict")
 
-    def __init__(self, strict: bool = True) -> None:
+    def __init__(self, strict: bool = True, captured: Sequence[tuple[str, np.ndarray]] = ()) -> None:
         super().__init__()
         self.strict = strict  # else a traced value from outside counts as the plain value that it has
         self.instructions: list[Instruction] = []
         self.constants: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # id -> a large array and its copy
         self.contents: dict[tuple[Any, ...], np.ndarray] = {}  # shape, dtype, bytes -> a small array
+        self.names = {content(x) or id(x): name for name, x in captured}
+        self.captured: dict[int, str] = {}  # the id of the copy that stands in the program -> the user's name for it
         self.pulling = False
 
     def input(self, x: Any, name: str) -> Symbol:
@@ -299,15 +311,21 @@ class Recorder(Trace):
             x = ground(x)
         if not is_memory(x):
             return x
-        if x.nbytes <= SMALL_BYTES and not x.dtype.hasobject:  # equal content once: a tape copies what it meets
-            key = (x.shape, x.dtype.str, x.flags.c_contiguous, x.tobytes())
+        key = content(x)
+        if key is not None:  # equal content once: a tape copies what it meets
             if key not in self.contents:
-                self.contents[key] = x.copy(order="K")  # the order of its elements may decide how sums are rounded
+                self.contents[key] = self._copied(x, key)
             return self.contents[key]
         known = self.constants.get(id(x))
         if known is None or not identical(known[1], x):
-            known = self.constants[id(x)] = (x, x.copy(order="K"))  # holding x keeps its id from being used again
+            known = self.constants[id(x)] = (x, self._copied(x, id(x)))  # holding x keeps its id from being used again
         return known[1]
+
+    def _copied(self, x: np.ndarray, key: Any) -> np.ndarray:
+        copied = x.copy(order="K")  # the order of its elements may decide how sums are rounded
+        if key in self.names:
+            self.captured[id(copied)] = self.names[key]
+        return copied
 
     def unary(self, op: Op, x: Any) -> Any:
         return self.record(op, (x,), {})
@@ -386,7 +404,7 @@ class Recorder(Trace):
     def assume(self, x: Symbol) -> Any:
         """The value of x, which from here on the program takes for granted."""
         known = np.array(x.value)[()] if not isinstance(x.value, Tracer) else x.value
-        self.instructions.append(Instruction(GUARD, (x.node, known), {}, (), self.pulling))
+        self.instructions.append(Instruction(GUARD, (x.node, known), {"where": users_statement()}, (), self.pulling))
         return known
 
     def counts(self, node: Value) -> bool:
@@ -426,6 +444,9 @@ class Recorder(Trace):
             self.instructions[k] = replace(self.instructions[k], backward=True)
         return adjoint
 
+    def observe_tangents(self) -> Callable[[Any, Any], None]:
+        return tangent
+
 
 def adjoint(y: Any, u: Any) -> None:
     """Note that u is the cotangent of y, where both are symbols, under whatever transforms."""
@@ -438,6 +459,19 @@ def adjoint(y: Any, u: Any) -> None:
         u = u.node
     if y.node.adjoint is None:
         y.node.adjoint = u
+
+
+def tangent(y: Any, t: Any) -> None:
+    """Note that t is the tangent of y, where y is a symbol, under whatever transforms."""
+    y, t = _symbol_under(y), _symbol_under(t)
+    if not isinstance(y, Symbol):
+        return
+    if isinstance(t, Symbol):
+        if t.node.tangent_of is None and not t.node.name and t.node is not y.node:
+            t.node.tangent_of = y.node
+        t = t.node
+    if y.node.tangent is None:
+        y.node.tangent = t
 
 
 def _symbol_under(x: Any) -> Any:

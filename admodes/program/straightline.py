@@ -24,9 +24,10 @@ class GuardFailed(Travelling, RuntimeError):
     admodes.program.straightline.GuardFailed: a branch goes another way than when the program was traced...
     """
 
-    def __init__(self) -> None:
+    def __init__(self, where: str = "") -> None:
         super().__init__(
-            "a branch goes another way than when the program was traced: an `if` on a traced value, a mask, an index. "
+            f"a branch goes another way than when the program was traced: "
+            f"{where or 'an `if` on a traced value, a mask, an index'}. "
             "Trace again for these inputs, or use admodes.compile, which does so by itself; np.where has no branch."
         )
 
@@ -43,6 +44,7 @@ class StraightLine:
     static: tuple[Any, ...]  # the leaves of the arguments that are no arrays, None where there is an input
     out_structure: Any
     workspace: tuple[Value, ...] = field(default=())
+    captured: Mapping[int, str] = field(default_factory=dict)  # the id of a constant array -> its name in f
 
     def with_(self, **changes: Any) -> Self:
         """The program with some fields changed: changes are the new ones, by name."""

@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from .order import ORDERS, arranged
     from .pattern import hessian_pattern, jacobian_pattern
     from .plan import SparsePlan, sparse_hessian_plan, sparse_jacobian_plan
+    from .spy import Pattern
 
 __all__ = [
     "ORDERS",
     "BidirectionalColouring",
     "Colouring",
     "Decompression",
+    "Pattern",
     "SparsePlan",
     "arranged",
     "colour_bidirectional",
@@ -65,6 +67,7 @@ _PLACES = {
     "decompression": ("Decompression",),
     "order": ("ORDERS", "arranged"),
     "pattern": ("hessian_pattern", "jacobian_pattern"),
+    "spy": ("Pattern",),
     "plan": ("SparsePlan", "sparse_hessian_plan", "sparse_jacobian_plan"),
 }
 

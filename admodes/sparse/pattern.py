@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from ..core import pytree
+from ..core.progress import PATIENCE, bar
 from ..core.registry import Passive
 from ..core.tracing import Tracer
 from ..program.program import Program
@@ -22,6 +22,7 @@ from ..transforms.dense import grad
 from .dependence import Unbounded, Walk
 from .indexsets import below, block, nothing
 from .replay import Replay
+from .spy import Pattern
 
 
 def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, local: bool = False) -> Any:
@@ -37,8 +38,9 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, lo
 
     Returns
     -------
-    scipy.sparse.csr_array of booleans, shape (m, n): the result by the differentiated arguments, raveled and, where
-    there are several leaves, concatenated. Constants of f are looked at: W @ x has the pattern of W.
+    Pattern : a scipy.sparse.csr_array of booleans that shows itself, shape (m, n): the result by the differentiated
+    arguments, raveled and, where there are several leaves, concatenated. Constants of f are looked at: W @ x has the
+    pattern of W.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, lo
     """
     refuse_traced(args)
     found = _replay(f, args, argnums)
-    return pattern_of(found.program, found.active, found.args, local)
+    return Pattern(pattern_of(found.program, found.active, found.args, local))
 
 
 def hessian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, local: bool = False) -> Any:
@@ -69,7 +71,7 @@ def hessian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, loc
 
     Returns
     -------
-    Symmetric scipy.sparse.csr_array of booleans, shape (n, n).
+    Pattern : a symmetric scipy.sparse.csr_array of booleans that shows itself, shape (n, n).
 
     Raises
     ------
@@ -85,7 +87,7 @@ def hessian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, loc
            [0, 1, 0]])
     """
     found = jacobian_pattern(grad(f, argnums), *args, argnums=argnums, local=local)
-    return sparse.csr_array(found + found.T)
+    return Pattern(found + found.T)
 
 
 def refuse_traced(args: Any) -> None:
@@ -135,10 +137,13 @@ def _carried(program: Program, active: Sequence[Value], point: dict[Value, Any],
         first += v.size
     for x, known in _guarded(program):
         walk.guard(x, known)
-    for instruction, gone in _needed(program):
-        walk.carry(instruction)
-        for v in gone:
-            walk.sets.pop(v, None)
+    needed = _needed(program)
+    with bar("sparsity pattern", len(needed), PATIENCE) as step:
+        for instruction, gone in needed:
+            step(instruction.op.name)
+            walk.carry(instruction)
+            for v in gone:
+                walk.sets.pop(v, None)
     return _finished([_of_output(walk, y) for y in program.outputs], walk.columns)
 
 

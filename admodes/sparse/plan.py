@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core import pytree
 from ..core.errors import PatternMiss
+from ..core.tables import Column, Record, Table, Tabular, svg, whole
 from ..program import GuardFailed
 from ..program.compile import Branches, kind_of, layout, recorded
 from ..program.straightline import as_input, is_input
@@ -34,6 +35,7 @@ from .colouring import (
 from .graph import structure, symmetric_structure
 from .order import Order
 from .pattern import hessian_pattern, jacobian_pattern, refuse_traced
+from .spy import spy
 
 Mode = Literal["sparse", "forward", "reverse", "mixed"]
 MODES = get_args(Mode)
@@ -162,7 +164,7 @@ def sparse_hessian_plan(
     return SparsePlan(f, argnums, args, scheme, verify)
 
 
-class SparsePlan:
+class SparsePlan(Tabular):
     """Made by `sparse_jacobian_plan` and `sparse_hessian_plan`; plan(*args) is the matrix as a csr_array."""
 
     def __init__(
@@ -247,10 +249,13 @@ class SparsePlan:
         branches.add(branch)
         return branch
 
-    def __str__(self) -> str:
-        return str(self.scheme)
+    def table(self) -> Table:
+        """A row a pass: the columns that it pushes together, or the rows that it pulls."""
+        return self.scheme.table()
 
-    __repr__ = __str__
+    def picture(self) -> str:
+        """The pattern, in the colours of the passes."""
+        return self.scheme.picture()
 
 
 class Branch:
@@ -296,8 +301,11 @@ def _known(given: Any, f: Callable[..., Any], argnums: Argnums, args: tuple[Any,
 # ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Scheme:
+_COLUMNS = (Column("pass", whole), Column("by", side="<"), Column("lines", whole), Column("entries", whole))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scheme(Tabular):
     """A coloured pattern: the seeds of its passes, and the way back from the products with them."""
 
     mode: str  # "forward", "reverse", "mixed", or "hessian"
@@ -376,7 +384,36 @@ class Scheme:
         m, n = self.pattern.shape
         return f"{m:,} × {n:,} with {self.pattern.nnz:,} entries, {self.mode}: {self.colouring}"
 
-    __repr__ = __str__
+    def table(self) -> Table:
+        """A row a pass: how many columns it pushes together, or rows it pulls, and the entries in them."""
+        mixed = self.mode == "mixed"
+        sides = (self.colouring.columns, self.colouring.rows) if mixed else (self.colouring,)
+        records: list[Record] = []
+        for side in sides:
+            pulled = side.kind == "rows"
+            used = np.flatnonzero(side.colours >= 0)
+            filled = np.diff(self.pattern.indptr if pulled else self.pattern.tocsc().indptr)[used]
+            lines = np.bincount(side.colours[used], minlength=side.count)
+            entries = np.bincount(side.colours[used], weights=filled, minlength=side.count)
+            by = "pull of rows" if pulled else "product H·s" if self.mode == "hessian" else "push of columns"
+            records += [
+                {"pass": len(records) + k, "by": by, "lines": int(a), "entries": int(b)}
+                for k, (a, b) in enumerate(zip(lines, entries, strict=True), 1)
+            ]
+        return Table(_COLUMNS, records, str(self))
+
+    def picture(self) -> str:
+        """The pattern, each entry in the colour of the pass that carries its column, or its row."""
+        return svg(spy(self.pattern, self._of_entries()))
+
+    def _of_entries(self) -> Any:
+        """For each entry of the pattern, by rows, the number of a pass that has it."""
+        rows, columns = self.pattern.nonzero()
+        if self.mode == "mixed":
+            by_row = self.colouring.rows.colours[rows]
+            by_column = self.colouring.columns.colours[columns]
+            return np.where(by_column >= 0, by_column, self.colouring.columns.count + by_row)
+        return self.colouring.colours[rows if self.mode == "reverse" else columns]
 
 
 def _rows(seeds: Any, count: int) -> Any:

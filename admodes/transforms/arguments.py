@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from ..core import pytree
 from ..core.creation import lent
 from ..core.registry import Elementwise
-from ..core.tracing import apply
+from ..core.tracing import apply, is_memory
 
 Argnums = int | Sequence[int]
 
 
 SEVERAL = (tuple, list)  # the kinds of argnums that name several arguments
+
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+def check_asked(transform: str, f: Any, argnums: Any) -> None:
+    """Raise where a transform was asked for as if it were its result: grad(f, x) in place of grad(f)(x)."""
+    if not callable(f):
+        raise TypeError(
+            f"{transform}(f) takes a function, and got {_a(f)}: write {transform}(f)(x), where f is the function and x "
+            "what it is called with."
+        )
+    places = argnums if isinstance(argnums, SEVERAL) else (argnums,)
+    for i in places:
+        if not isinstance(i, int | np.integer):
+            raise TypeError(
+                f"{transform}(f, argnums): got {_a(argnums)} where the numbers of arguments stand (0 for the first). "
+                f"{transform}(f) is a function of f's arguments: write {transform}(f)(x)."
+            )
+
+
+def _a(x: Any) -> str:
+    shape = f" of shape {x.shape}" if is_memory(x) else ""
+    return f"the {type(x).__name__} {x!r}" if isinstance(x, int | float | complex) else f"a {type(x).__name__}{shape}"
+
+
+def presented(what: str, f: Callable[..., Any], argnums: Argnums) -> Callable[[Made], Made]:
+    """As functools.wraps(f), but the docstring says first what it is that f's arguments are given to."""
+
+    def decorated(made: Made) -> Made:
+        functools.update_wrapper(made, f)
+        name = getattr(f, "__name__", type(f).__name__)
+        several = f"arguments {tuple(argnums)}" if isinstance(argnums, SEVERAL) else f"argument {argnums}"
+        told = f"{what} of {name} by its {several}; it takes the arguments of {name}."
+        made.__doc__ = f"{told}\n\n{name}: {f.__doc__}" if f.__doc__ else told
+        return made
+
+    return decorated
 
 
 def partial_at(

@@ -7,7 +7,6 @@ Arguments and results may be trees (dicts, lists, tuples, named tuples, dataclas
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
@@ -20,7 +19,7 @@ from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
 from ..core.types import Cotangent, Tangent, Tree
 from ..core.views import arguments
-from .arguments import SEVERAL, Argnums, chosen_leaves
+from .arguments import SEVERAL, Argnums, check_asked, chosen_leaves, presented
 from .directions import (
     check_chunk,
     chunk_for,
@@ -154,7 +153,9 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     array([2., 4., 6.])
     """
 
-    @functools.wraps(f)
+    check_asked("grad", f, argnums)
+
+    @presented("The gradient", f, argnums)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, g = _value_and_gradient(f, argnums, has_aux, args, kwargs)
         return (g, value[1]) if has_aux else g
@@ -194,7 +195,9 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     (np.float64(5.0), array([2., 4.]))
     """
 
-    @functools.wraps(f)
+    check_asked("value_and_grad", f, argnums)
+
+    @presented("The value and the gradient", f, argnums)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         return _value_and_gradient(f, argnums, has_aux, args, kwargs)
 
@@ -293,7 +296,7 @@ def jacfwd(
     array([[3., 2.],
            [0., 6.]])
     """
-    return _jacobian_function(f, argnums, chunk, jacobian_forward, holomorphic)
+    return _jacobian_function("jacfwd", f, argnums, chunk, jacobian_forward, holomorphic)
 
 
 def jacrev(
@@ -329,15 +332,16 @@ def jacrev(
     array([[3., 2.],
            [0., 6.]])
     """
-    return _jacobian_function(f, argnums, chunk, jacobian_reverse, holomorphic)
+    return _jacobian_function("jacrev", f, argnums, chunk, jacobian_reverse, holomorphic)
 
 
 def _jacobian_function(
-    f: Callable[..., Any], argnums: Argnums, chunk: int | None, method: Any, holomorphic: bool
+    transform: str, f: Callable[..., Any], argnums: Argnums, chunk: int | None, method: Any, holomorphic: bool
 ) -> Callable[..., Any]:
+    check_asked(transform, f, argnums)
     check_chunk(chunk)
 
-    @functools.wraps(f)
+    @presented("The Jacobian", f, argnums)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         return dense_jacobian(f, argnums, chunk, method, holomorphic, args, kwargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import run
-from ..core.forward import Dual, Forward, Keeping
+from ..core.forward import Dual, Forward, Keeping, Watched
 from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
 from ..core.views import arguments, clone
 from ..core.zeros import kept
-from .directions import directions, observer, own, private
+from .directions import directions, lowest, observer, own, private
 
 
 def push_forward(
@@ -23,24 +24,37 @@ def push_forward(
     """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
 
     def sweep(strong: bool) -> tuple[list[Any], Any, list[Any]]:
-        return run(f, _push_forward, f, structure, leaves, ts, Keeping if strong else Forward, lead)
+        return run(f, _push_forward, f, structure, leaves, ts, _transform(leaves, lead, strong))
 
     found: tuple[list[Any], Any, list[Any]] = kept(sweep, lambda pushed: pushed[2])
     return found
 
 
 def _push_forward(
-    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], mode: type[Forward], lead: tuple[int, ...]
+    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], transform: Callable[[], Forward]
 ) -> tuple[list[Any], Any, list[Any]]:
-    trace = mode(lead)
+    trace = transform()
     try:
         duals = arguments([Dual(clone(x), t, trace) for x, t in zip(leaves, ts, strict=True)], leaves)
+        if isinstance(trace, Watched):
+            for dual in duals:
+                trace.observer(dual.value, dual.tangent)
         out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))
         out = [pytree.result(y, "the result") for y in out]
         values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
         return values, out_structure, [trace.tangent_of(y) for y in out]
     finally:
         trace.closed = True
+
+
+def _transform(leaves: list[Any], lead: tuple[int, ...], strong: bool) -> Callable[[], Forward]:
+    """Makes the transform of one run: one that is watched where the lowest transform under a leaf wants to know."""
+    for x in leaves:
+        trace = lowest(x)
+        told = None if trace is None else trace.observe_tangents()
+        if told is not None:
+            return functools.partial(Watched, lead, strong, told)
+    return functools.partial(Keeping if strong else Forward, lead)
 
 
 def complex_of_real(leaves: Sequence[Any], results: Sequence[Any]) -> bool:

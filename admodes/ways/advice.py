@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..core.words import count, number, seconds, several, size
 from .question import Question
 from .row import FAILED, TIME, UNKNOWN, Row
-from .words import count, number, seconds, several, size
 
 SIZES = ("n", "m")
 

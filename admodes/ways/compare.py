@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from ..core.progress import Step, bar
+from ..core.words import seconds, size
 from ..transforms.arguments import Argnums
 from .agreement import Answers
 from .comparison import Comparison
@@ -18,12 +20,10 @@ from .forecast import UNCOUNTED, Forecast
 from .foreign import Peer
 from .measure import Samples, allocated_peak, interleaved, timed
 from .part import RUNS
-from .progress import Step, bar
 from .question import Question, Target, ask, silenced
 from .row import FAILED, MEMORY, TIME, UNFIT, Row
 from .sweep import Sweep, made, scaled
 from .table import COLOURS, Way, ways
-from .words import seconds, size
 
 # The share of the time that is used up after counting, the pattern and its colourings, the first calls, the clock.
 COUNTING, PATTERN, FIRST_CALLS, CLOCK = 0.2, 0.5, 0.7, 0.85

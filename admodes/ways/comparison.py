@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..core.tables import written
 from . import plots, report
 from .findings import Findings
 from .row import Row
@@ -84,11 +85,11 @@ class Comparison(Findings):
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """The rows as CSV: returned, and written to a path where one is given."""
-        return report.written(report.as_csv(self), path)
+        return written(report.as_csv(self), path)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """All of it as JSON: returned, and written to a path where one is given."""
-        return report.written(report.as_json(self.to_dict()), path)
+        return written(report.as_json(self.to_dict()), path)
 
     def save(self, folder: str | Path) -> Path:
         """Write comparison.csv, .json, .html and .png into a folder, which is made if it is not there.
@@ -122,4 +123,4 @@ class Comparison(Findings):
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One page that holds all it shows: returned, and written to a path where one is given."""
-        return report.written(report.page(self), path)
+        return written(report.page(self), path)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..chains.chain import JacobianChain
 from ..core.errors import PatternTooDense
+from ..core.words import seconds
 from ..program import Cost
 from ..transforms.dense import grad, jacfwd, jacrev
 from .estimate import Estimate, Estimator, estimate
 from .model import Level
 from .prediction import SECONDS_TO_DETECT, SECONDS_TO_DETECT_AN_OPERATION, bracketed
 from .question import Question
-from .words import seconds
 
 if TYPE_CHECKING:
     from ..sparse.plan import Scheme

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core import pytree
 from ..core.types import Tangent, Tree
-from ..transforms.arguments import Argnums
+from ..transforms.arguments import Argnums, check_asked, presented
 from ..transforms.dense import grad, jacfwd, jacrev, jvp
 from ..transforms.directions import check_chunk
 from .executors import check_executor, jacobian_by
@@ -69,6 +69,7 @@ def hessian(
            [2., 2., 2.],
            [0., 2., 0.]])
     """
+    check_asked("hessian", f, argnums)
     if mode not in MODES:
         raise ValueError(f"hessian: mode={mode!r} is not one of {', '.join(MODES)}")
     check_chunk(chunk)
@@ -79,13 +80,13 @@ def hessian(
     if executor is not None:
         return _by_workers(f, argnums, mode, chunk, executor)
     outer, inner = _NESTINGS[mode]
-    return functools.wraps(f)(outer(inner(f, argnums), argnums, chunk))
+    return presented("The Hessian", f, argnums)(outer(inner(f, argnums), argnums, chunk))
 
 
 def _by_workers(f: Callable[..., Any], argnums: Argnums, mode: str, chunk: int | None, executor: Executor) -> Any:
     nesting = tuple(mode.split("-over-"))
 
-    @functools.wraps(f)
+    @presented("The Hessian", f, argnums)
     def hessian_of(*args: Any, **kwargs: Any) -> Any:
         return jacobian_by(executor, f, argnums, nesting, chunk, False, args, kwargs)
 
@@ -97,7 +98,7 @@ def _sparse(f: Callable[..., Any], argnums: Argnums, chunk: int | None, executor
         raise ValueError("hessian: chunk= and executor= are for the dense modes; mode='sparse' makes few passes.")
     kept: dict[Any, Any] = {}
 
-    @functools.wraps(f)
+    @presented("The Hessian", f, argnums)
     def hessian_of(*args: Any, **kwargs: Any) -> Any:
         from ..sparse.plan import sparse_matrix
 

@@ -16,7 +16,7 @@ from ..chains.bracketing import Bracketing
 from ..chains.chain import JacobianChain
 from ..core import pytree
 from ..core.tables import columns
-from ..transforms.arguments import SEVERAL, Argnums, chosen_leaves
+from ..transforms.arguments import SEVERAL, Argnums, check_asked, chosen_leaves, presented
 from ..transforms.dense import assemble, dense_jacobian, jacobian_forward, jacobian_reverse
 from ..transforms.directions import check_chunk
 from .executors import check_executor, jacobian_by
@@ -123,6 +123,11 @@ def learnt_of(f: Any, *settings: Any) -> Learnt:
         return Learnt()
 
 
+# What help(jacobian(f)) opens with, before the docstring of f.
+_METHODS = """J = jacobian(f): J(*args) is the matrix of ∂f_i/∂x_j; J.plan(*args) shows the candidates and the choice
+among them; J.learnt is what is kept for the next call, by the kind of arguments."""
+
+
 class Jacobian:
     """What `jacobian` returns: call it with the arguments of f, or ask for its plan."""
 
@@ -137,6 +142,7 @@ class Jacobian:
     ) -> None:
         layers = tuple(f) if isinstance(f, Sequence) else ()
         f = _composed(f) if isinstance(f, Sequence) else f
+        check_asked("jacobian", f, argnums)
         modes = (*MODES_OF_ONE_FUNCTION, BRACKETING) if layers else MODES_OF_ONE_FUNCTION
         if mode not in modes:
             raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, modes))}")
@@ -146,7 +152,8 @@ class Jacobian:
         for name, value in (("chunk", chunk), ("executor", executor), ("holomorphic", holomorphic or None)):
             if value is not None and mode in COLOURED:
                 raise ValueError(f"jacobian: {name}= is for the dense modes; mode={mode!r} makes few passes at once.")
-        functools.update_wrapper(self, f)  # takes over f's attributes, so that ours come after
+        presented(f"The Jacobian, mode={mode!r},", f, argnums)(self)  # with f's attributes, so that ours come after
+        self.__doc__ = f"{_METHODS}\n\n{self.__doc__}"
         self.f, self.layers, self.argnums, self.mode = f, layers, argnums, mode
         self.chunk, self.holomorphic, self.executor = chunk, holomorphic, executor
         places = tuple(argnums) if isinstance(argnums, SEVERAL) else argnums

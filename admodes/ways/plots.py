@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.words import number, seconds, size
 from .findings import Findings
 from .model import current
 from .row import Row
 from .sweep import Sweep
-from .words import number, seconds, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,10 @@ from ..chains.bracketing import Bracketing
 from ..chains.chain import JacobianChain
 from ..core import pytree
 from ..core.errors import PatternTooDense
-from ..core.tables import columns
+from ..core.progress import PATIENCE, Step, bar
+from ..core.tables import Column, Record, Table, Tabular, whole
 from ..core.tracing import Tracer
+from ..core.words import seconds, size
 from ..program import Cost, cost
 from ..sparse.replay import Replay
 from ..transforms.arguments import Argnums, chosen_leaves
@@ -35,6 +37,8 @@ SECONDS_TO_DETECT_AN_OPERATION = 3e-4
 # A layer on a tape of its own, and its part of the order.
 PLANNING_SECONDS = 1e-4
 
+STEPS = 6  # of a plan, at most
+
 # A pattern is looked for where so few rows and columns, drawn at random, are no denser than this in the middle.
 SAMPLES = 5
 LARGEST_DENSITY = 0.25
@@ -48,10 +52,15 @@ class Work(NamedTuple):
     operations: float
 
     @property
+    def calls(self) -> float:
+        """Seconds of the calls of NumPy and of what records them, whatever the arrays hold."""
+        return self.operations * current().rates[0]
+
+    @property
     def seconds(self) -> float:
         """By the cost model, from counts alone."""
-        operation, flop, byte = current().rates
-        return self.operations * operation + self.flops * flop + self.bytes * byte
+        _, flop, byte = current().rates
+        return self.calls + self.flops * flop + self.bytes * byte
 
     @classmethod
     def of(cls, counted: Cost) -> Work:
@@ -77,6 +86,12 @@ class Sweep:
     fixed: Work
     each: Work
     width: int
+    peaks: tuple[int, int] = (0, 0)  # bytes alive at once of one direction and of two, where they are counted
+
+    def peak(self, k: int, chunk: int | None = None) -> float:
+        """Bytes alive at once."""
+        one, two = self.peaks
+        return one + (two - one) * (min(k, chunk or chunk_for(k, self.width)) - 1) if k else 0
 
     def __call__(self, k: int, chunk: int | None = None) -> Work:
         """The work of k directions, so many at once as the memory takes."""
@@ -84,9 +99,11 @@ class Sweep:
         return NOTHING.plus(self.fixed, passes).plus(self.each, k)
 
     @classmethod
-    def counted(cls, one: Work, two: Work, width: int) -> Sweep:
-        each = two.plus(one, -1)
-        return cls(one.plus(each, -1), each, width)
+    def counted(cls, one: Cost, two: Cost, width: int, without: Work = NOTHING) -> Sweep:
+        """From the counts of one and of two directions; without what they share and is counted elsewhere."""
+        first = Work.of(one).plus(without, -1)
+        each = Work.of(two).plus(Work.of(one), -1)
+        return cls(first.plus(each, -1), each, width, (one.peak_bytes, two.peak_bytes))
 
 
 @dataclass(frozen=True)
@@ -98,21 +115,51 @@ class Candidate:
     work: Work
     note: str = ""
     beforehand: float = 0.0  # seconds for the tape, or for finding the pattern
+    peak_bytes: float = 0.0  # alive at once, the Jacobian among them
 
     @property
     def seconds(self) -> float:
         """Predicted by the cost model; only ratios are to be believed."""
         return self.work.seconds + self.beforehand
 
-    def cells(self, best: float) -> tuple[str, ...]:
+    @property
+    def overhead(self) -> float:
+        """Those of the seconds that no larger array would add to: calls, the tape, finding the pattern."""
+        return self.work.calls + self.beforehand
+
+    def record(self) -> Record:
         """The row of the table."""
-        numbers = (self.directions, self.work.flops, self.work.bytes, self.work.operations)
-        return self.mode, *(f"{n:,.0f}" for n in numbers), f"{self.seconds / best:.3g}", self.note
+        return {
+            "mode": self.mode,
+            "directions": self.directions,
+            **self.work._asdict(),
+            "peak_bytes": self.peak_bytes,
+            "overhead_seconds": self.overhead,
+            "predicted_seconds": self.seconds,
+            "note": self.note,
+        }
 
 
-@dataclass(frozen=True)
-class JacobianPlan:
-    """The candidates and the choice of `jacobian(f, mode="auto")`; printing it explains the choice."""
+_COLUMNS = (
+    Column("mode", side="<"),
+    Column("directions", whole),
+    Column("flops", whole),
+    Column("bytes", whole),
+    Column("operations", whole),
+    Column("peak_bytes", size, head="peak"),
+    Column("overhead_seconds", seconds, head="overhead"),
+    Column("predicted_seconds", seconds, head="predicted"),
+    Column("note", side="<", head=""),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class JacobianPlan(Tabular):
+    """The candidates and the choice of `jacobian(f, mode="auto")`; printing it explains the choice.
+
+    The columns: directions carried, counted flops, bytes and operations, the peak of bytes alive at once; of the
+    predicted seconds the overhead, of which each operation has its part, however small its arrays; and all of them.
+    """
 
     shape: tuple[int, int]
     candidates: tuple[Candidate, ...]
@@ -132,17 +179,14 @@ class JacobianPlan:
         """The candidate of a mode."""
         return next(c for c in self.candidates if c.mode == mode)
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """The candidates, the cheapest first."""
         ranked = sorted(self.candidates, key=lambda c: c.seconds)
         best = ranked[0].seconds or 1.0
-        head = ("mode", "directions", "flops", "bytes", "operations", "predicted cost", "")
-        rows = [head, *(c.cells(best) for c in ranked)]
         m, n = self.shape
         ahead = f", {ranked[1].seconds / best:.3g} times cheaper than {ranked[1].mode}" if len(ranked) > 1 else ""
-        table = columns(rows, "<>>>>><")
-        return "\n".join([f"Jacobian of {m:,} × {n:,}", *table, *self.remarks, f"choice: {self.choice}{ahead}"])
-
-    __repr__ = __str__
+        title, notes = f"Jacobian of {m:,} × {n:,}", (*self.remarks, f"choice: {self.choice}{ahead}")
+        return Table(_COLUMNS, [c.record() for c in ranked], title, notes, best=0)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -160,12 +204,28 @@ def predict(
     sparse: bool = True,
 ) -> JacobianPlan:
     """The counted work of the full Jacobian by each mode; sparse: by colouring too, where that may pay."""
+    with bar("plan of the Jacobian", STEPS, PATIENCE) as step:
+        return _predicted(f, argnums, args, kwargs, chunk, holomorphic, sparse, step)
+
+
+def _predicted(
+    f: Callable[..., Any],
+    argnums: Argnums,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    chunk: int | None,
+    holomorphic: bool,
+    sparse: bool,
+    step: Step,
+) -> JacobianPlan:
     _, leaves, structure = chosen_leaves(f, argnums, args, kwargs)
+    step("f is written down")
     replay = Replay(f, argnums, args, kwargs, strict=False)
-    counts = Counts(replay, structure, leaves)
+    counts = Counts(replay, structure, leaves, step)
     (m, n), complex_in = counts.shape, any(x.dtype.kind == "c" for x in leaves)
-    forward = Candidate("forward", n, counts.push(n, chunk))
-    reverse = Candidate("reverse", m, counts.tape.plus(counts.pull(m, chunk)), beforehand=tape_seconds())
+    forward = Candidate("forward", n, counts.push(n, chunk), peak_bytes=counts.push.peak(n, chunk) + counts.dense)
+    pulled = counts.tape.plus(counts.pull(m, chunk))
+    reverse = Candidate("reverse", m, pulled, "", tape_seconds(), counts.pull.peak(m, chunk) + counts.dense)
     if complex_in and not holomorphic:
         return JacobianPlan(counts.shape, (reverse,), ("real results of complex arguments: reverse mode alone",))
     if complex_of_real(leaves, counts.results):
@@ -173,39 +233,41 @@ def predict(
     dense = (forward, reverse)
     if not sparse or complex_in or any(isinstance(x, Tracer) for x in pytree.flatten((args, kwargs))[0]):
         return JacobianPlan(counts.shape, dense)
-    return _with_colouring(counts, dense, replay)
+    return _with_colouring(counts, dense, replay, step)
 
 
 class Counts:
     """The counted work of one and of two directions in both modes, from which that of any number follows."""
 
-    def __init__(self, f: Any, structure: Any, leaves: list[Any]) -> None:
+    def __init__(self, f: Any, structure: Any, leaves: list[Any], step: Step) -> None:
         self.f, self.structure, self.leaves = f, structure, leaves
+        step("forward mode is counted")
         self.results: list[Any] = []
         n = sum(int(x.size) for x in leaves)
         push_one, push_two = self._forward(1), self._forward(2)
         m = sum(y.size for y in self.results)
         self.shape = (m, n)
-        self.tape = self._reverse(0)
+        step("reverse mode is counted")
+        self.dense = m * n * 8  # bytes of the Jacobian itself
+        self.tape = Work.of(self._reverse(0))
         width = max(n, m, 1)
         self.push = Sweep.counted(push_one, push_two, width)
-        pull_one, pull_two = (self._reverse(k).plus(self.tape, -1) for k in (1, 2))
-        self.pull = Sweep.counted(pull_one, pull_two, width)
+        self.pull = Sweep.counted(self._reverse(1), self._reverse(2), width, self.tape)
 
-    def _forward(self, k: int) -> Work:
+    def _forward(self, k: int) -> Cost:
         def run(xs: list[Any], ts: list[Any]) -> None:
             found = push_forward(self.f, self.structure, xs, ts, (k,))[0]
             self.results[:] = [np.zeros(np.shape(y), np.result_type(y)) for y in found]
 
-        return Work.of(cost(run, self.leaves, _directions(self.leaves, k)))
+        return cost(run, self.leaves, _directions(self.leaves, k))
 
-    def _reverse(self, k: int) -> Work:
+    def _reverse(self, k: int) -> Cost:
         def run(xs: list[Any], us: list[Any]) -> None:
             recording = Recording(self.f, pytree.unflatten(self.structure, xs))
             if k:
                 recording.pull(us, (k,))
 
-        return Work.of(cost(run, self.leaves, _directions(self.results, k)))
+        return cost(run, self.leaves, _directions(self.results, k))
 
 
 def _directions(leaves: list[Any], k: int) -> list[Any]:
@@ -213,11 +275,12 @@ def _directions(leaves: list[Any], k: int) -> list[Any]:
     return [np.broadcast_to(d[:1], (k, *d.shape[1:])).copy() for d in unit_directions(leaves, 0, 1)]
 
 
-def _with_colouring(counts: Counts, dense: tuple[Candidate, ...], replay: Replay) -> JacobianPlan:
+def _with_colouring(counts: Counts, dense: tuple[Candidate, ...], replay: Replay, step: Step) -> JacobianPlan:
     """The plan with coloured candidates, where finding the pattern costs less than the cheaper dense mode."""
     beforehand = counts.tape.operations * SECONDS_TO_DETECT_AN_OPERATION + SECONDS_TO_DETECT
     if beforehand >= min(c.seconds for c in dense):
         return JacobianPlan(counts.shape, dense, ("sparse: not looked for; finding a pattern would cost more",))
+    step("rows and columns are sampled")
     density = _sampled_density(counts)
     if density > LARGEST_DENSITY:
         remark = f"sparse: not looked for; sampled rows and columns are {density:.0%} nonzero"
@@ -225,10 +288,12 @@ def _with_colouring(counts: Counts, dense: tuple[Candidate, ...], replay: Replay
     from ..sparse.pattern import pattern_of
     from ..sparse.plan import jacobian_scheme
 
+    step("the pattern is found")
     try:
         pattern = pattern_of(replay.program, replay.active, None)
     except PatternTooDense as error:
         return JacobianPlan(counts.shape, dense, (f"sparse: {error}",))
+    step("the pattern is coloured")
     found = {mode: jacobian_scheme(pattern, mode) for mode in COLOURED}
     coloured = [_coloured(counts, mode, scheme, beforehand) for mode, scheme in found.items()]
     plan = JacobianPlan(counts.shape, (*dense, *coloured), (f"pattern: {pattern.nnz:,} entries",))
@@ -240,7 +305,8 @@ def _coloured(counts: Counts, mode: str, scheme: Scheme, beforehand: float) -> C
     pushes, pulls = scheme.pushes, scheme.pulls
     work = Work(0, math.prod(counts.shape) * 8, 1).plus(counts.push(pushes)).plus(counts.pull(pulls))
     note = " and ".join(_several(k, word) for k, word in ((pushes, "push"), (pulls, "pull")) if k)
-    return Candidate(mode, scheme.passes, work.plus(counts.tape, times=bool(pulls)), note, beforehand)
+    peak = max(counts.push.peak(pushes), counts.pull.peak(pulls)) + counts.dense
+    return Candidate(mode, scheme.passes, work.plus(counts.tape, times=bool(pulls)), note, beforehand, peak)
 
 
 def _several(k: int, word: str) -> str:
@@ -249,8 +315,9 @@ def _several(k: int, word: str) -> str:
 
 def bracketed(chain: JacobianChain, order: Bracketing) -> Candidate:
     """The work of the cheapest order of a chain, as carried out."""
-    counted = Work.of(chain.counted(order))
-    return Candidate(BRACKETING, 0, counted, f"{order.cost:,} multiply-adds", PLANNING_SECONDS * len(chain))
+    counted = chain.counted(order)
+    note, planning = f"{order.cost:,} multiply-adds", PLANNING_SECONDS * len(chain)
+    return Candidate(BRACKETING, 0, Work.of(counted), note, planning, counted.peak_bytes)
 
 
 def _sampled_density(counts: Counts) -> float:

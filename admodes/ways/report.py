@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import io
 import json
@@ -10,15 +9,15 @@ import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core import tables
+from ..core.words import count, number, seconds, size
 from .findings import Findings
 from .row import UNFIT, Row
 from .sweep import Sweep
-from .words import count, number, seconds, size
 
 CONTRACT = (
     "way", "applies", "why_not", "passes", "flops", "multiply_adds", "bytes", "operations", "predicted_seconds",
@@ -175,46 +174,16 @@ def sweep_dict(sweep: Sweep) -> dict[str, Any]:
 
 
 def as_csv(c: Findings) -> str:
-    file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: "" if v is None else v for k, v in plain_row(row).items()} for row in c.rows)
-    return file.getvalue()
+    return tables.as_csv([plain_row(row) for row in c.rows], FIELDS)
 
 
 def frame(c: Findings) -> Any:
-    try:
-        import pandas
-    except ImportError:
-        raise ImportError(
-            "to_frame needs pandas, which is not installed: pip install pandas; or take .rows or .to_csv()."
-        ) from None
-    return pandas.DataFrame([row.record() for row in c.rows], columns=list(FIELDS))
-
-
-def written(content: str, path: str | Path | None) -> str:
-    """The content, written to a path where one is given."""
-    if path is not None:
-        Path(path).write_text(content, encoding="utf-8")
-    return content
+    return tables.as_frame([row.record() for row in c.rows], FIELDS)
 
 
 # ---------------------------------------------------------------------------------------------------
 # HTML
 # ---------------------------------------------------------------------------------------------------
-
-STYLE = """
-.admodes { font: 14px/1.45 system-ui, sans-serif; color: #1b1b1b; max-width: 78em }
-.admodes table { border-collapse: collapse; margin: .6em 0 }
-.admodes th, .admodes td { padding: .2em .7em; text-align: right; white-space: nowrap }
-.admodes th, .admodes td { border-bottom: 1px solid #e4e4e4 }
-.admodes th:first-child, .admodes td:first-child, .admodes td.why { text-align: left; white-space: normal }
-.admodes tr.best td { font-weight: 600; background: #eef7ee }
-.admodes tr.wrong td { color: #b00020 }
-.admodes tr.left td { color: #6b6b6b }
-.admodes .bar { display: inline-block; height: .7em; background: #4477aa; vertical-align: baseline }
-.admodes code { background: #f4f4f4; padding: .1em .3em }
-"""
 
 
 def table_html(c: Findings) -> str:
@@ -225,7 +194,7 @@ def table_html(c: Findings) -> str:
     rows = [_row_html(row, row is c.best, times) for row in shown]
     advised = "".join(f"<p>{html.escape(line)}</p>" for line in [*remarks(c), *c.advice.split("\n")])
     return (
-        f'<div class="admodes"><style>{STYLE}</style><p><b>{html.escape(title(c))}</b></p>'
+        f'<div class="admodes"><style>{tables.STYLE}</style><p><b>{html.escape(title(c))}</b></p>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{advised}</div>"
     )
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.words import number
 from ..transforms.arguments import SEVERAL, Argnums
 from .findings import Findings
 from .row import Row
-from .words import number
 
 # Points that a power law is fitted to, at least: of three, an interval would say nothing.
 POINTS = 4

@@ -151,7 +151,7 @@ def test_the_table():
     assert lines[3].split() == ["sin", "1", "20,000", "0", "32,000", "9%"]
     assert lines[4].split() == ["sum", "1", "2,000", "0", "16,008", "1%"]
     assert lines[6].split() == ["total", "3", "222,000", "100,000", "112,008"]
-    assert lines[7] == "peak 80,000 bytes; 1.98 flops a byte"
+    assert lines[7] == "peak 80,000 bytes (arguments 48,000, working memory 32,000); 1.98 flops a byte"
     assert repr(cost(lambda x: x, 1.0)) == str(cost(lambda x: x, 1.0))
 
 

@@ -17,3 +17,6 @@ for _name in PASSIVE:
 for _name in REFUSED:
     if ufunc(_name) is not None:
         add(Refused(ufunc(_name), "no derivative in closed form is known by any of its arguments"))
+
+if ufunc("sph_harm") is not None:  # of SciPy before 1.17
+    add(Refused(ufunc("sph_harm"), "SciPy gives it up: write it with np.exp and scipy.special.lpmv"))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...core.tables import columns
+from ..recording import Instruction
 from ..straightline import GuardFailed, StraightLine
 from .arrays import ArrayPrinter
 from .names import Namer
@@ -79,24 +80,34 @@ def _definitions(namer: Namer) -> list[str]:
 
 def listing(program: StraightLine) -> str:
     """One line an instruction: name, dtype and shape, operation."""
-    printer = ArrayPrinter(program)
-    namer = printer.namer
+    namer, found = listed(program)
     head = ", ".join(f"{namer.names[v]}: {v.dtype}{list(v.shape)}" for v in program.inputs)
-    rows: list[str | tuple[str, str, str]] = []  # a remark, or a result, its kind and how it is computed
+    table = iter(columns([row for _, row in found if not isinstance(row, str)], "<<<"))
+    lines = []
     backward = False
-    for instruction in program.instructions:
+    for instruction, row in found:
         if instruction.backward and not backward:
             backward = True
-            rows.append("# backward")
+            lines.append("  # backward")
+        lines.append(f"  {row if isinstance(row, str) else next(table)}")
+    outputs = ", ".join(namer.text(v) for v in program.outputs)
+    return "\n".join([f"{program.name}({head}):", *lines, f"  return {outputs}"])
+
+
+def listed(program: StraightLine) -> tuple[Namer, list[tuple[Instruction, Any]]]:
+    """Of each instruction its result, its kind and how it is computed; of a guard a remark; and the names of values."""
+    printer = ArrayPrinter(program)
+    namer = printer.namer
+    rows: list[tuple[Instruction, Any]] = []
+    for instruction in program.instructions:
         first, *more = printer.written(instruction)
         if isinstance(first, Guard):
-            rows.append(f"guard {first.condition} is false")
+            rows.append((instruction, f"guard {first.condition} is false"))
             continue
         assert isinstance(first, Statement)
         kinds = " ".join(f"{v.dtype}{list(v.shape)}" for v in instruction.outs)
         text = "; ".join([first.expression, *(line for statement in more for line in statement.lines)])
-        rows.append((first.target or namer.names[instruction.outs[0]], kinds, f"{first.sign or '='} {text}"))
-    table = iter(columns([row for row in rows if not isinstance(row, str)], "<<<"))
-    lines = [f"  {row if isinstance(row, str) else next(table)}" for row in rows]
-    outputs = ", ".join(namer.text(v) for v in program.outputs)
-    return "\n".join([f"{program.name}({head}):", *lines, f"  return {outputs}"])
+        rows.append(
+            (instruction, (first.target or namer.names[instruction.outs[0]], kinds, f"{first.sign or '='} {text}"))
+        )
+    return namer, rows

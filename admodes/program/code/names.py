@@ -21,6 +21,7 @@ class Namer:
     """Names for values, literals for constants; what has no literal becomes a named constant."""
 
     def __init__(self, program: StraightLine, reserved: Iterable[str] = (), direct: bool = False) -> None:
+        self.program = program
         self.direct = direct  # exp(x) with `from numpy import exp`, which saves a lookup, for np.exp(x)
         self.imported: dict[str, None] = {}
         if direct:
@@ -59,9 +60,10 @@ class Namer:
         """The name of a value that is about to be computed."""
         if v in self.names:
             return self.names[v]
-        primal = self.names.get(v.adjoint_of) if v.adjoint_of is not None else None
-        if primal is not None and primal.isidentifier():
-            return self._take(v, f"grad_{primal}")
+        for prefix, of in (("grad", v.adjoint_of), ("dot", v.tangent_of)):
+            primal = self.names.get(of) if of is not None else None
+            if primal is not None and primal.isidentifier():
+                return self._take(v, f"{prefix}_{primal}")
         return self._take(v, f"t{next(self._counter)}")
 
     def text(self, x: Any, wide: bool = True) -> str:
@@ -90,7 +92,8 @@ class Namer:
     def constant(self, x: Any) -> str:
         """The name of a constant that has no literal."""
         if id(x) not in self._ids:
-            self._ids[id(x)] = name = self._free(f"c{len(self.constants)}")
+            name = self.program.captured.get(id(x), "")
+            self._ids[id(x)] = name = self._free(name if name.isidentifier() else f"c{len(self.constants)}")
             self.constants[name] = x
         return self._ids[id(x)]
 

@@ -39,10 +39,11 @@ class Guard:
     """What the program takes for granted: that a condition is false."""
 
     condition: str
+    where: str  # the statement that took it for granted, of the user's code
 
     @property
     def lines(self) -> list[str]:
-        return [f"if {self.condition}:", "    raise GuardFailed"]
+        return [f"if {self.condition}:", f"    raise GuardFailed({self.where!r})"]
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,12 @@ class Printer:
 
     def guard(self, instruction: Instruction) -> Guard:
         value, assumed = instruction.args
-        name = self.namer.text(value)
+        name, where = self.namer.text(value), instruction.params["where"]
         if isinstance(assumed, bool | np.bool_):
-            return Guard(f"not {name}" if assumed else name)
+            return Guard(f"not {name}" if assumed else name, where)
         if np.ndim(assumed) == 0:
-            return Guard(f"{name} != {self.namer.text(assumed.item())}")
-        return Guard(f"not same({name}, {self.namer.constant(assumed)})")
+            return Guard(f"{name} != {self.namer.text(assumed.item())}", where)
+        return Guard(f"not same({name}, {self.namer.constant(assumed)})", where)
 
     def operand(self, x: Any, wide: bool = True) -> str:
         """An argument beside an operator."""

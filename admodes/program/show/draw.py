@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def graph(program: StraightLine, instructions: Sequence[Instruction], outputs: S
         if not isinstance(x, np.ndarray) or not x.ndim:
             return []
         if id(x) not in constants:
-            constants[id(x)] = Node("constant", f"c{len(constants)}", [], x)
+            constants[id(x)] = Node("constant", program.captured.get(id(x), f"c{len(constants)}"), [], x)
             nodes.append(constants[id(x)])
         return [constants[id(x)]]
 
@@ -146,21 +146,34 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) if len(shape) > 1 else f"({shape[0]})"
 
 
-def lecture_part(program: StraightLine) -> tuple[list[Instruction], list[Any]]:
-    """What the lecture draws of a gradient: the forward part, whose wires carry value and gradient; else everything."""
+class Below(NamedTuple):
+    """What stands below the values in a picture: the derivative that goes with each, and what it is called."""
+
+    name: str
+    of: Callable[[Value], Any]
+
+
+GRADIENT = Below("gradient", lambda v: v.adjoint)
+TANGENT = Below("tangent", lambda v: v.tangent)
+
+
+def lecture_part(program: StraightLine) -> tuple[list[Instruction], list[Any], Below | None]:
+    """What the lecture draws of a gradient, or of a push: the part that computes values, whose wires carry value and
+    derivative. Else everything."""
     forward = [i for i in program.instructions if not i.backward and i.op not in MARKS]
-    reached = [v for i in forward for v in i.outs if v.adjoint is not None]
-    used = {v for i in forward if i.outs and any(o.adjoint is not None for o in i.outs) for v in i.uses}
-    results = [v for v in reached if v not in used]
-    if not results:
-        return list(program.instructions), list(program.outputs)
-    needed = set(results)
-    kept = []
-    for instruction in reversed(forward):
-        if any(v in needed for v in instruction.outs):
-            needed.update(instruction.uses)
-            kept.append(instruction)
-    return kept[::-1], results
+    for below in (GRADIENT, TANGENT):
+        carrying = [i for i in forward if any(below.of(v) is not None for v in i.outs)]
+        used = {v for i in carrying for v in i.uses}
+        results = [v for i in carrying for v in i.outs if below.of(v) is not None and v not in used]
+        if results:
+            needed = set(results)
+            kept = []
+            for instruction in reversed(forward):
+                if any(v in needed for v in instruction.outs):
+                    needed.update(instruction.uses)
+                    kept.append(instruction)
+            return kept[::-1], results, below
+    return list(program.instructions), list(program.outputs), None
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -314,8 +327,9 @@ def draw(program: StraightLine, *args: Any, path: Any = None) -> Any:
     Parameters
     ----------
     *args : arguments to run it on; then the wires carry values, above them. Of a gradient the forward part is drawn,
-        and below the values stand the gradients of its result by them, as in the lecture. Without arguments the whole
-        graph is drawn, the backward part in another colour, and wires carry the shapes of arrays.
+        and below the values stand the gradients of its result by them, as in the lecture; of a push, the tangents.
+        Without arguments the whole graph is drawn, the backward part in another colour, and wires carry the shapes of
+        arrays.
     path : where to save the picture; its suffix says how (.svg, .png, .pdf).
 
     Returns
@@ -337,24 +351,24 @@ def draw(program: StraightLine, *args: Any, path: Any = None) -> Any:
     known: dict[Value, Any] = {}
     if args or not program.inputs:
         known = program.values(dict(zip(program.inputs, program.checked(args), strict=True)))
-    part = lecture_part(program) if known else (list(program.instructions), list(program.outputs))
-    nodes = graph(program, *part)
+    everything = (list(program.instructions), list(program.outputs), None)
+    instructions, outputs, below = lecture_part(program) if known else everything
+    nodes = graph(program, instructions, outputs)
     if len(nodes) > MOST_NODES:
         raise ValueError(
             f"draw: the graph of {program.name} has {len(nodes)} nodes, more than a picture can show ({MOST_NODES}). "
             "Trace the function at a smaller size, or give program.to_dot() to Graphviz."
         )
     layers = layout(nodes)
-    gradients = len(part[0]) < len(program.instructions)
-    labels = {n: _labels(n, known, gradients) for layer in layers for n in layer}
+    labels = {n: _labels(n, known, below) for layer in layers for n in layer}
     _widths(layers, labels)
-    figure = _picture(layers, labels, gradients)
+    figure = _picture(layers, labels, below)
     if path is not None:
         figure.savefig(path, dpi=160)
     return figure
 
 
-def _labels(node: Node, known: dict[Value, Any], gradients: bool) -> tuple[str, str]:
+def _labels(node: Node, known: dict[Value, Any], below: Below | None) -> tuple[str, str]:
     """What stands above and below the wire that leaves a node."""
     v = node.value
     if node.kind in ("bend", "output") or v is None:
@@ -363,7 +377,7 @@ def _labels(node: Node, known: dict[Value, Any], gradients: bool) -> tuple[str, 
         return (_shape(v.shape) if v.ndim else ""), ""
     if isinstance(v, np.ndarray):
         return show(v), ""
-    u = v.adjoint if gradients else None
+    u = below.of(v) if below else None
     u = known.get(u) if isinstance(u, Value) else u
     return show(known[v]), "" if u is None else show(u)
 
@@ -386,7 +400,7 @@ def _stub(text: tuple[str, str]) -> float:
     return 0.108 * longest + 0.2 if longest else 0.0
 
 
-def _picture(layers: list[list[Node]], labels: dict[Node, tuple[str, str]], gradients: bool) -> Any:
+def _picture(layers: list[list[Node]], labels: dict[Node, tuple[str, str]], below: Below | None) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -394,7 +408,7 @@ def _picture(layers: list[list[Node]], labels: dict[Node, tuple[str, str]], grad
     right = max(n.x + n.half_width for n in nodes)
     low, high = min(n.y for n in nodes), max(n.y for n in nodes)
     left = min(n.x - n.half_width for n in nodes)
-    base = low - (1.0 if gradients else 0.7)
+    base = low - (1.0 if below else 0.7)
     width, height = right - left + 0.5, high + 0.7 - base
     scale = min(1.0, 200 / width, 200 / height)
     figure = Figure(figsize=(scale * width, scale * height))
@@ -406,9 +420,9 @@ def _picture(layers: list[list[Node]], labels: dict[Node, tuple[str, str]], grad
         _wires(axes, node, labels[node], 13 * scale)
     for node in nodes:
         _node(axes, node, 15 * scale)
-    if gradients:
+    if below:
         axes.text(right, low - 0.62, "value above", color=GREEN, ha="right", va="bottom", fontsize=11 * scale)
-        axes.text(right, low - 0.66, "gradient below", color=RED, ha="right", va="top", fontsize=11 * scale)
+        axes.text(right, low - 0.66, f"{below.name} below", color=RED, ha="right", va="top", fontsize=11 * scale)
     return figure
 
 
