@@ -6,6 +6,7 @@
 import dataclasses
 import inspect
 import re
+import types
 import typing
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def public(module):
     """The functions and classes that a module defines for others."""
     names = getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")])
     things = [(n, getattr(module, n)) for n in names]
-    return [(n, x) for n, x in things if callable(x) and getattr(x, "__module__", "").startswith(module.__name__)]
+    kinds = (type, types.FunctionType)
+    return [(n, x) for n, x in things if isinstance(x, kinds) and (x.__module__ or "").startswith(module.__name__)]
 
 
 EXPORTED = {thing: name for name, thing in reversed(list(exported())) if not inspect.ismodule(thing)}

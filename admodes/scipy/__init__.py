@@ -7,12 +7,24 @@ is first asked for, and SciPy's with it.
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 from ..core.blame import MIRROR
 
 # The modules of SciPy that have a mirror here; its names are in its __all__.
-MODULES = ("integrate", "linalg", "ndimage", "signal", "spatial.distance", "special")
+MODULES = (
+    "integrate",
+    "interpolate",
+    "linalg",
+    "ndimage",
+    "signal",
+    "sparse",
+    "sparse.linalg",
+    "spatial.distance",
+    "special",
+    "stats",
+)
 __all__ = [*dict.fromkeys(m.partition(".")[0] for m in MODULES)]
 
 
@@ -27,11 +39,17 @@ def __dir__() -> list[str]:
 
 
 def functions() -> dict[str, Any]:
-    """All that is mirrored, by its name below `admodes.scipy`: "linalg.expm"."""
-    modules = {name: importlib.import_module(f".{name}", __name__) for name in MODULES}
-    return {
-        f"{name}.{public}": getattr(module, public) for name, module in modules.items() for public in module.__all__
-    }
+    """All that is mirrored, by its name below `admodes.scipy`: "linalg.expm", "stats.norm.logpdf"."""
+    found = {}
+    for name in MODULES:
+        module = importlib.import_module(f".{name}", __name__)
+        for public in module.__all__:
+            thing = getattr(module, public)
+            if inspect.ismodule(thing):
+                continue
+            parts = {f".{method}": getattr(thing, method) for method in getattr(thing, "methods", ())} or {"": thing}
+            found.update({f"{name}.{public}{part}": function for part, function in parts.items()})
+    return found
 
 
 def counterpart(name: str) -> str | None:

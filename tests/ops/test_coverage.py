@@ -3,6 +3,7 @@ new function fails here.  The classes are what the functions do."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +127,14 @@ def test_undispatched_functions_raise(name):
 def test_of_a_row_there_is_one_kind():
     kinds = ["Elementwise", "Linear", "LinearAll", "Contraction", "Product", "Via", "Composite", "Op", "Several"]
     assert {e.rule for e in ENTRIES if e.verdict == coverage.DIFFERENTIABLE} <= {*kinds, "by element"}
+
+
+def test_the_readme_shows_the_totals():
+    readme = (Path(admodes.__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    counts = coverage.totals(ENTRIES)
+    for area in coverage.AREAS:
+        row = [area, *(str(counts[area][kind]) for kind in coverage.CLASSES), str(counts[area].total())]
+        assert f"| {' | '.join(row)} |" in readme
 
 
 # The command line -----------------------------------------------------------------------------------------

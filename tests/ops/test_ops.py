@@ -195,7 +195,7 @@ def test_first_order(key):
 
 
 # The many functions of scipy.special are elementwise rows like others: shapes are not tried again at second order.
-FEW = {key: 2 for key in SAMPLED if OPS[key].name.startswith("special.")}
+FEW = {key: 2 for key in SAMPLED if OPS[key].name.startswith(("special.", "scipy.stats."))}
 
 
 @every_row

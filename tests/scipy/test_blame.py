@@ -63,6 +63,26 @@ MIRRORED = {
     "spatial.distance.cdist": lambda x: scipy.spatial.distance.cdist(x[:, None], x[:, None]),
     "spatial.distance.pdist": lambda x: scipy.spatial.distance.pdist(x[:, None]),
 }
+MIRRORED |= {
+    "sparse.linalg.spsolve": lambda x: scipy.sparse.linalg.spsolve(scipy.sparse.csc_array(M), x[:2]),
+    "sparse.csr_array": lambda x: scipy.sparse.csr_array((x[:2], ([0, 1], [1, 0]))) @ T[:2],
+    "interpolate.CubicSpline": lambda x: scipy.interpolate.CubicSpline(T, x)(0.5),
+    "interpolate.BSpline": lambda x: scipy.interpolate.BSpline(np.arange(9.0), x, 3)(3.5),
+    "interpolate.make_interp_spline": lambda x: scipy.interpolate.make_interp_spline(T, x)(0.5),
+}
+
+
+def of_a_distribution(name, method):
+    ours = getattr(admodes.scipy.stats, name)
+    theirs = getattr(getattr(scipy.stats, name), method)
+    if ours.whole:
+        return lambda x: theirs(1 if name == "geom" else 0, *[4][: len(ours.shapes) - 1], x[0])
+    return lambda x: theirs(x, *(0.6 for _ in ours.shapes))
+
+
+MIRRORED |= {
+    name: of_a_distribution(*name.split(".")[1:]) for name in admodes.scipy.functions() if name.startswith("stats.")
+}
 OTHERS = {
     "linalg.inv": (lambda x: scipy.linalg.inv(M * x[0]), "np.linalg.inv"),
     "linalg.eigh": (lambda x: scipy.linalg.eigh(M * x[0])[0], "np.linalg.eigh"),

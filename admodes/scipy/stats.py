@@ -1,0 +1,333 @@
+"""scipy.stats: densities and distribution functions of the commonest distributions, by NumPy and the ufuncs of SciPy.
+
+Outside the support the density is 0 and the distribution function 0 or 1, with derivative zero; at a parameter that
+SciPy does not take everything is nan.  All is computed in double precision, as SciPy does.  By a shape parameter whose
+derivative has no closed form (a of the incomplete gamma function, the degrees of freedom of t) a distribution function
+raises MissingRule; the densities have all derivatives.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.special as sc
+import scipy.stats as st
+
+from ..core.domain import A, OnlyReal, case
+from ..core.registry import Composite
+from ..core.tracing import canonical
+from .rows import mirror
+
+LOG_2, LOG_PI, LOG_2PI = math.log(2), math.log(math.pi), math.log(2 * math.pi)
+SQRT_2 = math.sqrt(2)
+
+# Where the tests sample the variable, a shape, loc and scale.
+_LINE, _HALF, _UNIT = ((-2.0, 4.0),), ((4.0, 6.0),), ((1.0, 1.5),)
+_LOC, _SCALE, _WIDE = ((0.5, 0.9),), ((0.6, 1.4),), ((1.6, 2.2),)
+_SHAPE = ((1.4, 2.8),)
+
+_METHODS = {
+    "logpdf": "The logarithm of the density",
+    "pdf": "The density",
+    "logpmf": "The logarithm of the probability",
+    "pmf": "The probability",
+    "cdf": "The distribution function",
+    "logcdf": "The logarithm of the distribution function",
+}
+
+
+def _doubles(*arrays: Any) -> list[Any]:
+    """Numbers and arrays, traced or not, in double precision."""
+    found = []
+    for x in arrays:
+        x = canonical(x)
+        x = x if hasattr(x, "dtype") else np.asarray(x)[()]
+        found.append(x if x.dtype == np.float64 else np.astype(x, np.float64))
+    return found
+
+
+class Distribution:
+    """A distribution of SciPy's, whose methods take traced values.
+
+    name : as in scipy.stats.
+    shapes : the names of its parameters before loc and scale.
+    parts : by method, a function of the standardised variable and the shapes: "log", the logarithm of the density,
+        "cdf", and "logcdf" where there is one with more digits than log(cdf).
+    support : the ends of the standardised support, numbers, or functions of the shapes.
+    whole : whether it lives on whole numbers, and has loc but no scale.
+
+    Source: Johnson, Kotz and Balakrishnan, "Continuous Univariate Distributions" (2nd ed., 1994 and 1995).
+
+    >>> from admodes import grad
+    >>> grad(lambda loc: norm.logpdf(2.0, loc, 1.0))(0.5)
+    np.float64(1.5)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shapes: str,
+        parts: dict[str, Callable[..., Any]],
+        support: tuple[Any, Any],
+        within: Any,
+        closed: Sequence[str] = (),
+        whole: bool = False,
+        valid: Callable[..., Any] | None = None,
+        samples: Sequence[Any] = (),
+        **row: Any,
+    ) -> None:
+        self.name, self.shapes, self.whole = name, tuple(shapes.split()), whole
+        self._parts, self._support, self._valid = parts, support, valid
+        self.methods = ("logpmf", "pmf", "cdf", "logcdf") if whole else ("logpdf", "pdf", "cdf", "logcdf")
+        scale = () if whole else ("scale",)
+        self._defaults = {"loc": 0, **dict.fromkeys(scale, 1)}
+        first = "k" if whole else "x"
+        parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in (first, *self.shapes)]
+        parameters += [
+            inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=v) for n, v in self._defaults.items()
+        ]
+        for method in self.methods:
+            body = self._body(method)
+            body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+            body.__name__, body.__qualname__ = method, f"{name}.{method}"
+            body.__doc__ = self._doc(method, first)
+            theirs = getattr(getattr(st, name), method)
+            known = closed if method in ("cdf", "logcdf") else self.shapes
+            op = Composite(
+                body,
+                body,
+                name=f"scipy.stats.{name}.{method}",
+                arrays=len(parameters),
+                evaluate=theirs,
+                domain=self._domain(within, known, samples),
+                **row,
+            )
+            setattr(self, method, mirror(op, body, theirs))
+        self.__doc__ = (
+            f"scipy.stats.{name} with {', '.join(self.methods)} for traced values.\n\n"
+            f"Called with {', '.join((*self.shapes, *self._defaults))}, it is the distribution with these fixed."
+        )
+
+    def __repr__(self) -> str:
+        return f"admodes.scipy.stats.{self.name}"
+
+    def __call__(self, *args: Any, **params: Any) -> Frozen:
+        return Frozen(self, args, params)
+
+    def _body(self, method: str) -> Callable[..., Any]:
+        def body(x: Any, *args: Any, **params: Any) -> Any:
+            named = (*self.shapes, *self._defaults)
+            given = {**self._defaults, **dict(zip(named, args, strict=False)), **params}
+            x, *rest = _doubles(x, *(given[n] for n in named))
+            shapes, (loc, *scale) = rest[: len(self.shapes)], rest[len(self.shapes) :]
+            z = x - loc if self.whole else (x - loc) / scale[0]
+            return self._at(method, z, shapes, 1.0 if self.whole else scale[0])
+
+        return body
+
+    def _at(self, method: str, z: Any, shapes: list[Any], scale: Any) -> Any:
+        """At the standardised variable; where it is outside, the part is taken at a place inside."""
+        low, high = (end(*shapes) if callable(end) else end for end in self._support)
+        ok = np.greater(scale, 0)
+        if self._valid is not None:
+            ok = np.logical_and(ok, self._valid(*shapes))
+        else:
+            for shape in shapes:
+                ok = np.logical_and(ok, np.greater(shape, 0))
+        below, above = np.less(z, low), np.greater(z, high)
+        if self.whole and method in ("pmf", "logpmf"):
+            below = np.logical_or(below, np.not_equal(z, np.floor(z)))
+        inside = np.logical_and(ok, ~np.logical_or(below, above))
+        z = np.where(inside, z, self._inside(low, high))
+        shapes = [np.where(ok, shape, 1.0 if self._valid is None else 0.5) for shape in shapes]
+        if method in ("logpdf", "logpmf", "pdf", "pmf"):
+            scale = np.where(ok, scale, 1.0)
+            y = self._parts["log"](z, *shapes) - (0.0 if self.whole else np.log(scale))
+            y = np.where(inside, y, -np.inf) if method[0] == "l" else np.where(inside, np.exp(y), 0.0)
+        elif method == "logcdf" and "logcdf" in self._parts:
+            y = np.where(inside, self._parts["logcdf"](z, *shapes), np.where(above, 0.0, -np.inf))
+        elif method == "logcdf":
+            F = self._parts["cdf"](z, *shapes)
+            positive = np.logical_and(inside, np.greater(F, 0))
+            y = np.where(positive, np.log(np.where(positive, F, 1.0)), np.where(above, 0.0, -np.inf))
+        else:
+            y = np.where(inside, self._parts["cdf"](z, *shapes), np.where(above, 1.0, 0.0))
+        nan = np.isnan(z)
+        return np.where(np.logical_or(~ok, nan), np.nan, y)[()]
+
+    @staticmethod
+    def _inside(low: Any, high: Any) -> Any:
+        if np.ndim(low) == np.ndim(high) == 0 and not np.isfinite(low) and not np.isfinite(high):
+            return 0.5
+        return np.where(np.isfinite(high), (low + np.where(np.isfinite(high), high, 1.0)) / 2, low + 1.5)
+
+    def _doc(self, method: str, first: str) -> str:
+        shapes = f"    {', '.join(self.shapes)} : its shapes.\n" if self.shapes else ""
+        scale = "" if self.whole else ", scale"
+        return (
+            f"{_METHODS[method]} of the {self.name} distribution.\n\n"
+            f"    Parameters\n    ----------\n    {first} : where, of any shape.\n{shapes}"
+            f"    loc{scale} : by how much it is moved{'' if self.whole else ', and stretched'}.\n\n"
+            "    Returns\n    -------\n    An array of the shape to which all broadcast, in double precision.\n\n"
+            f"    Source: scipy.stats.{self.name}.\n    "
+        )
+
+    def _domain(self, within: Any, known: Sequence[str], samples: Sequence[Any]) -> Any:
+        """One call with everything given, by all of which it is differentiated that has a derivative."""
+        if samples:
+            return OnlyReal([*samples])
+        shapes = [A(within=_SHAPE) if name in known else 1.9 for name in self.shapes]
+        scale = _WIDE if within is _UNIT else _SCALE
+        calls = [case(A(3, within=within), *shapes, A(within=_LOC), A(within=scale))]
+        if within is _LINE:
+            calls.append(case(A(2, 1, within=within), *shapes, scale=A(2, within=scale)))
+        return OnlyReal(calls)
+
+
+class Frozen:
+    """A distribution with its parameters fixed.
+
+    distribution : which.
+    args, params : its shapes, loc and scale, by position and by name.
+
+    Source: scipy.stats, "Freezing a distribution".
+
+    >>> from admodes import grad
+    >>> grad(lambda s: norm(0.0, s).logpdf(0.0))(2.0)
+    np.float64(-0.5)
+    """
+
+    def __init__(self, distribution: Distribution, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+        self.distribution, self.args, self.params = distribution, args, params
+
+    def __getattr__(self, method: str) -> Callable[[Any], Any]:
+        if method not in self.distribution.methods:
+            raise AttributeError(
+                f"{self.distribution} has no {method!r} for traced values, but {', '.join(self.distribution.methods)}"
+            )
+        return lambda x: getattr(self.distribution, method)(x, *self.args, **self.params)
+
+
+INF = math.inf
+
+
+def _line(name: str, shapes: str, closed: Sequence[str] = (), **parts: Any) -> Distribution:
+    return Distribution(name, shapes, parts, (-INF, INF), _LINE, closed)
+
+
+def _half(name: str, shapes: str, closed: Sequence[str] = (), low: float = 0.0, **parts: Any) -> Distribution:
+    return Distribution(name, shapes, parts, (low, INF), _HALF, closed)
+
+
+def _normal(z: Any) -> Any:
+    return -z * z / 2.0 - LOG_2PI / 2.0
+
+
+def _f_log(z: Any, n: Any, d: Any) -> Any:
+    powers = sc.xlogy(d / 2, d) + sc.xlogy(n / 2, n) + sc.xlogy(n / 2 - 1, z)
+    return powers - (n + d) / 2 * np.log(d + n * z) - sc.betaln(n / 2, d / 2)
+
+
+def _logistic(z: Any) -> Any:
+    """−z − 2 log(1 + e⁻ᶻ), which is even in z."""
+    return -z - 2.0 * np.logaddexp(0.0, -z)
+
+
+def _laplace_cdf(z: Any) -> Any:
+    half = np.exp(-np.abs(z)) / 2.0
+    return np.where(np.greater(z, 0), 1.0 - half, half)
+
+
+def _triangle_log(z: Any, c: Any) -> Any:
+    rising = np.less(z, c)
+    up = z / np.where(rising, c, 1.0)
+    down = (1.0 - z) / np.where(rising, 1.0, 1.0 - c)
+    return LOG_2 + np.log(np.where(rising, up, down))
+
+
+def _triangle_cdf(z: Any, c: Any) -> Any:
+    rising = np.less(z, c)
+    return np.where(rising, z * z / np.where(rising, c, 1.0), 1.0 - (1.0 - z) ** 2 / np.where(rising, 1.0, 1.0 - c))
+
+
+# fmt: off
+norm = _line("norm", "", log=_normal, cdf=lambda z: sc.ndtr(z), logcdf=lambda z: sc.log_ndtr(z))
+cauchy = _line("cauchy", "", log=lambda z: -LOG_PI - np.log1p(z * z), cdf=lambda z: 0.5 + np.arctan(z) / np.pi)
+laplace = _line("laplace", "", log=lambda z: -np.abs(z) - LOG_2, cdf=_laplace_cdf)
+logistic = _line("logistic", "", log=_logistic, cdf=lambda z: sc.expit(z), logcdf=lambda z: sc.log_expit(z))
+gumbel_r = _line("gumbel_r", "", log=lambda z: -z - np.exp(-z), cdf=lambda z: np.exp(-np.exp(-z)),
+                 logcdf=lambda z: -np.exp(-z))
+gumbel_l = _line("gumbel_l", "", log=lambda z: z - np.exp(z), cdf=lambda z: -np.expm1(-np.exp(z)))
+t = _line("t", "df", cdf=lambda z, df: sc.stdtr(df, z),
+          log=lambda z, df: -(df + 1) / 2 * np.log1p(z * z / df) - np.log(df) / 2 - sc.betaln(0.5, df / 2))
+expon = _half("expon", "", log=lambda z: -z, cdf=lambda z: -np.expm1(-z))
+gamma = _half("gamma", "a", log=lambda z, a: sc.xlogy(a - 1, z) - z - sc.gammaln(a), cdf=lambda z, a: sc.gammainc(a, z))
+chi2 = _half("chi2", "df", cdf=lambda z, df: sc.chdtr(df, z),
+             log=lambda z, df: sc.xlogy(df / 2 - 1, z) - z / 2 - sc.gammaln(df / 2) - LOG_2 * df / 2)
+f = _half("f", "dfn dfd", log=_f_log, cdf=lambda z, n, d: sc.fdtr(n, d, z))
+lognorm = _half("lognorm", "s", ("s",), cdf=lambda z, s: sc.ndtr(np.log(z) / s),
+                log=lambda z, s: _normal(np.log(z) / s) - np.log(s * z), logcdf=lambda z, s: sc.log_ndtr(np.log(z) / s))
+weibull_min = _half("weibull_min", "c", ("c",), cdf=lambda z, c: -np.expm1(-(z**c)),
+                    log=lambda z, c: np.log(c) + sc.xlogy(c - 1, z) - z**c)
+pareto = _half("pareto", "b", ("b",), 1.0, log=lambda z, b: np.log(b) - (b + 1) * np.log(z),
+               cdf=lambda z, b: 1 - z ** (-b))
+rayleigh = _half("rayleigh", "", log=lambda z: np.log(z) - z * z / 2, cdf=lambda z: -np.expm1(-z * z / 2))
+halfnorm = _half("halfnorm", "", log=lambda z: _normal(z) + LOG_2, cdf=lambda z: sc.erf(z / SQRT_2))
+halfcauchy = _half("halfcauchy", "", log=lambda z: LOG_2 - LOG_PI - np.log1p(z * z),
+                   cdf=lambda z: 2 / np.pi * np.arctan(z))
+invgamma = _half("invgamma", "a", log=lambda z, a: -(a + 1) * np.log(z) - sc.gammaln(a) - 1 / z,
+                 cdf=lambda z, a: sc.gammaincc(a, 1 / z))
+uniform = Distribution("uniform", "", {"log": lambda z: 0.0 * z, "cdf": lambda z: z}, (0.0, 1.0), _UNIT)
+beta = Distribution(
+    "beta", "a b",
+    {"log": lambda z, a, b: sc.xlog1py(b - 1, -z) + sc.xlogy(a - 1, z) - sc.betaln(a, b),
+     "cdf": lambda z, a, b: sc.betainc(a, b, z)},
+    (0.0, 1.0), _UNIT,
+)
+triang = Distribution(
+    "triang", "c", {"log": _triangle_log, "cdf": _triangle_cdf}, (0.0, 1.0), _UNIT, ("c",),
+    valid=lambda c: np.logical_and(np.greater_equal(c, 0), np.less_equal(c, 1)),
+    samples=[case(A(3, within=((0.9, 1.1),)), A(within=((0.4, 0.7),)), A(within=_LOC), A(within=((2.5, 3.0),)))],
+)
+
+
+def _counts(name: str, shapes: str, high: Any, valid: Any, samples: Any, **parts: Any) -> Distribution:
+    names = tuple(shapes.split())
+    return Distribution(name, shapes, parts, (parts.pop("low", 0.0), high), None, names, True, valid, samples)
+
+
+def _probability(p: Any) -> Any:
+    return np.logical_and(np.greater_equal(p, 0), np.less_equal(p, 1))
+
+
+_K, _P = np.array([0.0, 1.0, 3.0]), A(within=((0.2, 0.8),))
+poisson = _counts("poisson", "mu", INF, lambda mu: np.greater_equal(mu, 0), [case(_K, A(3, within=_SHAPE))],
+                  log=lambda k, mu: sc.xlogy(k, mu) - sc.gammaln(k + 1) - mu,
+                  cdf=lambda k, mu: sc.pdtr(np.floor(k), mu))
+bernoulli = _counts("bernoulli", "p", 1.0, _probability, [case(np.array([0.0, 1.0]), _P)],
+                    log=lambda k, p: sc.xlogy(k, p) + sc.xlog1py(1 - k, -p),
+                    cdf=lambda k, p: np.where(np.less(k, 1), 1 - p, 1.0))
+geom = _counts("geom", "p", INF, _probability, [case(_K[1:], _P)], low=1.0,
+               log=lambda k, p: sc.xlog1py(k - 1, -p) + np.log(p),
+               cdf=lambda k, p: -np.expm1(np.log1p(-p) * np.floor(k)))
+binom = _counts("binom", "n p", lambda n, p: n, lambda n, p: np.logical_and(np.greater_equal(n, 0), _probability(p)),
+                [case(_K, 4, _P)],
+                log=lambda k, n, p: (sc.gammaln(n + 1) - sc.gammaln(k + 1) - sc.gammaln(n - k + 1) + sc.xlogy(k, p)
+                                     + sc.xlog1py(n - k, -p)),
+                cdf=lambda k, n, p: sc.bdtr(np.floor(k), n.astype(int), p))
+nbinom = _counts("nbinom", "n p", INF, lambda n, p: np.logical_and(np.greater(n, 0), _probability(p)),
+                 [case(_K, 4, _P)],
+                 log=lambda k, n, p: (sc.gammaln(n + k) - sc.gammaln(k + 1) - sc.gammaln(n) + n * np.log(p)
+                                      + sc.xlog1py(k, -p)),
+                 cdf=lambda k, n, p: sc.betainc(n, np.floor(k) + 1, p))
+# fmt: on
+
+__all__ = [
+    "bernoulli", "beta", "binom", "cauchy", "chi2", "expon", "f", "gamma", "geom", "gumbel_l", "gumbel_r", "halfcauchy",
+    "halfnorm", "invgamma", "laplace", "logistic", "lognorm", "nbinom", "norm", "pareto", "poisson", "rayleigh", "t",
+    "triang", "uniform", "weibull_min",
+]  # fmt: skip
