@@ -82,7 +82,7 @@ def _one(f: Any) -> Any:
 
 
 def _counts(counted: Any) -> dict[str, Any]:
-    names = ("flops", "multiply_adds", "bytes", "peak_bytes", "operations", "intensity")
+    names = ("flops", "multiply_adds", "bytes", "peak_bytes", "operations", "intensity", "approximate")
     return {name: getattr(counted, name) for name in names}
 
 

@@ -52,6 +52,13 @@ class MissingRule(Travelling, TypeError):
             f"one, or state its derivative with admodes.register({name}, ...); see the docstring of register."
         )
 
+    @classmethod
+    def told(cls, message: str) -> MissingRule:
+        """One with a message that says it all."""
+        new = cls("")
+        new.args = (message,)
+        return new
+
 
 class LeakedTracer(Travelling, RuntimeError):
     """A traced value was used after the transform that made it had returned.

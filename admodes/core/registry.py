@@ -172,6 +172,8 @@ class Op:
     changes: int | None = None
     # 1 or 2 for a function of so many arrays and no parameters, which has a fast lane.
     arity = 0
+    # How its derivative is approximated, where it is not exact: a user's function by differences.
+    approximate = ""
 
     def __init__(
         self,
@@ -306,7 +308,7 @@ class Elementwise(Op):
 
     def _state(self, times: Callable[[Partial], Callable[..., Any]]) -> None:
         """Make pushes and pulls of the partials, by one kind of product."""
-        make = _unary_rules if self.arity == 1 else _broadcasting_rules
+        make = _unary_rules if self.arity == 1 else broadcasting_rules
         rules = [
             (None, None) if p is None else (refusal(self.fn, i),) * 2 if isinstance(p, Unknown) else make(i, p, times)
             for i, p in enumerate(self.partials)
@@ -360,7 +362,7 @@ def _unary_rules(
     return push, pull
 
 
-def _broadcasting_rules(
+def broadcasting_rules(
     i: int, p: Partial, times: Callable[[Partial], Callable[..., Any]]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     scale, of = times(p), p if callable(p) and times is _times else None

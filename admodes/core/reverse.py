@@ -19,7 +19,7 @@ from numpy import ndarray
 from .errors import MissingRule, OverwrittenValue
 from .fingerprint import fingerprint
 from .forward import plus
-from .registry import Op
+from .registry import Op, inexact
 from .tracing import Trace, Tracer, canonical, highest, is_memory
 from .views import clone, duplicate
 from .zeros import keeps_zeros, kept
@@ -450,19 +450,25 @@ def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: di
 
     Of several results those whose cotangent is None are left out.
     """
-    x, push = args[i], op.pushes[i]
+    push = op.pushes[i]
     assert push is not None
-    pairs_of_y = zip(u, y, strict=True) if isinstance(y, tuple) else [(u, y)]
-    first_u, first_y = next((v, part) for v, part in pairs_of_y if v is not None)
-    lead = first_u.shape[: first_u.ndim - np.ndim(first_y)]
+    return transposed(lambda t: push(t, y, *args, **params), [args[i]], u, y)[0]
+
+
+def transposed(linear: Callable[..., Any], to: Sequence[Any], u: Any, of: Any) -> list[Any]:
+    """Lᵀ u for a linear function L, which takes directions of the arrays `to` and gives one of `of`, one array or a
+    tuple: taped at zero and reversed.  Several parts of u may be None, where there is nothing."""
+    pairs_of = zip(u, of, strict=True) if isinstance(of, tuple) else [(u, of)]
+    first_u, first = next((v, part) for v, part in pairs_of if v is not None)
+    lead = first_u.shape[: first_u.ndim - np.ndim(first)]
+    zeros = [np.zeros(lead + np.shape(x), dtype=inexact(x)) for x in to]
     tape = Tape()
-    t = tape.input(np.zeros(lead + x.shape, dtype=x.dtype))
-    out = push(t, y, *args, **params)
+    out = linear(*[tape.input(t) for t in zeros])
     pairs = zip(out, u, strict=True) if isinstance(out, tuple) else [(out, u)]
     seeds = [(o.index, s) for o, s in pairs if s is not None and type(o) is Var and o.transform is tape]
     tape.closed = True
-    g = tape.sweep(keeps_zeros(), seeds, 1)[0]  # the sweep around decides: a nan among u may be meant
-    return np.zeros(lead + x.shape, dtype=x.dtype) if g is None else g
+    found = tape.sweep(keeps_zeros(), seeds, len(zeros))  # the sweep around decides: a nan among u may be meant
+    return [zero if g is None else g for zero, g in zip(zeros, found, strict=True)]
 
 
 def _sum(a: Any, b: Any) -> Any:

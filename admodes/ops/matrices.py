@@ -113,7 +113,7 @@ def _linear(a: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def _product(a: Any, b: Any) -> Any:
+def product(a: Any, b: Any) -> Any:
     """a @ b, one of them traced and the other a matrix; NotImplemented where it is none."""
     traced, matrix = (a, b) if isinstance(a, Tracer) else (b, a)
     found = _linear(matrix)
@@ -134,8 +134,8 @@ def _times(a: Any, b: Any) -> Any:
     matrix = b if isinstance(a, Tracer) else a
     sparse = sys.modules.get("scipy.sparse")
     elementwise = sparse is not None and isinstance(matrix, sparse.sparray)
-    return NotImplemented if elementwise or not np.ndim(a if matrix is b else b) else _product(a, b)
+    return NotImplemented if elementwise or not np.ndim(a if matrix is b else b) else product(a, b)
 
 
-PARTNERS[OPS[np.matmul]] = _product
+PARTNERS[OPS[np.matmul]] = product
 PARTNERS[OPS[np.multiply]] = _times

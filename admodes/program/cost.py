@@ -51,6 +51,7 @@ class Cost(Tabular):
         captures; what is left is `working_bytes`.
     operations : NumPy calls.
     by_operation : {name: (times, flops, multiply-adds, bytes)}.
+    approximate : {name: scheme} of the user's functions whose derivative is by differences, and so not exact.
 
     Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapter 4, "Memory issues and complexity
     bounds".
@@ -71,6 +72,7 @@ class Cost(Tabular):
     by_operation: dict[str, OperationCost] = field(default_factory=dict)
     input_bytes: int = 0
     constant_bytes: int = 0
+    approximate: dict[str, str] = field(default_factory=dict)
 
     @property
     def working_bytes(self) -> int:
@@ -92,12 +94,14 @@ class Cost(Tabular):
         apart = [f"{name} {n:,}" for name, n in parts if n]
         of = f" ({', '.join([*apart, f'working memory {self.working_bytes:,}'])})" if apart else ""
         tail = f"peak {self.peak_bytes:,} bytes{of}; {self.intensity:.3g} flops a byte"
-        return Table(_COLUMNS, records, notes=[tail], total={"operation": "total", **whole_of_it})
+        marks = [f"not exact: {name}, its derivative by {scheme}" for name, scheme in self.approximate.items()]
+        return Table(_COLUMNS, records, notes=[tail, *marks], total={"operation": "total", **whole_of_it})
 
 
 def cost_of(program: StraightLine) -> Cost:
     """Add up the instructions of a program."""
     table: dict[str, OperationCost] = {}
+    approximate: dict[str, str] = {}
     ours = {i.op.name for i in program.instructions if trusted(i.op)}
     for instruction in program.instructions:
         if instruction.op not in MARKS:
@@ -105,6 +109,8 @@ def cost_of(program: StraightLine) -> Cost:
             times, *earlier = table.get(name, OperationCost(0, 0.0, 0.0, 0))
             flops, products, moved = map(sum, zip(earlier, work(instruction), strict=True))
             table[name] = OperationCost(times + 1, flops, products, int(moved))
+            if instruction.op.approximate:
+                approximate[name] = instruction.op.approximate
     rows = table.values()
     return Cost(
         flops=sum(row.flops for row in rows),
@@ -115,6 +121,7 @@ def cost_of(program: StraightLine) -> Cost:
         by_operation=table,
         input_bytes=sum(v.nbytes for v in program.inputs),
         constant_bytes=sum(x.nbytes for x in _captured(program)),
+        approximate=approximate,
     )
 
 

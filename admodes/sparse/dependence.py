@@ -180,7 +180,7 @@ def _partial(walk: Walk, instruction: Instruction, p: Any, y: Value) -> Any:
     """The partial at the point; None where none is stated."""
     if callable(p):
         with np.errstate(all="ignore"):
-            p = p(walk.values[y], *map(_array, walk.known(instruction.args)))
+            p = p(walk.values[y], *map(_array, walk.known(instruction.args)), **walk.known(instruction.params))
     elif not isinstance(p, int | float):
         return None
     if walk.dropping and not np.all(np.isfinite(p)):

@@ -199,7 +199,12 @@ class _Run:
         """The estimates; None where f cannot be traced, as the rows will say."""
         try:
             found = Forecast(self.q)
-            self.slower, self.operations = found.slower, found.passes.function().cost.operations
+            counted = found.passes.function().cost
+            self.slower, self.operations = found.slower, counted.operations
+            self.remarks += [
+                f"not exact: the derivative of {name} is by {scheme}, in every way that goes through its rule"
+                for name, scheme in counted.approximate.items()
+            ]
         except Exception as error:
             self.remarks.append(f"not counted: {_told(error)}")
             return None

@@ -64,6 +64,7 @@ def _multiple(cost: Cost, n: int) -> Cost:
         bytes=n * cost.bytes,
         peak_bytes=cost.peak_bytes,
         operations=n * cost.operations,
+        approximate=cost.approximate,
     )
 
 

@@ -1,12 +1,17 @@
 """Operations of a user's own: `custom_op` and `register`, by each way to state a derivative."""
 
+import collections
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import admodes
 from admodes import custom_op, grad, hessian, jacfwd, jacrev, jvp, register, vjp
+from admodes.core import pytree
 from admodes.core.registry import OPS
 from admodes.program import cost
 
@@ -119,6 +124,62 @@ def test_transpose_that_changes_the_shape_and_works_on_k_at_once():
     assert 2 in seen  # K directions in one call
 
 
+def test_a_transpose_is_tried_at_random_directions_and_not_at_the_point():
+    """At 0 every linear function is 0, and x² looks like its own transpose with u x."""
+    op = custom_op(lambda x: M @ x, transpose=lambda u, x: 2 * u @ M)
+    with pytest.raises(ValueError, match="not the transpose"):
+        grad(lambda x: np.sum(op(x)))(np.zeros(3))
+    cheating = custom_op(lambda x: x**2, transpose=lambda u, x: x * u)
+    with pytest.raises(ValueError, match="not linear"):
+        grad(lambda x: np.sum(cheating(x)))(Y)
+
+
+# By a matrix, or a pair of functions ----------------------------------------------------------------------
+
+DENSE = np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0], [4.0, 0.0, 5.0]])
+MATRICES = {
+    "dense": DENSE,
+    "csr": sparse.csr_array(DENSE),
+    "coo": sparse.coo_matrix(DENSE),
+    "operator": aslinearoperator(sparse.csc_array(DENSE)),
+    "functions": LinearOperator((4, 3), matvec=lambda v: DENSE @ v, rmatvec=lambda u: DENSE.T @ u, dtype=float),
+    "pair": (lambda x: DENSE @ x, lambda u: DENSE.T @ u),
+}
+
+
+@pytest.mark.parametrize("kind", MATRICES)
+def test_linear(kind):
+    op = custom_op(linear=MATRICES[kind])
+    agrees(op, lambda x: DENSE @ x, Y)
+    np.testing.assert_allclose(admodes.compile(jacrev(op))(Y), DENSE)
+    np.testing.assert_allclose(admodes.jacobian(op)(Y), DENSE)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MATRICES if kind != "pair"])
+def test_linear_of_columns(kind):
+    agrees(custom_op(linear=MATRICES[kind]), lambda x: DENSE @ x, X.T)
+
+
+def test_the_pattern_of_a_sparse_linear_map_is_that_of_its_matrix():
+    pattern = admodes.jacobian_pattern(custom_op(linear=MATRICES["csr"]), Y)
+    np.testing.assert_array_equal(pattern.toarray() != 0, DENSE != 0)
+
+
+def test_linear_that_is_none():
+    wrong = LinearOperator((4, 3), matvec=lambda v: DENSE @ v, rmatvec=lambda u: u[:3], dtype=float)
+    with pytest.raises(ValueError, match="rmatvec of the LinearOperator is not the transpose"):
+        custom_op(linear=wrong)
+    with pytest.raises(TypeError, match="no rmatvec"):
+        custom_op(linear=LinearOperator((4, 3), matvec=lambda v: DENSE @ v, dtype=float))
+    for other in (3.0, np.ones(3), "A", np.sin):
+        with pytest.raises(TypeError, match="must be a matrix"):
+            custom_op(linear=other)
+    with pytest.raises(TypeError, match="no function beside it"):
+        custom_op(np.sin, linear=DENSE)
+    with pytest.raises(ValueError, match="not the transpose"):
+        grad(lambda x: np.sum(custom_op(linear=(np.cumsum, np.cumsum))(x)))(Y)
+
+
 # By a push ----------------------------------------------------------------------------------------------
 
 
@@ -156,6 +217,245 @@ def test_pull_is_the_transpose_of_the_push_stated():
     op = custom_op(lambda x: x**2, push=lambda t, y, x: M @ t)
     t, u = rng.normal(size=3), rng.normal(size=3)
     assert u @ jvp(op, (Y,), (t,))[1] == pytest.approx(vjp(op, Y)[1](u)[0] @ t, rel=1e-13)
+
+
+# By a pull ----------------------------------------------------------------------------------------------
+
+
+def softmax(a):
+    y = np.exp(a)
+    return y / y.sum()
+
+
+def softmax_pull(u, y, a):
+    return y * u - y * (y @ u)
+
+
+def test_pull_alone():
+    """The push is the pull transposed once more; of a softmax both are the same symmetric map."""
+    agrees(custom_op(plain(softmax), pull=softmax_pull), softmax, Y)
+    batched = custom_op(
+        plain(softmax), pull=lambda u, y, a: y * u - y * np.sum(y * u, axis=-1, keepdims=True), batched=True
+    )
+    agrees(batched, softmax, Y)
+
+
+def test_pulls_of_several_arguments():
+    op = custom_op(plain(np.matmul), pull=[lambda u, y, a, b: u @ b.T, lambda u, y, a, b: a.T @ u])
+    agrees(op, np.matmul, rng.normal(size=(2, 3)), rng.normal(size=(3, 4)))
+    only_first = custom_op(plain(np.matmul), pull=[lambda u, y, a, b: u @ b.T, None])
+    np.testing.assert_array_equal(grad(lambda b: np.sum(only_first(X, b)))(np.ones((3, 2))), np.zeros((3, 2)))
+    np.testing.assert_array_equal(jvp(lambda b: only_first(X, b), (X.T,), (X.T,))[1], np.zeros((2, 2)))
+
+
+def test_push_is_the_transpose_of_the_pull_stated():
+    A = rng.normal(size=(3, 3))
+    op = custom_op(lambda x: x**2, pull=lambda u, y, x: u @ A)
+    t, u = rng.normal(size=3), rng.normal(size=3)
+    assert u @ jvp(op, (Y,), (t,))[1] == pytest.approx(vjp(op, Y)[1](u)[0] @ t, rel=1e-13)
+
+
+def test_push_and_pull_are_each_used_as_stated():
+    seen = []
+    op = custom_op(
+        softmax,
+        push=lambda t, y, a: seen.append("push") or softmax_pull(t, y, a),
+        pull=lambda u, y, a: seen.append("pull") or softmax_pull(u, y, a),
+    )
+    agrees(op, softmax, Y)
+    for run, name in ((lambda: jvp(op, (Y,), (Y,)), "push"), (lambda: vjp(op, Y)[1](Y), "pull")):
+        seen.clear()
+        run()
+        assert seen == [name]
+
+
+def test_push_and_pull_in_foreign_code():
+    """Neither can be taped, and neither has to be."""
+
+    def foreign(v):
+        assert type(v) is np.ndarray
+        return np.array([math.exp(x) for x in v])
+
+    op = custom_op(foreign, push=lambda t, y, x: foreign(x) * t, pull=lambda u, y, x: foreign(x) * u)
+    np.testing.assert_allclose(jacfwd(op)(Y), np.diag(np.exp(Y)))
+    np.testing.assert_allclose(jacrev(op)(Y), np.diag(np.exp(Y)))
+    alone = custom_op(foreign, pull=lambda u, y, x: foreign(u))
+    with pytest.raises(ValueError, match="pull 0 is not linear"):
+        jvp(alone, (Y,), (Y,))
+    alone = custom_op(foreign, pull=lambda u, y, x: np.array([float(v) for v in u]) * y)
+    with pytest.raises(admodes.Detached, match=r"derived by taping pull 0.* state push= beside it.*float"):
+        jvp(alone, (Y,), (Y,))
+    np.testing.assert_allclose(jacrev(alone)(Y), np.diag(np.exp(Y)))
+
+
+def test_decorator_with_push_and_pull():
+    @custom_op(push=softmax_pull, pull=softmax_pull)
+    def decorated(a):
+        return softmax(a)
+
+    agrees(decorated, softmax, Y)
+    assert decorated.__wrapped__(Y) == pytest.approx(softmax(Y))
+
+
+# Results that are trees, and constants -------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Moments:
+    squares: object
+    total: object
+
+
+Pair = collections.namedtuple("Pair", "squares total")
+SHAPES = {
+    "tuple": lambda a, b: (a, b),
+    "list": lambda a, b: [a, b],
+    "named tuple": Pair,
+    "dict": lambda a, b: {"squares": a, "total": b},
+    "dataclass": Moments,
+}
+
+
+def both_parts(tree):
+    if isinstance(tree, tuple | list):
+        return tree
+    return tuple(tree.values()) if isinstance(tree, dict) else (tree.squares, tree.total)
+
+
+@pytest.mark.parametrize("rule", ["push", "pull", "both"])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_results_that_are_trees(kind, rule):
+    make = SHAPES[kind]
+
+    def pull(u, y, x):
+        assert type(y) is type(make(0, 0))
+        assert type(u) is type(make(0, 0))
+        a, b = both_parts(u)
+        return 2 * x * a + b
+
+    stated = {"push": lambda t, y, x: make(2 * x * t, np.sum(t)), "pull": pull}
+    op = custom_op(lambda x: make(x**2, x.sum()), **{k: stated[k] for k in stated if rule in (k, "both")})
+    assert type(op(Y)) is type(make(0, 0))
+
+    def loss(f):
+        return lambda x: np.sum(both_parts(f(x))[0] * both_parts(f(x))[1])
+
+    like = loss(lambda x: (x**2, np.sum(x)))
+    for way in (grad, jacfwd, hessian, lambda f: admodes.compile(grad(f))):
+        np.testing.assert_allclose(way(loss(op))(Y), way(like)(Y), rtol=1e-12)
+    for jac in (jacfwd, jacrev):
+        squares, total = both_parts(jac(op)(Y))
+        np.testing.assert_allclose(squares, np.diag(2 * Y))
+        np.testing.assert_allclose(total, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [(None, "holds no array"), ("text", "returns a str"), ({"a": Y, "b": "text"}, "returns a str")],
+)
+def test_results_that_are_no_numbers(result, message):
+    def f(x):
+        return result
+
+    with pytest.raises(TypeError, match=f"custom_op f: .*{message}"):
+        jvp(custom_op(f, push=lambda t, y, x: t), (Y,), (Y,))
+
+
+def test_constants_behind_the_arrays_and_by_keyword():
+    scaled = custom_op(lambda x, k=2.0, *, kind="a": x * k, partial=lambda y, x, k=2.0, kind="a": k)
+    two = custom_op(lambda x, z, k: x * z * k, partial=[lambda y, x, z, k: z * k, lambda y, x, z, k: x * k])
+    pushed = custom_op(lambda x, k, *, b=0.0: k * x + b, push=lambda t, y, x, k, *, b=0.0: k * t)
+    pulled = custom_op(lambda x, k, *, b=0.0: k * x + b, pull=lambda u, y, x, k, *, b=0.0: k * u)
+    for call in (
+        lambda x: scaled(x, 3.0),
+        lambda x: scaled(x, k=3.0, kind="b"),
+        lambda x: two(x, 1.0, 3.0),
+        lambda x: two(1.0, x, 3),
+        lambda x: pushed(x, 3.0, b=1.0),
+        lambda x: pulled(x, 3, b=1.0),
+    ):
+        agrees(call, lambda x: 3.0 * x + call(np.zeros(3)), Y)
+        np.testing.assert_allclose(admodes.compile(jacrev(call))(Y), 3 * np.eye(3))
+        np.testing.assert_allclose(admodes.jacobian(call)(Y), 3 * np.eye(3))
+    varying = admodes.compile(lambda x, k: grad(lambda x: np.sum(scaled(x, k) + scaled(x, k=k)))(x))
+    for k in (2.0, 5.0):
+        np.testing.assert_array_equal(varying(Y, k), np.full(3, 2 * k))
+
+
+def test_a_traced_value_from_around():
+    """What the rule says nothing of is refused, unless the trace around differentiates it as it is."""
+
+    def times(c):
+        return custom_op(lambda x: c * x, partial=lambda y, x: c)
+
+    for run in (
+        lambda: grad(lambda c: np.sum(times(c)(Y * c)))(2.0),
+        lambda: jvp(lambda c: times(c)(c), (2.0,), (1.0,)),
+    ):
+        with pytest.raises(admodes.Detached, match="a traced value that is none of its arguments"):
+            run()
+    assert grad(lambda c: grad(times(c))(3.0))(2.0) == 1.0
+
+
+# Arguments that are trees ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Affine:
+    w: object
+    b: object
+
+
+POINT, WEIGHTS = Affine(rng.normal(size=(2, 3)), rng.normal(size=2)), rng.normal(size=2)
+AFFINE = {
+    "push": {"push": [lambda t, y, p, x: t.w @ x + t.b, lambda t, y, p, x: p.w @ t]},
+    "pull": {"pull": [lambda u, y, p, x: Affine(np.outer(u, x), u), lambda u, y, p, x: u @ p.w]},
+    "difference": {"difference": "complex"},
+    "composite": {"composite": lambda p, x: p.w @ x + p.b},
+}
+AFFINE["both"] = AFFINE["push"] | AFFINE["pull"]
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in pytree.flatten(tree)[0]])
+
+
+@pytest.mark.parametrize("argnum", [0, 1])
+@pytest.mark.parametrize("rule", AFFINE)
+def test_arguments_that_are_trees(rule, argnum):
+    def like(p, x):
+        return p.w @ x + p.b
+
+    op = custom_op(lambda p, x: plain(np.matmul)(p.w, x) + p.b if rule != "difference" else like(p, x), **AFFINE[rule])
+
+    def loss(f):
+        return lambda p, x: WEIGHTS @ np.sin(f(p, x))
+
+    for way in (
+        grad,
+        jacfwd,
+        lambda f, a: admodes.compile(grad(f, a)),
+        lambda f, a: grad(lambda p, x: f(p, x) ** 2, a),
+    ):
+        np.testing.assert_allclose(
+            flat(way(loss(op), argnum)(POINT, Y)), flat(way(loss(like), argnum)(POINT, Y)), rtol=1e-12
+        )
+    for mode in ("forward-over-reverse", "reverse-over-forward"):
+        np.testing.assert_allclose(
+            flat(hessian(loss(op), argnum, mode=mode)(POINT, Y)), flat(hessian(loss(like), argnum)(POINT, Y)), atol=1e-9
+        )
+    for jac in (jacfwd, jacrev):
+        np.testing.assert_allclose(flat(jac(op, argnum)(POINT, Y)), flat(jacfwd(like, argnum)(POINT, Y)), atol=1e-14)
+
+
+def test_trees_where_there_is_no_rule_for_them():
+    by_partial = custom_op(lambda p: p["x"] ** 2, partial=lambda y, p: 2 * p["x"])
+    with pytest.raises(TypeError, match="partial= is for a function of arrays"):
+        grad(lambda x: np.sum(by_partial({"x": x})))(Y)
+    one = custom_op(lambda x, p: x * p["k"], push=lambda t, y, x, p: t * p["k"])
+    np.testing.assert_array_equal(grad(lambda x: np.sum(one(x, {"k": 2.0})))(Y), np.full(3, 2.0))
+    with pytest.raises(admodes.MissingRule, match="argument 1 is traced"):
+        grad(lambda x: np.sum(one(Y, {"k": x})))(Y)
 
 
 # As a composite -----------------------------------------------------------------------------------------
@@ -250,7 +550,7 @@ def test_register_by_the_other_ways(cbrt, rule, slope):
 
 def test_register_by_a_transpose(cbrt):
     register(cbrt, transpose=lambda u, x: 5 * u)  # of a function that is not linear
-    with pytest.raises(ValueError, match="register cbrt: transpose= is not the transpose"):
+    with pytest.raises(ValueError, match="register cbrt: transpose= is for a linear function"):
         grad(cbrt)(8.0)
 
 
@@ -335,6 +635,16 @@ def test_a_python_number_is_a_result():
 
 M = rng.normal(size=(2, 3))
 WRONG = {
+    "a pull of a wrong shape": ({"fn": np.sum, "pull": lambda u, y, x: u}, r"pull 0 gives shape \(\)"),
+    "a pull that squares": ({"fn": np.sin, "pull": lambda u, y, x: np.cos(x) * u**2}, "pull 0 is not linear in u"),
+    "a pull with a constant": ({"fn": np.sin, "pull": lambda u, y, x: np.cos(x) * u + 1}, "pull 0 is not linear in u"),
+    "a pull that is a tuple": ({"fn": np.sin, "pull": lambda u, y, x: (u,)}, "pull 0 gives a tuple of 1"),
+    "a push of a kind of size": ({"fn": np.sin, "push": lambda t, y, x: np.maximum(t, 0)}, "push 0 is not linear in t"),
+    "a pull that is not the transpose": (
+        {"fn": lambda x: M @ x, "push": lambda t, y, x: M @ t, "pull": lambda u, y, x: 2 * u @ M},
+        "push 0 and pull 0 are not transposes",
+    ),
+    "a push of fewer results": ({"fn": np.modf, "push": lambda t, y, x: (t,)}, "push 0 gives a tuple of 1"),
     "a transpose of a wrong shape": (
         {"fn": lambda x: M @ x, "transpose": lambda u, x: u},
         r"transpose gives shape \(2,\)",
@@ -360,7 +670,7 @@ WRONG = {
 }
 USES = {
     "jvp": lambda op: jvp(op, (Y,), (Y,)),
-    "vjp": lambda op: vjp(op, Y)[1](np.ones(np.shape(op(Y)))),
+    "vjp": lambda op: vjp(op, Y)[1](pytree.tree_map(np.ones_like, op(Y))),
     "jacfwd": lambda op: jacfwd(op)(Y),
     "jacrev": lambda op: jacrev(op)(Y),
     "hessian": lambda op: hessian(lambda x: np.sum(op(x)))(Y),
