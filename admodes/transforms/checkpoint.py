@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import operator
 import pickle
 import shutil
 import tempfile
@@ -276,13 +275,19 @@ class _Steps:
 
     def __init__(self, rebuilds: Sequence[Function], captured: Sequence[Sequence[Any]]) -> None:
         self.length: int | None = len(rebuilds)
-        self.rest = [x for one in captured for x in one]
+        # What several steps close over stands there once, so that its cotangents are added as they come.
+        shared = {id(x): x for one in captured for x in one}
+        place = {key: k for k, key in enumerate(shared)}
+        self.rest = list(shared.values())
         self._rebuilds = rebuilds
-        ends = itertools.accumulate(map(len, captured), initial=0)
-        self._places = [range(first, last) for first, last in itertools.pairwise(ends)]
+        self._places = [[place[id(x)] for x in one] for one in captured]
 
     def exists(self, i: int) -> bool:
         return self.length is not None and i < self.length
+
+    def places(self, i: int) -> Sequence[int]:
+        """Where in `rest` that is which step i takes."""
+        return self._places[i]
 
     def leaves(self, i: int, rest: Sequence[Any]) -> list[Any]:
         """What step i takes of `rest`."""
@@ -291,13 +296,9 @@ class _Steps:
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
         return self._rebuilds[i](leaves)(state)
 
-    def gathered(self, found: Sequence[tuple[int, list[Any]]], count: int, lead: tuple[int, ...]) -> list[Any]:
-        """The cotangents of `rest`, `count` of them, from those of the steps: (i, cotangents of `leaves(i)`)."""
-        totals: list[Any] = [None] * count
-        for i, gs in found:
-            for k, g in zip(self._places[i], gs, strict=True):
-                totals[k] = g if totals[k] is None else totals[k] + g
-        return totals
+    def totals(self) -> list[Any]:
+        """What gathers the cotangents of `rest`, from the last step to the first."""
+        return [_Sum() for _ in self.rest]
 
 
 class _Streamed(_Steps):
@@ -313,14 +314,15 @@ class _Streamed(_Steps):
         self._functions += itertools.islice(self._source, max(0, i + 1 - len(self._functions)))
         return i < len(self._functions)
 
+    def places(self, i: int) -> Sequence[int]:
+        return ()
+
     def leaves(self, i: int, rest: Sequence[Any]) -> list[Any]:
         return []
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
         return self._functions[i](state)
 
-    def gathered(self, found: Sequence[tuple[int, list[Any]]], count: int, lead: tuple[int, ...]) -> list[Any]:
-        return []
 
 
 class _Scanned(_Steps):
@@ -340,6 +342,9 @@ class _Scanned(_Steps):
         self._rebuild, self._shared = rebuild, len(captured)
         self.rest = [*captured, *arrays]
 
+    def places(self, i: int) -> Sequence[int]:
+        return range(len(self.rest))
+
     def leaves(self, i: int, rest: Sequence[Any]) -> list[Any]:
         return [*rest[: self._shared], *(x[i] for x in rest[self._shared :])]
 
@@ -347,14 +352,41 @@ class _Scanned(_Steps):
         x = pytree.unflatten(self._structure, leaves[self._shared :])
         return self._rebuild(leaves[: self._shared])(state, x)
 
-    def gathered(self, found: Sequence[tuple[int, list[Any]]], count: int, lead: tuple[int, ...]) -> list[Any]:
-        columns = list(zip(*(gs for _, gs in sorted(found, key=operator.itemgetter(0))), strict=True))
-        return [
-            None if column[0] is None
-            else functools.reduce(operator.add, column) if k < self._shared
-            else np.stack(column, axis=len(lead))
-            for k, column in enumerate(columns)
-        ]  # fmt: skip
+    def totals(self) -> list[Any]:
+        return [_Sum() if k < self._shared else _Rows() for k in range(len(self.rest))]
+
+
+class _Sum:
+    """Cotangents added as they come: of all steps they would take more memory than the states."""
+
+    def __init__(self) -> None:
+        self._total: Any = None
+        self._own = False  # not memory of a step's
+
+    def add(self, g: Any) -> None:
+        if self._total is None:
+            self._total = g
+        elif self._own and type(g) is np.ndarray:
+            self._total += g
+        else:
+            self._total = self._total + g
+            self._own = type(self._total) is np.ndarray
+
+    def result(self, lead: tuple[int, ...]) -> Any:
+        return self._total
+
+
+class _Rows:
+    """Cotangents of rows, the last row's first."""
+
+    def __init__(self) -> None:
+        self._rows: list[Any] = []
+
+    def add(self, g: Any) -> None:
+        self._rows.append(g)
+
+    def result(self, lead: tuple[int, ...]) -> Any:
+        return np.stack(self._rows[::-1], axis=len(lead)) if self._rows else None
 
 
 class _Chain(_Later):
@@ -369,6 +401,7 @@ class _Chain(_Later):
         self.states = len(state)
         self.flat = [pack(leaf) for leaf in (*state, *steps.rest)]
         self.moving = [k for k, leaf in enumerate(self.flat) if isinstance(leaf, Tracer)]
+        self._traced = frozenset(self.moving)
         self.total = 0  # the steps there were
         self.plain_steps = 0  # how many were run without a tape
         self.kept: tuple[_Stack, _Taped] | None = None  # from the first sweep, until it is pulled
@@ -437,7 +470,8 @@ class _Chain(_Later):
         return self.inside(state), y
 
     def taped(self, i: int, state: Any, rest: list[Any]) -> _Taped:
-        return _Taped(functools.partial(self.step, i), state, self.steps.leaves(i, rest))
+        wanted = [k + self.states in self._traced for k in self.steps.places(i)]
+        return _Taped(functools.partial(self.step, i), state, self.steps.leaves(i, rest), wanted)
 
     def room(self, state: Any, rest: list[Any]) -> int:
         """How many snapshots are kept in memory."""
@@ -460,17 +494,19 @@ class _Chain(_Later):
         start, rest = self.full([_held(x) for x in args])
         stack, taped = self.kept or (_Stack(self.room(start, rest), self.disk, start), None)
         self.kept = None  # a second pull begins with the start alone
-        found = []
+        totals = self.steps.totals()
         u_ys = us[(size := len(us) if not self.ys else self._states_out(us)) :]
         u_state = us[:size]
         for i in reversed(range(self.total)):
             if taped is None:
                 taped = self.taped(i, self.state_before(i, stack, rest), rest)
             u_state, gs = taped.pull([*u_state, *(np.take(part, i, axis=len(lead)) for part in u_ys)], lead)
-            found.append((i, gs))
+            for k, g in zip(self.steps.places(i), gs, strict=True):
+                if g is not None:
+                    totals[k].add(g)
             taped = None
             stack.forget(i)
-        gs = [*u_state, *self.steps.gathered(found, len(rest), lead)]
+        gs = [*u_state, *(total.result(lead) for total in totals)]
         return [gs[k] for k in self.moving]
 
     def _states_out(self, us: list[Any]) -> int:
@@ -492,13 +528,14 @@ class _Chain(_Later):
 
 
 class _Taped:
-    """One step on a tape, with the cotangents of its state and of what else it depends on."""
+    """One step on a tape, with the cotangents of its state and of what is wanted of its other leaves."""
 
-    def __init__(self, step: Function, state: Any, leaves: list[Any]) -> None:
+    def __init__(self, step: Function, state: Any, leaves: list[Any], wanted: Sequence[bool]) -> None:
         flat, structure = pytree.flatten((state, leaves))
         self.shapes = [np.shape(x) for x in flat]
         self.states = len(flat) - len(leaves)
-        self.moving = [k for k, x in enumerate(flat) if np.result_type(x).kind in "fc"]
+        kinds = [True] * self.states + list(wanted)
+        self.moving = [k for k, x in enumerate(flat) if kinds[k] and np.result_type(x).kind in "fc"]
 
         def f(*moving: Any) -> Any:
             return step(*pytree.unflatten(structure, replaced(flat, self.moving, moving)))
@@ -530,6 +567,7 @@ class _Stack:
     def __init__(self, memory: int, disk: int, start: Any) -> None:
         self.most = memory + disk
         self.disk = disk
+        self.on_disk = 0
         self.states: dict[int, Any] = {}
         self.directory = Path(tempfile.mkdtemp(prefix="snapshots-")) if disk else None
         if self.directory:
@@ -546,8 +584,8 @@ class _Stack:
     def put(self, position: int, state: Any) -> None:
         flat, structure = pytree.flatten(state)
         flat = [x.copy() if type(x) is np.ndarray else x for x in flat]  # a step may write into its argument
-        on_disk = sum(isinstance(kept, Path) for kept, _ in self.states.values())
-        if self.directory and on_disk < self.disk and not any(isinstance(x, Tracer) for x in flat):
+        if self.directory and self.on_disk < self.disk and not any(isinstance(x, Tracer) for x in flat):
+            self.on_disk += 1
             path = self.directory / str(position)
             path.write_bytes(pickle.dumps(flat, protocol=pickle.HIGHEST_PROTOCOL))
             self.states[position] = path, structure
@@ -564,8 +602,9 @@ class _Stack:
         kept, _ = self.states.pop(position)
         if isinstance(kept, Path):
             kept.unlink()
+            self.on_disk -= 1
 
     def forget(self, i: int) -> None:
         """The snapshots at i and later, of which none is needed once step i has been reversed; the start stays."""
-        for position in [p for p in self.states if p >= max(i, 1)]:
+        while (position := next(reversed(self.states))) >= max(i, 1):
             self.drop(position)

@@ -252,6 +252,28 @@ def test_memory_is_that_of_the_snapshots():
     assert few < 20 * size < 60 * size < every
 
 
+@pytest.mark.parametrize("over", ["chain", "scan"])
+def test_cotangents_of_what_all_steps_share_are_added_as_they_come(over):
+    W = RNG.standard_normal((100, 100)) / 10
+    xs = RNG.standard_normal((50, 100))
+
+    def f(W):
+        if over == "chain":
+            h = ad.checkpoint_chain([lambda h, x=x: np.tanh(W @ h + x) for x in xs], np.zeros(100), snapshots=4)
+        else:
+            h = ad.checkpoint_scan(lambda h, x: (np.tanh(W @ h + x), None), np.zeros(100), xs, snapshots=4)[0]
+        return np.sum(h)
+
+    def plain(W):
+        h = np.zeros(100)
+        for x in xs:
+            h = np.tanh(W @ h + x)
+        return np.sum(h)
+
+    np.testing.assert_allclose(ad.grad(f)(W), ad.grad(plain)(W), rtol=1e-10, atol=1e-12)
+    assert peak(lambda: ad.grad(f)(W)) < 12 * W.nbytes  # 50 would be one a step
+
+
 def test_max_bytes():
     x = RNG.standard_normal(10_000)
     steps = [lambda h: np.sin(h) * h] * 64
