@@ -324,7 +324,6 @@ class _Streamed(_Steps):
         return self._functions[i](state)
 
 
-
 class _Scanned(_Steps):
     """One step over the first axis of xs; `rest` is what it closes over, and the leaves of xs."""
 
@@ -414,10 +413,11 @@ class _Chain(_Later):
     def whole(self, *leaves: Any) -> tuple[Any, Any]:
         """All steps, nothing kept."""
         state, rest = self.full(leaves)
-        ys, i = [], 0
+        ys: list[Any] = []
+        i = 0
         while self.steps.exists(i):
             state, y = self.step(i, state, self.steps.leaves(i, rest))
-            ys.append(y)
+            self.collect(i, ys, y)
             i += 1
         return state, self.stacked(ys)
 
@@ -432,8 +432,18 @@ class _Chain(_Later):
             )
         return out
 
+    def collect(self, i: int, ys: list[Any], y: Any) -> None:
+        """Add the y of step i, unless they are None."""
+        if i and (y is None) == bool(ys):
+            raise TypeError(
+                f"checkpoint_scan: step returned {'a y' if y is None else 'None for y'} at first, and at step {i} "
+                f"{'None' if y is None else 'a y'}; it must return one or the other throughout"
+            )
+        if y is not None:
+            ys.append(y)
+
     def stacked(self, ys: list[Any]) -> Any:
-        if not ys or ys[0] is None:
+        if not ys:
             return None
         leaves = [pytree.flatten(y)[0] for y in ys]
         return pytree.unflatten(pytree.flatten(ys[0])[1], [np.stack(parts) for parts in zip(*leaves, strict=True)])
@@ -446,11 +456,12 @@ class _Chain(_Later):
         stack = _Stack(self.room(state, rest), self.disk, state)
         length = self.steps.length
         online = Online(stack.most) if length is None else None
-        ys, i = [], 0
+        ys: list[Any] = []
+        i = 0
         target = 0 if length is None else stack.next(0, length)
         while self.steps.exists(i + 1):
             state, y = self.advance(i, state, rest)
-            ys.append(y)
+            self.collect(i, ys, y)
             i += 1
             forgotten = online.take(i) if online else None
             if forgotten is not None and forgotten != i:
@@ -462,7 +473,8 @@ class _Chain(_Later):
         taped = self.taped(i, state, rest)
         self.kept = stack, taped
         state, y = taped.value
-        return self.inside(self.packed((state, self.stacked([*ys, y]))))
+        self.collect(i, ys, y)
+        return self.inside(self.packed((state, self.stacked(ys))))
 
     def advance(self, i: int, state: Any, rest: list[Any]) -> tuple[Any, Any]:
         self.plain_steps += 1

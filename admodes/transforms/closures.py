@@ -31,46 +31,62 @@ def closed_over(f: Any) -> tuple[list[Tracer], Rebuild]:
     >>> found, rebuild([])(1)
     ([], 2)
     """
-    found: list[Tracer] = []
-    known: dict[int, int] = {}  # id of a traced value -> its place
-    seen: set[int] = set()
-    holding: set[int] = set()  # ids of functions and containers with traced values in them
+    search = _Search()
+    search.look(f)
+    return search.found, functools.partial(_rebuilt, f, search.known, search.holding)
 
-    def look(x: Any) -> bool:
+
+# Classes, where functions that call themselves would do: those are circles, which hold a tape, with all its arrays,
+# until the garbage collector comes by.
+
+
+class _Search:
+    """The traced values in functions and containers."""
+
+    def __init__(self) -> None:
+        self.found: list[Tracer] = []
+        self.known: dict[int, int] = {}  # id of a traced value -> its place
+        self.holding: set[int] = set()  # ids of functions and containers with traced values in them
+        self._seen: set[int] = set()
+
+    def look(self, x: Any) -> bool:
         """Whether x holds a traced value; those that are new are added to the list."""
         if isinstance(x, Tracer):
-            if id(x) not in known:
-                known[id(x)] = len(found)
-                found.append(x)
+            if id(x) not in self.known:
+                self.known[id(x)] = len(self.found)
+                self.found.append(x)
             return True
-        if id(x) in seen:
-            return id(x) in holding
+        if id(x) in self._seen:
+            return id(x) in self.holding
         parts = _parts(x)
         if parts is None:
             return False
-        seen.add(id(x))
+        self._seen.add(id(x))
         for part in parts:
-            if look(part):
-                holding.add(id(x))
-        return id(x) in holding
+            if self.look(part):
+                self.holding.add(id(x))
+        return id(x) in self.holding
 
-    look(f)
 
-    def rebuild(values: list[Any]) -> Any:
-        made: dict[int, Any] = {}
+def _rebuilt(f: Callable[..., Any], known: dict[int, int], holding: set[int], values: list[Any]) -> Any:
+    return _Renewal(known, holding, values).new(f)
 
-        def new(x: Any) -> Any:
-            if isinstance(x, Tracer) and id(x) in known:
-                return values[known[id(x)]]
-            if id(x) not in holding:
-                return x
-            if id(x) not in made:
-                made[id(x)] = _remade(x, new, made)
-            return made[id(x)]
 
-        return new(f)
+class _Renewal:
+    """Functions and containers with other values in place of the traced ones."""
 
-    return found, rebuild
+    def __init__(self, known: dict[int, int], holding: set[int], values: list[Any]) -> None:
+        self.known, self.holding, self.values = known, holding, values
+        self.made: dict[int, Any] = {}
+
+    def new(self, x: Any) -> Any:
+        if isinstance(x, Tracer) and id(x) in self.known:
+            return self.values[self.known[id(x)]]
+        if id(x) not in self.holding:
+            return x
+        if id(x) not in self.made:
+            self.made[id(x)] = _remade(x, self.new, self.made)
+        return self.made[id(x)]
 
 
 def _parts(x: Any) -> list[Any] | None:

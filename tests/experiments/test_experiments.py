@@ -36,6 +36,7 @@ ROOT = Path(frame.__file__).resolve().parent.parent
 EXPERIMENTS = [
     "bracketing",
     "cheap_gradient",
+    "checkpointing",
     "digits",
     "elimination",
     "full_jacobian",

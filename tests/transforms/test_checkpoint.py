@@ -292,6 +292,8 @@ def test_max_bytes():
         (lambda x: ad.checkpoint_chain([np.sin], x, disk=-1), "disk=-1"),
         (lambda x: ad.checkpoint_scan(lambda c, x: (c, x), x, np.float64(3.0)), "one common first axis"),
         (lambda x: ad.checkpoint_scan(lambda c, x: c, x, np.ones(3))[0], r"must return a pair \(carry, y\)"),
+        (lambda x: ad.checkpoint_scan(lambda c, x: (c, c if x else None), x, np.arange(3.0))[0], "None for y at first"),
+        (lambda x: ad.checkpoint_scan(lambda c, x: (c, None if x else c), x, np.arange(3.0))[0], "a y at first"),
     ],
 )
 def test_what_is_refused(call, message):
