@@ -36,6 +36,7 @@ from .ways.hessians import hessian, hvp
 from .ways.jacobians import jacobian
 
 if TYPE_CHECKING:
+    from .explanation.explain import Explanation, explain
     from .implicit import fixed_point, minimize, odeint, root
     from .sparse.pattern import hessian_pattern, jacobian_pattern
     from .sparse.plan import sparse_hessian_plan, sparse_jacobian_plan
@@ -49,6 +50,7 @@ __all__ = [
     "Comparison",
     "Cost",
     "Detached",
+    "Explanation",
     "GuardFailed",
     "IllConditioned",
     "JacobianChain",
@@ -70,6 +72,7 @@ __all__ = [
     "cost",
     "custom_op",
     "errors",
+    "explain",
     "fixed_point",
     "gauss_newton",
     "grad",
@@ -103,6 +106,8 @@ __all__ = [
 
 # These need what `import admodes` does not load: scipy.sparse, or the table of ways.
 _LATE = {
+    "Explanation": ".explanation.explain",
+    "explain": ".explanation.explain",
     "fixed_point": ".implicit",
     "minimize": ".implicit",
     "odeint": ".implicit",

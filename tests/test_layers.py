@@ -28,7 +28,7 @@ FLOORS = [
     ["sparse", "elimination", "operators"],
     ["chains", "implicit"],
     ["scipy"],
-    ["ways"],
+    ["ways", "explanation"],
     ["coverage"],
     [""],  # admodes/__init__.py
     ["commands"],

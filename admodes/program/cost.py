@@ -143,21 +143,26 @@ def work(instruction: Instruction) -> tuple[float, float, int]:
 
 def peak_bytes(program: StraightLine) -> int:
     """Bytes alive at once while the flat code runs: a value lives from its instruction to its last use."""
+    return max(bytes_alive(program))
+
+
+def bytes_alive(program: StraightLine) -> list[int]:
+    """Bytes alive before the first instruction, while each runs, and at the end, with the outputs that are copied."""
     owner = owners(program, exactly=True)
     last = last_uses(program, owner)
     alive = sum(v.nbytes for v in (*program.inputs, *program.workspace)) + sum(x.nbytes for x in _captured(program))
-    peak = alive
+    found = [alive]
     freed: dict[int, int] = {}
     for k, instruction in enumerate(program.instructions):
         for v in instruction.outs:
             if owner[v] is v and instruction.buffer is None and instruction.op not in MARKS:
                 alive += v.nbytes
                 freed[last.get(v, k)] = freed.get(last.get(v, k), 0) + v.nbytes
-        peak = max(peak, alive)
+        found.append(alive)
         alive -= freed.pop(k, 0)
     copied = set(copied_outputs(program))
     copies = [v for v in program.outputs if isinstance(v, np.ndarray) or (isinstance(v, Value) and v in copied)]
-    return max(peak, alive + sum(int(v.nbytes) for v in copies))
+    return [*found, alive + sum(int(v.nbytes) for v in copies)]
 
 
 def _captured(program: StraightLine) -> list[np.ndarray]:

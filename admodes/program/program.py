@@ -182,20 +182,33 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
 
 
 def record(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool = True, pure: bool = False
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    strict: bool = True,
+    pure: bool = False,
+    recorder: Callable[..., Recorder] = Recorder,
 ) -> Program:
     """`trace`, with keyword arguments too: the structure of the inputs is then that of (args, kwargs).
 
     Not strict: traced values of transforms around, as arguments or in closures, count as the plain values they have.
     pure: raise `ChangesArgument` where f changes one in place.
+    recorder: what makes the recorder of a run, for one that notes more than the program.
     """
-    return run(f, _record, f, args, kwargs, strict, pure)
+    return run(f, _record, f, args, kwargs, strict, pure, recorder)
 
 
-def _record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], strict: bool, pure: bool) -> Program:
+def _record(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    strict: bool,
+    pure: bool,
+    made: Callable[..., Recorder],
+) -> Program:
     leaves, in_structure = pytree.flatten((args, kwargs) if kwargs else args)
     leaves = leaves if strict else [ground(x) for x in leaves]
-    recorder = Recorder(strict, captured_by(f))
+    recorder = made(strict, captured_by(f))
     symbols = [
         recorder.input(as_input(x), name) if is_input(x) else x
         for x, name in zip(leaves, _names(f, args, kwargs), strict=True)

@@ -37,9 +37,9 @@ class Namer:
         self.helpers: dict[Any, str] = {}  # functions that are not NumPy's public ones
         name = program.name if program.name.isidentifier() else "f"
         self.function = self._free(name)
-        self.workspace = [self._take(v, f"w{k}") for k, v in enumerate(program.workspace)]
+        self.workspace = [self.take(v, f"w{k}") for k, v in enumerate(program.workspace)]
         for v in program.inputs:
-            self._take(v, v.name if v.name.isidentifier() else "x")
+            self.take(v, v.name if v.name.isidentifier() else "x")
         self._counter = itertools.count()
 
     def _free(self, name: str) -> str:
@@ -52,7 +52,8 @@ class Namer:
         self.taken.add(unique)
         return unique
 
-    def _take(self, v: Value, name: str) -> str:
+    def take(self, v: Value, name: str) -> str:
+        """Call a value by a name, with a number behind it where that is taken."""
         self.names[v] = self._free(name)
         return self.names[v]
 
@@ -63,8 +64,8 @@ class Namer:
         for prefix, of in (("grad", v.adjoint_of), ("dot", v.tangent_of)):
             primal = self.names.get(of) if of is not None else None
             if primal is not None and primal.isidentifier():
-                return self._take(v, f"{prefix}_{primal}")
-        return self._take(v, f"t{next(self._counter)}")
+                return self.take(v, f"{prefix}_{primal}")
+        return self.take(v, f"t{next(self._counter)}")
 
     def text(self, x: Any, wide: bool = True) -> str:
         """An argument as an expression; wide: every array beside it is of double precision."""

@@ -1,0 +1,1 @@
+"""`explain`: both modes of differentiation, step by step, on one page."""
