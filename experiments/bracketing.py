@@ -1,7 +1,7 @@
 """How much cheaper is a Jacobian in the best order of its chain, and is what the count predicts what runs?
 
-The chains: the instances of the literature; random ones; and compositions of real functions, dense layers of random
-widths with elementwise ones between.
+The chains: the instances of the literature; random ones; compositions of real functions, dense layers of random widths
+with elementwise ones between; and short ones on several workers, with published schedules (schedules.py).
 
 How it is measured.  Multiply-adds of four orders: homogeneous tangents, homogeneous adjoints, every factor accumulated
 and the matrices multiplied in their best order (preaccumulation), and the optimum found by `optimal_bracketing`; of
@@ -10,7 +10,7 @@ instances (Naumann, arXiv 2003.05755, reference implementation): dimensions d un
 m × n uniform in m + n … (m + n)²; the gain is the cost of the best of the three plain orders over the optimum.  Real
 chains are carried out by `JacobianChain.jacobian`: multiply-adds predicted from dimensions and edges beside those
 counted in the traced run, which must be equal, and seconds, medians of interleaved calls on one thread, the plan made
-before.
+before.  Schedules: the makespan beside that of the published dynamic program, and beside the best that is known.
 
 What to expect, and why.  A homogeneous sweep carries the ends of the chain, n tangents or m cotangents, through every
 edge, min(n, m)·Σ edges.  Any order passes every edge in at least as many directions as the narrowest place of the chain
@@ -37,7 +37,7 @@ import numpy as np
 from admodes import Bracketing, JacobianChain, optimal_bracketing
 from admodes.chains.chain import OrderName
 
-from . import style
+from . import schedules, style
 from .frame import SEED, Row, Study
 from .timing import interleaved
 
@@ -485,7 +485,7 @@ def _clock(ax: Any, rows: Sequence[Row]) -> None:
 
 
 def run(study: Study) -> str:
-    return "; ".join(part(study) for part in (run_instances, run_random, run_executed))
+    return "; ".join(part(study) for part in (run_instances, run_random, run_executed, run_scheduled))
 
 
 def run_instances(study: Study) -> str:
@@ -523,3 +523,11 @@ def run_executed(study: Study) -> str:
     study.table(rows, "executed")
     study.picture(draw_executed(rows), "executed")
     return found_in_executed(rows)
+
+
+def run_scheduled(study: Study) -> str:
+    # Here, not on other workers: the search ends by the clock.
+    rows = [row for job in study.track(schedules.jobs(study.full), "schedules") for row in schedules.schedules(job)]
+    study.table(rows, "scheduled")
+    study.picture(schedules.draw(rows), "scheduled")
+    return schedules.found(rows)
