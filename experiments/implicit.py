@@ -265,13 +265,19 @@ def draw_layer(curve: Sequence[Row], kept: Sequence[Row]) -> Any:
         f"{right['explicit']:.1%}),\nand its gradient takes the same memory however long it iterates",
     )
     left, beside = made.subplots(1, 2)
+    several = len({row["initialisation"] for row in curve}) > 1
     for name, look in NETWORKS.items():
         for i, seed in enumerate(dict.fromkeys(row["initialisation"] for row in curve)):
             mine = [row for row in curve if row["network"] == name and row["initialisation"] == seed]
             label = name if i == 0 else None
             left.plot([r["epoch"] for r in mine], [r["held_out"] for r in mine], label=label, **look)
-    left.set(xlabel="epoch", ylabel="held-out digits right", title="Training, each from several initialisations")
+    left.set(
+        xlabel="epoch",
+        ylabel="held-out digits right",
+        title="Training, each from several initialisations" if several else "Training",
+    )
     left.set_ylim(0.8, 1.0)
+    left.set_yticks(np.arange(0.8, 1.01, 0.04))
     left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     left.legend(loc="lower right")
     looks = {"fixed point": style.REVERSE, "unrolled": {**style.FORWARD, "label": "unrolled"}}
@@ -315,7 +321,7 @@ def draw_solvers(errors: Sequence[Row], apart: Any, ode: Sequence[Row]) -> Any:
     left.plot(steps[:10], 1e-16 / steps[:10], linestyle=":", label="slope 1/ε", **style.THEORY)
     left.axhline(apart["pose"], color=style.BLACK, label="implicit function: pose")
     left.set(xscale="log", yscale="log", xlabel="step ε", ylabel="largest error / largest entry")
-    left.set(title="Central differences through a solver", ylim=(1e-17, 10))
+    left.set(title="Central differences through a solver", ylim=(1e-17, 1e3))
     left.legend(loc="upper left", fontsize=9.5, ncols=2)
     for method, look in METHODS.items():
         mine = [row for row in ode if row["method"] == method]

@@ -331,10 +331,23 @@ class LinearizedGraph(Tabular):
         Parameters
         ----------
         *more : further orders beside "forward", "reverse", "markowitz", "relative-markowitz" and "exhaustive":
-            "annealed", sequences, or functions of the graph, which stand there by their names; see `order`.
+            "annealed", below which stands the lower bound; sequences, or functions of the graph, which stand there by
+            their names; see `order`.
+
+        >>> graph = LinearizedGraph([("x", "a"), ("a", "b"), ("b", "y"), ("b", "z")])
+        >>> print(graph.compare("annealed"))
+        order               multiplications  additions  fill-in
+        forward                           3          0        3
+        reverse                           4          0        4
+        markowitz                         3          0        3
+        relative-markowitz                3          0        3
+        exhaustive                        3          0        3
+        annealed                          3          0        3
+        no order takes fewer than 3 multiplications
         """
         names = [*_AT_ONCE, "exhaustive"] if self._exhaustible() else _AT_ONCE
-        return Orders({_name(order): self.eliminate(order) for order in (*names, *more)})
+        bound = self.lower_bound() if "annealed" in more else None
+        return Orders({_name(order): self.eliminate(order) for order in (*names, *more)}, bound)
 
     def optimal_edge_multiplications(self) -> int:
         """The fewest multiplications of any sequence of *edge* eliminations, for tiny graphs.
@@ -458,9 +471,13 @@ _ORDERS = (
 
 @dataclass(frozen=True, repr=False)
 class Orders(Tabular):
-    """Eliminations by the name of their order; prints as a table."""
+    """Eliminations by the name of their order; prints as a table.
+
+    bound : multiplications that no order undercuts; None where that was not asked for.
+    """
 
     by_order: dict[str, Elimination]
+    bound: int | None = None
 
     def __getitem__(self, order: str) -> Elimination:
         return self.by_order[order]
@@ -471,7 +488,8 @@ class Orders(Tabular):
         found = list(self.by_order.items())
         least = min(range(len(found)), key=lambda k: found[k][1].multiplications, default=None)
         records = [{"order": order, **{name: getattr(e, name) for name in names}} for order, e in found]
-        return Table(_ORDERS, records, best=least)
+        notes = [] if self.bound is None else [f"no order takes fewer than {self.bound:,} multiplications"]
+        return Table(_ORDERS, records, notes=notes, best=least)
 
 
 def _name(order: Order) -> str:

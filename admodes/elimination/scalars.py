@@ -270,8 +270,11 @@ class _Scalars:
         """Directions and elements of the partials that are there, for each result."""
         marks = partials
         if not (isinstance(instruction.op, Contraction) and len(instruction.uses) == 1):
-            with np.errstate(all="ignore"):
-                marks = self._pushed(instruction, nans, lead)[1]
+            try:
+                with np.errstate(all="ignore"):
+                    marks = self._pushed(instruction, nans, lead)[1]
+            except ValueError:  # of functions of SciPy that take no nan; each element may then depend on all
+                marks = [None if p is None else np.full(np.shape(p), np.nan) for p in partials]
         found = [
             None if p is None else np.nonzero(np.reshape((p != 0) | np.isnan(mark), (*lead, -1)))
             for p, mark in zip(partials, marks, strict=True)

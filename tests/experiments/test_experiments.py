@@ -42,6 +42,7 @@ EXPERIMENTS = [
     "full_jacobian",
     "gradient_cost",
     "hessian",
+    "implicit",
     "memory",
     "peers",
     "sparse",

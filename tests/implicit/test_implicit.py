@@ -105,10 +105,45 @@ def test_nonlinear_heat(solver, n):
     def solved(s):
         return ad.root(equations, np.full(n, 0.1), s, solver=lambda r, z: kirchhoff(2.0), linear_solver=solver)
 
+    # The discrete system itself, dense: A ż = −∂g/∂s.
+    z = solved(2.0)
+    A, b = ad.jacfwd(lambda z: equations(z, 2.0))(z), ad.jacfwd(lambda s: equations(z, s))(2.0)
     t = ad.jvp(solved, (2.0,), (1.0,))[1]
+    np.testing.assert_allclose(t, -np.linalg.solve(A, b), rtol=1e-8)
     np.testing.assert_allclose(t, ad.jvp(kirchhoff, (2.0,), (1.0,))[1], rtol=h**2)  # the discrete solution, O(h²)
     u = np.sin(np.arange(n))
     assert ad.vjp(solved, 2.0)[1](u)[0] == pytest.approx(u @ t, rel=1e-8)
+
+
+CALLED = {"dense": "_dense", "sparse": "_sparse", "gmres": "_by"}
+
+
+@pytest.mark.parametrize(
+    ("f", "n", "kind"),
+    [
+        (lambda z, x: np.tanh(z) / 3 + x, 300, "dense"),
+        (lambda z, x: np.concatenate([z[1:], z[:1]]) / 3 + np.sin(z) / 5 + x, 400, "sparse"),
+        (lambda z, x: np.tanh(z + np.mean(z)) / 3 + x, 400, "gmres"),
+    ],
+)
+def test_auto_solves_dense_sparse_or_matrix_free(f, n, kind, monkeypatch):
+    from admodes.implicit.linear import System
+
+    used = []
+    for name, method in CALLED.items():
+        made = getattr(System, method)
+        monkeypatch.setattr(System, method, lambda *a, made=made, name=name: used.append(name) or made(*a))
+    x = RNG.standard_normal(n)
+    u = RNG.standard_normal(n)
+
+    def solved(x):
+        return ad.fixed_point(f, np.zeros(n), x)
+
+    g = ad.vjp(solved, x)[1](u)[0]
+    assert set(used) == {kind}
+    z = solved(x)
+    J = np.eye(n) - ad.jacfwd(lambda z: f(z, x))(z)
+    np.testing.assert_allclose(g, np.linalg.solve(J.T, u), rtol=1e-8, atol=1e-10)  # ∂f/∂x = I
 
 
 def test_information():
@@ -211,6 +246,29 @@ def test_quadratic_argmin():
 )  # fmt: skip
 def test_test_functions_of_optimisation(f, z0, right):
     agrees(lambda a: ad.minimize(f, np.array(z0), a), right, np.float64(1.0))
+
+
+def test_least_squares():
+    """argmin ‖M z − b‖²: the pseudo-inverse, by M and by b; and a line through points whose noise is not small."""
+
+    def f(M, b):
+        return ad.minimize(lambda z, M, b: np.sum((M @ z - b) ** 2), np.zeros(3), M, b)
+
+    M, b = RNG.standard_normal((6, 3)), RNG.standard_normal(6)
+    for argument in (0, 1):
+        agrees(f, lambda M, b: np.linalg.solve(M.T @ M, M.T @ b), M, b, argument=argument)
+    agrees_twice(f, lambda M, b: np.linalg.solve(M.T @ M, M.T @ b), M, b, argument=0)
+
+
+def test_a_constraint_that_is_no_plane():
+    """The point of the unit sphere nearest to a: a/|a|; with the multiplier |a| − 1 the KKT matrix is not that of f."""
+
+    def f(a):
+        return ad.minimize(lambda z, a: np.sum((z - a) ** 2), X / 2, a, equality=lambda z, a: z @ z - 1)
+
+    a = X + 0.3
+    agrees(f, lambda a: a / np.sqrt(a @ a), a)
+    agrees_twice(f, lambda a: a / np.sqrt(a @ a), a)
 
 
 def test_equality_constraints():
