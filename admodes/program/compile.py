@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from ..core.tracing import Tracer, highest, is_memory, next_level
 from ..core.zeros import keeping, lost, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar
+from .native.calls import usable
+from .native.worth import calls_until_native, with_kernels
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
 from .recording import ChangesArgument, Foreign, uncollected
@@ -22,6 +24,9 @@ from .straightline import GuardFailed, as_input, is_input
 
 P = ParamSpec("P")
 Y = TypeVar("Y")
+
+# Whether there are native kernels; "auto": from the call on at which they have paid for their compilation.
+Native = bool | Literal["auto"]
 
 # Traces kept for one kind of arguments; where there are more, the code branches on values too often to be worth it.
 TRACES = 64
@@ -31,19 +36,29 @@ class Runner:
     """One optimised program with the workspace arrays it owns.
 
     `again` makes the program whose products keep zeros (see `core.zeros`) of the input arrays: that is run where the
-    results of this one hold a nan.
+    results of this one hold a nan.  After `calls` calls a runner with native kernels takes over; 0: none does.
     """
 
-    __slots__ = ("again", "float_function", "function", "keeping", "pool", "scalars", "structure", "workspace")
+    __slots__ = (
+        "again", "calls", "float_function", "function", "keeping", "native", "passes", "pool", "program", "scalars",
+        "structure", "workspace",
+    )  # fmt: skip
 
     def __init__(
         self,
         program: Program,
         passes: Sequence[Pass] = PASSES,
         again: Callable[[Sequence[Any]], Program] | None = None,
+        native: Native = False,
     ) -> None:
         self.again = again
         self.keeping: Runner | None = None
+        self.native: Runner | None = None
+        self.calls = calls_until_native(program) if native == "auto" else 0
+        self.program: Program | None = program if self.calls > 1 else None
+        self.passes = passes
+        if native is True or self.calls == 1:
+            self.calls, passes = 0, with_kernels(passes)
         with uncollected():
             program = optimise(program, passes)
             self.function = emit(program, direct=True).function
@@ -55,10 +70,24 @@ class Runner:
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
         """The result for input arrays. Threads and recursive calls take workspaces of their own."""
+        if self.calls and self._is_time():
+            assert self.native is not None
+            return self.native(arrays)
         out = self._run(arrays)
         if self.again is not None and lost(out):
             out = self._keeping(self.again, arrays, out)
         return out[0] if self.structure is None else pytree.unflatten(self.structure, out)
+
+    def _is_time(self) -> bool:
+        """Whether native kernels have paid by now; they are compiled where this is the first call with them."""
+        if self.native is None:
+            self.calls -= 1
+            program = self.program
+            if self.calls > 0 or program is None:
+                return False
+            self.native = Runner(program, self.passes, self.again, native=True)
+            self.calls, self.program = -1, None
+        return True
 
     def _keeping(self, again: Callable[[Sequence[Any]], Program], arrays: Sequence[Any], out: Any) -> Any:
         """The results by products that keep zeros."""
@@ -103,7 +132,9 @@ class Runner:
 STRONG = OPS[strong_product]
 
 
-def recorded(f: Callable[..., Any], args: Any, kwargs: dict[str, Any], passes: Sequence[Pass] = PASSES) -> Runner:
+def recorded(
+    f: Callable[..., Any], args: Any, kwargs: dict[str, Any], passes: Sequence[Pass] = PASSES, native: Native = False
+) -> Runner:
     """f, traced for these arguments, ready to run."""
     before = next_level()
     program = record(f, args, kwargs, pure=True)
@@ -115,7 +146,7 @@ def recorded(f: Callable[..., Any], args: Any, kwargs: dict[str, Any], passes: S
         tree = pytree.unflatten(program.in_structure, leaves)
         return record(f, *tree) if kwargs else record(f, tree, {})
 
-    return Runner(program, passes, again if derived else None)
+    return Runner(program, passes, again if derived else None, native)
 
 
 class Branches:
@@ -146,25 +177,27 @@ class Branches:
 class Kind(Branches):
     """The traces for one kind of arguments."""
 
-    __slots__ = ("passes", "warned")
+    __slots__ = ("native", "passes", "warned")
 
-    def __init__(self, passes: Sequence[Pass]) -> None:
+    def __init__(self, passes: Sequence[Pass], native: Native) -> None:
         super().__init__()
         self.passes = passes
+        self.native = native
         self.warned = False
 
 
 class Kinds(dict[Any, Kind]):
     """The kinds met, and of each family of kinds, which differ in values that are no arrays, how many."""
 
-    def __init__(self, passes: Sequence[Pass]) -> None:
+    def __init__(self, passes: Sequence[Pass], native: Native) -> None:
         super().__init__()
         self.passes = passes
+        self.native = native
         self.families: dict[Any, int] = {}
         self.warned = False
 
 
-def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
+def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = False) -> Callable[P, Y]:
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
     One trace serves all arguments of the same shapes, dtypes, memory order and tree structure (dictionaries in the same
@@ -179,6 +212,10 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
     f : a function in plain NumPy, or any derivative of one.
     reassociate : whether chains of matrix products may be bracketed anew, (A B) x as A (B x), where that takes fewer
         multiply-adds. Beyond rounding that shows where a product is infinite or nan in one bracketing alone.
+    native : whether runs of elementwise operations, slices and sums become native loops (`pip install admodes[native]`):
+        always, or never, or ("auto") where llvmlite is installed, from the call on at which they have paid for their
+        compilation, by an estimate that depends on shapes alone. Results then differ by rounding: each function is
+        within 4 ulp, sums are at least as exact as NumPy's, and nothing warns of overflow or invalid values.
 
     Returns
     -------
@@ -188,6 +225,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
     Raises
     ------
     TypeError : f is no function; in a call, an argument that is no array and not hashable.
+    ImportError : native=True, and llvmlite is not installed or not for this interpreter.
 
     Source: Frostig, Johnson and Leary, "Compiling machine learning programs via high-level tracing" (SysML 2018), for
     tracing by the shapes and dtypes of arguments.
@@ -202,7 +240,12 @@ def compile(f: Callable[P, Y], reassociate: bool = False) -> Callable[P, Y]:
         raise TypeError(
             f"compile: f is a {type(f).__name__}, not a function; write compile(grad(f)), or @compile above one."
         )
-    kinds = Kinds(REASSOCIATING if reassociate else PASSES)
+    if native is True and not usable():
+        raise ImportError(
+            "compile: native=True takes llvmlite on a 64-bit CPython; pip install 'admodes[native]', or write "
+            'native="auto", which does without where it is missing.'
+        )
+    kinds = Kinds(REASSOCIATING if reassociate else PASSES, native)
 
     @functools.wraps(f)
     def compiled(*args: Any, **kwargs: Any) -> Any:
@@ -247,7 +290,7 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
     if kinds.families.get(family, 0) >= TRACES:
         _warn_of_values(f, kinds)
         return f(*args, **kwargs)
-    known = Kind(kinds.passes)
+    known = Kind(kinds.passes, kinds.native)
     out = _other_branch(f, known, arrays, args, kwargs)
     if known.taken:
         kinds[key] = known
@@ -286,7 +329,7 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
         _warn_once(f, kind)
         return f(*args, **kwargs)
     try:
-        runner = recorded(f, args, kwargs, kind.passes)
+        runner = recorded(f, args, kwargs, kind.passes, kind.native)
     except (Foreign, ChangesArgument):  # f reads a traced value of a transform around it, or writes to an argument
         return f(*args, **kwargs)
     kind.add(runner)

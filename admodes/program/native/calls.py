@@ -1,0 +1,300 @@
+"""Kernels as functions of Python: they take arrays and scalars, and give new ones.
+
+The machine code itself is a function of CPython's (`METH_FASTCALL`) that reads where the data are from the objects, so
+that a call costs a fraction of a microsecond.  What it cannot take as it is (other strides, another byte order, a
+subclass) is copied first.  A call of some length releases the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import weakref
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..recording import Instruction, Value
+from .loops import Loops
+from .machine import Compiled, available, machine
+from .plan import Kernel
+from .text import Text, kind_of
+
+HEAD = object.__basicsize__  # bytes before what a type adds
+
+# Places in NumPy's array object (PyArrayObject_fields in its ndarraytypes.h), behind the head.
+DATA, DESCR, FLAGS = HEAD, HEAD + 40, HEAD + 48
+C_CONTIGUOUS, ALIGNED = 0x1, 0x100
+
+# Elements times operations from which on a call releases the lock: some 20 µs.
+LONG = 1 << 15
+
+SCALARS: dict[str, tuple[type, ...]] = {
+    "d": (np.float64, float), "f": (np.float32,), "q": (np.int64,), "i": (np.int32,), "?": (np.bool_,),
+}  # fmt: skip
+
+
+class _Method(ctypes.Structure):
+    """PyMethodDef."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]
+
+
+_FASTCALL = 0x80
+
+
+@cache
+def usable() -> bool:
+    """Whether kernels can be made here: llvmlite is installed, and objects lie as CPython and NumPy lay them."""
+    if not available() or sys.implementation.name != "cpython" or sys.byteorder != "little":
+        return False
+    if ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    x = np.arange(3.0)
+    data, descr = (ctypes.c_size_t.from_address(id(x) + place).value for place in (DATA, DESCR))
+    flags = ctypes.c_int.from_address(id(x) + FLAGS).value
+    if data != x.ctypes.data or descr != id(x.dtype) or flags & 0x701 != 0x501:
+        return False
+    one, whole = np.float64(1.5), np.int64(7)
+    return (
+        ctypes.c_double.from_address(id(one) + HEAD).value == 1.5
+        and ctypes.c_double.from_address(id(float(one)) + HEAD).value == 1.5
+        and ctypes.c_int64.from_address(id(whole) + HEAD).value == 7
+    )
+
+
+def _address(symbol: Any) -> str:
+    return f"inttoptr (i64 {ctypes.cast(symbol, ctypes.c_void_p).value} to ptr)"
+
+
+def _object(x: Any) -> str:
+    return f"inttoptr (i64 {id(x)} to ptr)"
+
+
+class Places:
+    """Where the results of a kernel go: an array each, those without axes together, and what is only for the kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.arrays = [v for v in kernel.outputs if v.ndim]
+        self.scalars = [v for v in kernel.outputs if not v.ndim]
+        self.offsets: dict[Value, int] = {}
+        self.scratch = 0
+        for v in kernel.scratch:
+            self.offsets[v] = self.scratch
+            self.scratch += -(-v.nbytes // 64) * 64
+
+
+def ir_of(kernel: Kernel) -> str:
+    """The module of a kernel: the loops, and the function that Python calls."""
+    places = Places(kernel)
+    text = Text(machine())
+    count = len(kernel.inputs) + len(kernel.outputs) + len(kernel.scratch)
+    pointers = {k: f"%p{k}" for k in range(count)}
+    body: list[str] = []
+    for nest in kernel.nests:
+        body += Loops(text, nest, pointers).emit()
+    parameters = ", ".join(f"ptr noalias %p{k}" if k >= len(kernel.inputs) else f"ptr %p{k}" for k in range(count))
+    width = 8 * machine().bytes
+    lines = [
+        f"define internal void @kernel({parameters}) #0 {{",
+        "entry:",
+        *text.entry,
+        *body,
+        "  ret void",
+        "}",
+        *_called(kernel, places),
+        *text.declared,
+        f'attributes #0 = {{ nounwind "min-legal-vector-width"="{width}" "prefer-vector-width"="{width}" }}',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _called(kernel: Kernel, places: Places) -> list[str]:
+    """The function of Python: None where it ran, NotImplemented where an argument must be copied first."""
+    lines = ["define ptr @call(ptr %self, ptr %args, i64 %count) #0 {", "entry:"]
+    pointers = []
+
+    def object_at(k: int) -> str:
+        lines.append(f"  %a{k} = getelementptr ptr, ptr %args, i64 {k}")
+        lines.append(f"  %o{k} = load ptr, ptr %a{k}")
+        return f"%o{k}"
+
+    def field(name: str, at: str, offset: int, of: str = "ptr") -> str:
+        lines.append(f"  {name}.at = getelementptr i8, ptr {at}, i64 {offset}")
+        lines.append(f"  {name} = load {of}, ptr {name}.at")
+        return name
+
+    for k, x in enumerate(kernel.inputs):
+        o = object_at(k)
+        type_of = field(f"%t{k}", o, HEAD - 8)
+        lines.append(f"  %array{k} = icmp eq ptr {type_of}, {_object(np.ndarray)}")
+        if not x.ndim:
+            for n, scalar in enumerate(SCALARS[kind_of(x.dtype) or ""]):
+                lines.append(f"  %s{k}.{n} = icmp eq ptr {type_of}, {_object(scalar)}")
+            condition = f"%s{k}.0"
+            if len(SCALARS[kind_of(x.dtype) or ""]) > 1:
+                lines.append(f"  %s{k} = or i1 %s{k}.0, %s{k}.1")
+                condition = f"%s{k}"
+            lines.append(f"  %inline{k} = getelementptr i8, ptr {o}, i64 {HEAD}")
+            lines.append(f"  br i1 {condition}, label %known{k}, label %other{k}")
+            lines.append(f"other{k}:")
+        lines.append(f"  br i1 %array{k}, label %checked{k}, label %refused")
+        lines.append(f"checked{k}:")
+        data = field(f"%data{k}", o, DATA)
+        descr = field(f"%descr{k}", o, DESCR)
+        flags = field(f"%flags{k}", o, FLAGS, "i32")
+        lines.append(f"  %dtype{k} = icmp eq ptr {descr}, {_object(np.dtype(x.dtype.char))}")
+        lines.append(f"  %set{k} = and i32 {flags}, {C_CONTIGUOUS | ALIGNED}")
+        lines.append(f"  %order{k} = icmp eq i32 %set{k}, {C_CONTIGUOUS | ALIGNED}")
+        lines.append(f"  %fits{k} = and i1 %dtype{k}, %order{k}")
+        lines.append(f"  br i1 %fits{k}, label %known{k}, label %refused")
+        lines.append(f"known{k}:")
+        if x.ndim:
+            pointers.append(data)
+        else:
+            lines.append(f"  %p{k} = phi ptr [ {data}, %checked{k} ], [ %inline{k}, %{_before(k)} ]")
+            pointers.append(f"%p{k}")
+    k = len(kernel.inputs)
+    given: dict[Value, str] = {}
+    for v in places.arrays:
+        given[v] = field(f"%data{k}", object_at(k), DATA)
+        k += 1
+    if places.scalars:
+        together = field(f"%data{k}", object_at(k), DATA)
+        for j, v in enumerate(places.scalars):
+            lines.append(f"  %scalar{j} = getelementptr i8, ptr {together}, i64 {8 * j}")
+            given[v] = f"%scalar{j}"
+        k += 1
+    if places.scratch:
+        together = field(f"%data{k}", object_at(k), DATA)
+        for j, (v, offset) in enumerate(places.offsets.items()):
+            lines.append(f"  %scratch{j} = getelementptr i8, ptr {together}, i64 {offset}")
+            given[v] = f"%scratch{j}"
+    pointers += [given[v] for v in (*kernel.outputs, *kernel.scratch)]
+    api = ctypes.pythonapi
+    long = sum(prod(nest.shape) for nest in kernel.nests) * len(kernel.instructions) >= LONG
+    if long:
+        lines.append(f"  %thread = call ptr {_address(api.PyEval_SaveThread)}()")
+    lines.append(f"  call void @kernel({', '.join(f'ptr {p}' for p in pointers)})")
+    if long:
+        lines.append(f"  call void {_address(api.PyEval_RestoreThread)}(ptr %thread)")
+    for x in (None, NotImplemented):
+        if x is not None:
+            lines.append("refused:")
+        lines.append(f"  call void {_address(api.Py_IncRef)}(ptr {_object(x)})")
+        lines.append(f"  ret ptr {_object(x)}")
+    return [*lines, "}"]
+
+
+def _before(k: int) -> str:
+    """The block before that of input k."""
+    return f"known{k - 1}" if k else "entry"
+
+
+class Native:
+    """A compiled kernel; calling it gives its results."""
+
+    def __init__(self, ir: str) -> None:
+        self.ir = ir
+        self.code = Compiled(ir)
+        self.method = _Method(b"kernel", self.code.address("call"), _FASTCALL, None)
+        make = ctypes.pythonapi.PyCFunction_NewEx
+        make.restype, make.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+        self.call = make(ctypes.addressof(self.method), None, None)
+
+
+# By structure, so that equal kernels are made once while one of them is in use.
+_known: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+
+
+def function_of(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outputs: tuple[Value, ...]) -> Any:
+    """Instructions as a function of the inputs, which gives its one output or a tuple of them."""
+    key = structure(instructions, inputs, outputs)
+    found = _known.get(key)
+    if found is None:
+        found = _known[key] = _made(Kernel(instructions, inputs, outputs))
+    return found
+
+
+def structure(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outputs: tuple[Value, ...]) -> Any:
+    """What a kernel is but for the names of its values: equal for kernels that are."""
+    numbers: dict[Any, int] = {}
+    for x in (*inputs, *(v for i in instructions for v in i.outs)):
+        numbers[x if isinstance(x, Value) else id(x)] = len(numbers)
+
+    def of(x: Any) -> Any:
+        if isinstance(x, Value) or id(x) in numbers:
+            return "value", numbers[x if isinstance(x, Value) else id(x)]
+        if isinstance(x, tuple | list):
+            return tuple(map(of, x))
+        if isinstance(x, slice):
+            return "slice", x.start, x.stop, x.step
+        if isinstance(x, np.ndarray):  # of one element: any other is an input
+            return "number", x.dtype.char, x.tobytes()
+        return type(x), repr(x)
+
+    body = tuple(
+        (i.op, of(i.args), tuple((k, of(v)) for k, v in i.params.items()), i.outs[0].shape, i.outs[0].dtype.char)
+        for i in instructions
+    )
+    return body, tuple((x.shape, x.dtype.char) for x in inputs), tuple(map(of, outputs))
+
+
+def _made(kernel: Kernel) -> Any:
+    """The function of a kernel."""
+    places, native = Places(kernel), Native(ir_of(kernel))
+    names = [f"x{k}" for k in range(len(kernel.inputs))]
+    lines, given, results = [], list(names), {}
+    scope: dict[str, Any] = {"empty": np.empty, "call": native.call, "native": native}
+    for k, v in enumerate(places.arrays):
+        scope[f"d{k}"] = v.dtype
+        lines.append(f"    y{k} = empty({v.shape}{'' if v.dtype == np.float64 else f', d{k}'})")
+        given.append(f"y{k}")
+        results[v] = f"y{k}"
+    if places.scalars:
+        lines.append(f"    s = empty({len(places.scalars)})")
+        given.append("s")
+        views = dict.fromkeys(v.dtype for v in places.scalars if v.dtype != np.float64)
+        for n, dtype in enumerate(views):
+            scope[f"e{n}"] = dtype
+            lines.append(f"    s{n} = s.view(e{n})")
+        for j, v in enumerate(places.scalars):
+            of = "s" if v.dtype == np.float64 else f"s{list(views).index(v.dtype)}"
+            results[v] = f"{of}[{j * (8 // v.dtype.itemsize)}]"
+    if places.scratch:
+        lines.append(f"    w = empty({places.scratch // 8})")
+        given.append("w")
+    scope["again"] = _again(kernel, native)
+    lines.append(f"    if call({', '.join(given)}) is not None:")
+    lines.append(f"        again(({', '.join(names)},), ({', '.join(given[len(names) :])},))")
+    out = ", ".join(results[v] for v in kernel.outputs)
+    lines.append(f"    return {out}")
+    exec("\n".join([f"def kernel({', '.join(names)}):", *lines]), scope)
+    function = scope.pop("kernel")
+    function.__module__ = __name__
+    function.native = native
+    return function
+
+
+def _again(kernel: Kernel, native: Native) -> Any:
+    """The call with copies of the arguments in the order and dtype that the machine code takes."""
+
+    def again(given: tuple[Any, ...], results: tuple[Any, ...]) -> None:
+        plain = []
+        for x, v in zip(given, kernel.inputs, strict=True):
+            if np.shape(x) != v.shape:
+                raise ValueError(f"a kernel made for an array of shape {v.shape} was called with one of {np.shape(x)}")
+            plain.append(np.empty(v.shape, v.dtype.char))
+            plain[-1][...] = x
+        if native.call(*plain, *results) is not None:
+            raise RuntimeError("a kernel refuses arrays in the order of C")  # pragma: no cover
+
+    return again

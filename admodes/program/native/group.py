@@ -1,0 +1,211 @@
+"""The pass that puts instructions into kernels: all that kernels compute and that no other operation stands between.
+
+Views are computed in a kernel where it reads them, and stay as they are for others.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...core.registry import OPS, Op
+from ..program import Program
+from ..recording import GUARD, SEED, Instruction, Value, leaves
+from .affine import shown
+from .calls import function_of
+from .nodes import is_native, is_number
+
+Make = Callable[[tuple[Instruction, ...], tuple[Any, ...], tuple[Value, ...]], Any]
+
+# The instructions of a kernel, by its row.
+KERNELS: weakref.WeakKeyDictionary[Op, tuple[Instruction, ...]] = weakref.WeakKeyDictionary()
+
+# Instructions from which on a kernel is worth a call.
+LEAST = 2
+
+
+@dataclass
+class _Part:
+    """The instructions that go into one kernel, by their places."""
+
+    places: list[int] = field(default_factory=list)
+
+
+def kernels(program: Program, make: Make = function_of) -> Program:
+    """The program with native kernels in place of the instructions that they compute."""
+    program = _means_as_sums(program)
+    body = program.instructions
+    makers = {v: k for k, i in enumerate(body) for v in i.outs}
+    views = {k for k, i in enumerate(body) if i.into is None and shown(i) is not None}
+    native = {k for k, i in enumerate(body) if k not in views and is_native(i)}
+    level = _levels(program, makers, views, native)
+    parts: dict[int, _Part] = {}
+    for k in sorted(native):
+        parts.setdefault(level[k], _Part()).places.append(k)
+    chosen = {n: part for n, part in parts.items() if len(part.places) >= LEAST}
+    if not chosen:
+        return program
+    within = {k: n for n, part in chosen.items() for k in part.places}
+    outside = _used_outside(program, makers, views, within)
+    made = {n: _instruction(program, part.places, makers, views, outside[n], make) for n, part in chosen.items()}
+    return program.with_(instructions=tuple(_ordered(program, makers, views, within, made)))
+
+
+def _means_as_sums(program: Program) -> Program:
+    """The mean as the sum over the number of elements, as NumPy has it."""
+    body: list[Instruction] = []
+    for i in program.instructions:
+        x = i.args[0] if i.args else None
+        if i.op.fn is not np.mean or not isinstance(x, Value) or i.outs[0].dtype != x.dtype or x.dtype.char not in "fd":
+            body.append(i)
+            continue
+        total = Value(i.outs[0].shape, i.outs[0].dtype)
+        count = x.size // max(1, i.outs[0].size)
+        body.append(Instruction(OPS[np.sum], i.args, i.params, total, i.backward))
+        body.append(Instruction(OPS[np.divide], (total, float(count)), {}, i.out, i.backward))
+    return program.with_(instructions=tuple(body))
+
+
+def _levels(program: Program, makers: dict[Value, int], views: set[int], native: set[int]) -> dict[int, int]:
+    """By instruction how many kernels, one behind the other, there are up to it; as late as what uses it allows."""
+    body = program.instructions
+    level: dict[int, int] = {}
+    for k, i in enumerate(body):
+        before = [(makers[v], v) for v in i.uses if v in makers]
+        if k in native:
+            level[k] = max((level[j] + (0 if j in native else _behind(j, views)) for j, _ in before), default=0)
+            level[k] = max([level[k], *(_seen(j, body, makers, views, native, level) for j, _ in before if j in views)])
+        else:
+            level[k] = max((level[j] for j, _ in before), default=0)
+    return level
+
+
+def _behind(j: int, views: set[int]) -> int:
+    """Whether a kernel stands behind what is no kernel's: not for views, which are seen through."""
+    return 0 if j in views else 1
+
+
+def _seen(
+    j: int,
+    body: tuple[Instruction, ...],
+    makers: dict[Value, int],
+    views: set[int],
+    native: set[int],
+    level: dict[int, int],
+) -> int:
+    """The level of what a view shows, for a kernel that reads it."""
+    while j in views:
+        source = body[j].args[0]
+        if source not in makers:
+            return 0
+        j = makers[source]
+    return level[j] + (0 if j in native else 1)
+
+
+def _used_outside(
+    program: Program, makers: dict[Value, int], views: set[int], within: dict[int, int]
+) -> dict[int, dict[Value, None]]:
+    """By kernel the values that are used outside of it, in order."""
+    found: dict[int, dict[Value, None]] = {n: {} for n in within.values()}
+
+    def note(v: Value, user: int | None) -> None:
+        k = makers.get(v)
+        if k in within and within[k] != user:
+            found[within[k]][v] = None
+        elif k in views and user is not None:  # a kernel reads through it
+            source = program.instructions[k].args[0]
+            note(source, user)
+
+    for k, i in enumerate(program.instructions):
+        for v in i.uses:
+            note(v, within.get(k))
+    for v in program.outputs:
+        if isinstance(v, Value):
+            note(v, None)
+    return found
+
+
+def _instruction(
+    program: Program,
+    places: list[int],
+    makers: dict[Value, int],
+    views: set[int],
+    outputs: dict[Value, None],
+    make: Make,
+) -> Instruction:
+    """A kernel of the instructions at these places."""
+    body, own = program.instructions, set(places)
+    inputs: dict[Any, Any] = {}
+    needed = set(places)
+    waiting = [x for k in places for x in leaves(body[k].args)]
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, np.ndarray) and not is_number(x):
+            inputs.setdefault(id(x), x)
+        elif isinstance(x, Value):
+            k = makers.get(x)
+            if k in views:
+                if k not in needed:
+                    needed.add(k)
+                    waiting.append(body[k].args[0])
+            elif k not in own:
+                inputs.setdefault(x, x)
+    instructions = tuple(body[k] for k in sorted(needed))
+    ordered = tuple(v for k in sorted(own) for v in body[k].outs if v in outputs)
+    given = tuple(inputs.values())
+    out: Any = ordered if len(ordered) > 1 else ordered[0]
+    op = Op(make(instructions, given, ordered), name="kernel", arrays=None, flops=lambda y, *args: _flops(instructions))
+    KERNELS[op] = instructions
+    return Instruction(op, given, {}, out, all(body[k].backward for k in places))
+
+
+def _flops(instructions: tuple[Instruction, ...]) -> float:
+    return float(sum(i.op.count(i.out, i.args, i.params) for i in instructions))
+
+
+def _ordered(
+    program: Program,
+    makers: dict[Value, int],
+    views: set[int],
+    within: dict[int, int],
+    made: dict[int, Instruction],
+) -> list[Instruction]:
+    """The instructions outside of kernels in their order, and each kernel before the first that needs it."""
+    body = program.instructions
+    by_value = {v: i for i in made.values() for v in i.outs}
+    done: set[int] = set()
+    new: list[Instruction] = []
+
+    def emit(first: Instruction) -> None:
+        waiting = [(first, False)]
+        while waiting:
+            i, ready = waiting.pop()
+            if id(i) in done:
+                continue
+            if ready:
+                done.add(id(i))
+                new.append(i)
+                continue
+            waiting.append((i, True))
+            for v in reversed(i.uses):
+                k = makers.get(v)
+                if v in by_value:
+                    waiting.append((by_value[v], False))
+                elif k is not None and k not in within:
+                    waiting.append((body[k], False))
+
+    read = {v for k, i in enumerate(body) if k not in within for v in i.uses}
+    read |= {v for i in made.values() for v in i.uses} | {v for v in program.outputs if isinstance(v, Value)}
+    for k, i in enumerate(body):
+        if k in within:
+            continue
+        if i.op is GUARD or i.op is SEED or i.into is not None or any(v in read for v in i.outs):
+            emit(i)
+    for v in program.outputs:
+        if isinstance(v, Value) and v in by_value:
+            emit(by_value[v])
+    return new

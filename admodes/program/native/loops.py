@@ -1,0 +1,395 @@
+"""Loop nests as LLVM IR.
+
+The innermost loop goes over vectors; where its length is no multiple of theirs the last one overlaps the one before,
+with lanes that were already counted left out of sums.  A condition on the innermost axis cuts its range into pieces,
+in each of which it holds throughout or nowhere; a condition on another axis is a selection.  What does not depend on
+an inner index is computed outside that loop.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from .affine import Form, Var, strides_of
+from .nodes import Apply, Cast, Choose, Constant, Inside, Load
+from .plan import Nest, Root
+from .sums import Accumulator
+from .text import ELEMENTS, SIZES, Text, Writer, kind_of, number
+
+# An innermost loop shorter than this is exchanged for a longer one.
+SHORT = 8
+
+
+class Loops:
+    """Writes one nest."""
+
+    def __init__(self, text: Text, nest: Nest, pointers: dict[int, str]) -> None:
+        self.text = text
+        self.nest = nest
+        self.pointers = pointers
+        self.nodes = walk([root.node for root in nest.roots])
+        self.loop, self.tail, self.extent = self._merged()
+        self.order = self._ordered()
+        self.inner = self.order[-1] if self.order else -1
+        self.depth = {axis: k for k, axis in enumerate(self.order)}
+        self.level = self._levels()
+        self.lanes = text.machine.lanes(max((SIZES[k] for k in self._kinds()), default=8))
+        self.heads: list[list[str]] = [[] for _ in range(len(self.order) or 1)]  # before each loop, from outside
+        self.known: dict[Any, str] = {}  # what is computed outside the innermost loop
+        self.indices: dict[int, str] = {}
+
+    # -- the shape of the nest ----------------------------------------------------------------------
+
+    def steps(self, root: Root) -> dict[int, int]:
+        """The steps of the axes in the memory of a result."""
+        kept = [a for a in range(len(self.nest.shape)) if a not in root.axes]
+        extents = tuple(self.nest.shape[a] for a in kept)
+        return {a: s for a, s, n in zip(kept, strides_of(extents), extents, strict=True) if n > 1}
+
+    def _merged(self) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
+        """Axes as one loop where every array goes on with the next of the outer where the inner ends: by axis the
+        first one of its group and the last, whose step counts; and the extents of the loops."""
+        forms = [_steps(x.place) for x in self.nodes if isinstance(x, Load)]
+        forms += [self.steps(root) for root in self.nest.roots]
+        tied = {axis for x in self.nodes if isinstance(x, Inside) for axis, _, _ in x.where}
+        groups: list[list[int]] = []
+        for axis in (a for a, n in enumerate(self.nest.shape) if n > 1):
+            before = groups[-1][-1] if groups else axis
+            n = self.nest.shape[axis]
+            follows = groups and not {before, axis} & tied
+            follows = follows and all((before in r.axes) == (axis in r.axes) for r in self.nest.roots)
+            if follows and all(f.get(before, 0) == n * f.get(axis, 0) for f in forms):
+                groups[-1].append(axis)
+            else:
+                groups.append([axis])
+        loop = {a: group[0] for group in groups for a in group}
+        tail = {a: group[-1] for group in groups for a in group}
+        extent: dict[int, int] = {}
+        for a, first in loop.items():
+            extent[first] = extent.get(first, 1) * self.nest.shape[a]
+        return loop, tail, extent
+
+    def _ordered(self) -> list[int]:
+        """The loops from the outermost to the innermost: the last one, or where that is short the longest."""
+        if not self.extent:
+            return []
+        inner, most = list(self.extent)[-1], max(self.extent, key=lambda a: self.extent[a])
+        if self.extent[inner] < SHORT <= self.extent[most]:
+            inner = most
+        return [a for a in self.extent if a != inner] + [inner]
+
+    def _levels(self) -> dict[int, int]:
+        """In how many loops each node stands."""
+        level: dict[int, int] = {}
+        for x in self.nodes:
+            own: list[Var] = [v for v, _ in x.place[1]] if isinstance(x, Load) else []
+            own += x.where if isinstance(x, Inside) else ()
+            found = [self.depth[self.loop[v[0]]] + 1 for v in own if v[0] in self.loop]
+            level[id(x)] = max([*found, *(level[id(part)] for part in parts(x))], default=0)
+        return level
+
+    def _kinds(self) -> set[str]:
+        found = {x.kind for x in self.nodes} | {x.computed for x in self.nodes if isinstance(x, Apply)}
+        return {k for k in found if k != "?"} | {kind_of(root.value.dtype) or "" for root in self.nest.roots} - {"?"}
+
+    # -- addresses ----------------------------------------------------------------------------------
+
+    def head(self, level: int) -> Writer:
+        """Where single elements are computed that depend on so many loops."""
+        return Writer(self.text, 1, self.heads[level])
+
+    def index(self, var: Var) -> str:
+        """The index of a loop outside the innermost, kept in a range."""
+        axis, low, high = var
+        now = self.indices[self.loop[axis]]
+        if (low, high) == (0, self.nest.shape[axis]):
+            return now
+        if var not in self.known:
+            to = self.head(self.depth[axis] + 1)
+            self.known[var] = to.intrinsic("smin", "q", to.intrinsic("smax", "q", now, str(low)), str(high - 1))
+        return self.known[var]
+
+    def holds(self, var: Var) -> str:
+        """Whether the index of a loop outside the innermost is in a range."""
+        axis, low, high = var
+        if ("holds", var) not in self.known:
+            to = self.head(self.depth[axis] + 1)
+            moved = to.binary("sub", "q", self.indices[axis], str(low)) if low else self.indices[axis]
+            self.known["holds", var] = to.add(f"icmp ult i64 {moved}, {high - low}")
+        return self.known["holds", var]
+
+    def base(self, place: Form, innermost: bool) -> tuple[str, int]:
+        """Of an address the part outside the innermost loop, and the step of that loop, in elements."""
+        terms = [(v, c) for v, c in place[1] if self.tail.get(v[0]) == v[0]]
+        step = sum(c for v, c in terms if innermost and self.loop[v[0]] == self.inner)
+        outer = [(v, c) for v, c in terms if not (innermost and self.loop[v[0]] == self.inner)]
+        key = ("base", place[0], tuple(outer))
+        if key not in self.known:
+            total = str(place[0])
+            for var, c in sorted(outer, key=lambda term: self.depth[self.loop[term[0][0]]]):
+                to, i = self.head(self.depth[self.loop[var[0]]] + 1), self.index(var)
+                scaled = i if c == 1 else to.binary("mul", "q", i, str(c))
+                total = scaled if total == "0" else to.binary("add", "q", scaled, total)
+            self.known[key] = total
+        return self.known[key], step
+
+    # -- loops --------------------------------------------------------------------------------------
+
+    def emit(self) -> list[str]:
+        """The lines of the nest."""
+        sums = {id(root): Accumulator(self, root) for root in self.nest.roots if root.reduction is not None}
+        counters = [self.counter() for _ in self.order]
+        for k, axis in enumerate(self.order[:-1]):
+            self.indices[axis] = self.head(k + 1).add(f"load i64, ptr {counters[k]}")
+        lines: list[str] = []
+        if self.order:
+            for low, high in self._pieces():
+                lines += self._innermost(low, high, counters[-1], sums)
+        else:
+            piece = Piece(self, 1, self.heads[0], (0, 1))
+            self._write(piece, sums)
+        fills = [line for s in sums.values() for line in s.fill()]
+        behind = {id(s): s.after() for s in sums.values()}
+        for k in reversed(range(max(1, len(self.order)))):
+            inside = lines if k >= len(self.order) - 1 else self.loop_over(counters[k], 0, self._end(k), 1, lines)
+            here = [s for s in sums.values() if s.level == k]
+            before, after = ([x for s in here for x in s.before], [x for s in here for x in behind[id(s)]])
+            lines = [*self.heads[k], *before, *inside, *after]
+        return [*fills, *lines]
+
+    def _end(self, k: int) -> int:
+        return self.extent[self.order[k]]
+
+    def counter(self) -> str:
+        """A variable of the function for an index."""
+        name = self.text.name()
+        self.text.entry.append(f"  {name} = alloca i64")
+        return name
+
+    def loop_over(self, counter: str, low: int, high: int, step: int, body: list[str]) -> list[str]:
+        """for counter in range(low, high, step): body; at least once."""
+        label = self.text.name().removeprefix("%v")
+        i, following, more = self.text.name(), self.text.name(), self.text.name()
+        return [
+            f"  store i64 {low}, ptr {counter}",
+            f"  br label %loop{label}",
+            f"loop{label}:",
+            *body,
+            f"  {i} = load i64, ptr {counter}",
+            f"  {following} = add nsw i64 {i}, {step}",
+            f"  store i64 {following}, ptr {counter}",
+            f"  {more} = icmp slt i64 {following}, {high}",
+            f"  br i1 {more}, label %loop{label}, label %end{label}",
+            f"end{label}:",
+        ]
+
+    def _pieces(self) -> list[tuple[int, int]]:
+        """The range of the innermost index, cut where a condition on it changes."""
+        n = self.extent[self.inner]
+        where = [v for x in self.nodes if isinstance(x, Inside) for v in x.where if v[0] == self.inner]
+        ends = sorted({0, n, *(c for _, a, b in where for c in (a, b) if 0 < c < n)})
+        return list(itertools.pairwise(ends))
+
+    def _innermost(self, low: int, high: int, counter: str, sums: dict[int, Accumulator]) -> list[str]:
+        """One piece of the innermost loop."""
+        lanes = self.lanes if high - low >= self.lanes else 1
+        piece = Piece(self, lanes, [], (low, high))
+        to = Writer(self.text, 1, piece.writer.lines)
+        piece.index = to.add(f"load i64, ptr {counter}")
+        if (high - low) % lanes:
+            last = to.intrinsic("smin", "q", piece.index, str(high - lanes))
+            piece.done, piece.index = to.binary("sub", "q", piece.index, last), last
+        self._write(piece, sums)
+        return [*piece.head, *self.loop_over(counter, low, high, lanes, piece.writer.lines)]
+
+    def _write(self, piece: Piece, sums: dict[int, Accumulator]) -> None:
+        """What the roots leave in memory at the indices of a piece, and all that takes."""
+        for x in walk([root.node for root in self.nest.roots], piece.outside):
+            piece.compute(x)
+        for root in self.nest.roots:
+            value = piece.value(root.node)
+            if root.reduction is None:
+                piece.store(root, root.node.kind, value)
+            else:
+                sums[id(root)].add(value, piece)
+
+
+class Piece:
+    """A range of the innermost loop, on vectors or on single elements; or a place outside of all loops."""
+
+    def __init__(self, loops: Loops, lanes: int, lines: list[str], span: tuple[int, int]) -> None:
+        self.loops = loops
+        self.writer = Writer(loops.text, lanes, lines)
+        self.head: list[str] = []  # lines before this piece's loop
+        self.span = span
+        self.known: dict[Any, str] = {}
+        self.index = ""  # of the first lane
+        self.done = ""  # how many of the first lanes were done before, where that may be any
+
+    @property
+    def innermost(self) -> bool:
+        return self.index != ""
+
+    def outside(self, node: Inside) -> bool:
+        """Whether a condition holds nowhere in this piece."""
+        return any(
+            axis == self.loops.inner and not (a <= self.span[0] and self.span[1] <= b) for axis, a, b in node.where
+        )
+
+    def value(self, node: Any) -> str:
+        """The name of a node that was computed: as a vector, in the innermost loop."""
+        if isinstance(node, Constant):
+            return self.writer.constant(node.kind, node.number)
+        if not self.innermost:
+            return self.loops.known[id(node)]
+        if id(node) not in self.known:
+            one = self.loops.known[id(node)]
+            self.known[id(node)] = Writer(self.loops.text, self.writer.lanes, self.head).splat(node.kind, one)
+        return self.known[id(node)]
+
+    def compute(self, node: Any) -> None:
+        """Write a node whose arguments were computed: here, or before the innermost loop if it varies with others."""
+        loops = self.loops
+        level = loops.level[id(node)]
+        if isinstance(node, Constant):
+            return
+        if self.innermost and level == len(loops.order):
+            self.known[id(node)] = self._computed(node)
+        elif id(node) not in loops.known:
+            outer = self if not self.innermost else Piece(loops, 1, loops.heads[level], (0, 1))
+            loops.known[id(node)] = outer._computed(node)
+
+    def _computed(self, node: Any) -> str:
+        to = self.writer
+        if isinstance(node, Load):
+            return self._load(node)
+        if isinstance(node, Cast):
+            return to.cast(self.value(node.arg), node.arg.kind, node.kind)
+        if isinstance(node, Choose):
+            condition = to.cast(self.value(node.condition), node.condition.kind, "?")
+            a, b = (to.cast(self.value(x), x.kind, node.kind) for x in (node.a, node.b))
+            return to.select(condition, node.kind, a, b)
+        if isinstance(node, Inside):
+            return self._inside(node)
+        args = [to.cast(self.value(x), x.kind, node.computed) for x in node.args]
+        y: str = node.write(to, node.computed, *args)
+        return y
+
+    def _inside(self, node: Inside) -> str:
+        """The argument where the conditions hold, else zero."""
+        to, loops = self.writer, self.loops
+        if self.innermost and self.outside(node):
+            return to.constant(node.kind, 0)
+        y = self.value(node.arg)
+        for var in node.where:
+            if not (self.innermost and var[0] == loops.inner):
+                of = to.type(node.kind)
+                y = to.add(f"select i1 {loops.holds(var)}, {of} {y}, {of} {to.constant(node.kind, 0)}")
+        return y
+
+    # -- memory -------------------------------------------------------------------------------------
+
+    def _load(self, node: Load) -> str:
+        base, step = self.loops.base(node.place, self.innermost)
+        return self.read(node.kind, self.addresses(node.kind, self.loops.pointers[node.slot], base, step), step)
+
+    def addresses(self, kind: str, pointer: str, base: str, step: int) -> Callable[[int], str]:
+        """The address of each lane."""
+        to = Writer(self.loops.text, 1, self.writer.lines)
+        memory, at = _memory(kind), base
+        if step:
+            moved = self.index if step == 1 else to.binary("mul", "q", self.index, str(step))
+            at = moved if base == "0" else to.binary("add", "q", moved, base)
+        first = pointer if at == "0" else to.add(f"getelementptr {memory}, ptr {pointer}, i64 {at}")
+        return lambda k: to.add(f"getelementptr {memory}, ptr {first}, i64 {k * step}") if k * step else first
+
+    def read(self, kind: str, lanes: Callable[[int], str], step: int) -> str:
+        """What is in memory: of neighbours in one go."""
+        to, memory = self.writer, _memory(kind)
+        of = memory if to.lanes == 1 else f"<{to.lanes} x {memory}>"
+        if to.lanes == 1 or step in (1, -1):
+            x = to.add(f"load {of}, ptr {lanes(to.lanes - 1 if step == -1 else 0)}, align {SIZES[kind]}")
+            if step == -1 and to.lanes > 1:
+                backwards = ", ".join(f"i32 {k}" for k in reversed(range(to.lanes)))
+                x = to.add(f"shufflevector {of} {x}, {of} poison, <{to.lanes} x i32> <{backwards}>")
+        else:
+            x = "poison"
+            for k in range(to.lanes):
+                one = to.add(f"load {memory}, ptr {lanes(k)}, align {SIZES[kind]}")
+                x = to.add(f"insertelement {of} {x}, {memory} {one}, i32 {k}")
+        return to.add(f"trunc {of} {x} to {to.type('?')}") if kind == "?" else x
+
+    def place(self, root: Root, kind: str) -> tuple[Callable[[int], str], int]:
+        """The addresses of a result's lanes, and its step."""
+        loops = self.loops
+        place: Form = (0, tuple(((a, 0, loops.nest.shape[a]), s) for a, s in loops.steps(root).items()))
+        base, step = loops.base(place, self.innermost)
+        return self.addresses(kind, loops.pointers[root.slot], base, step), step
+
+    def store(self, root: Root, kind: str, value: str) -> None:
+        """A result to memory."""
+        to, memory = self.writer, _memory(kind)
+        lanes, step = self.place(root, kind)
+        of = memory if to.lanes == 1 else f"<{to.lanes} x {memory}>"
+        if kind == "?":
+            value = to.add(f"zext {to.type('?')} {value} to {of}")
+        if to.lanes == 1 or step == 1:
+            to.lines.append(f"  store {of} {value}, ptr {lanes(0)}, align {SIZES[kind]}")
+            return
+        for k in range(to.lanes):
+            one = to.add(f"extractelement {of} {value}, i32 {k}")
+            to.lines.append(f"  store {memory} {one}, ptr {lanes(k)}, align {SIZES[kind]}")
+
+    def fresh(self) -> str | None:
+        """The lanes that were not done before; None where all are new."""
+        if not self.done:
+            return None
+        if "fresh" not in self.known:
+            to = self.writer
+            places = ", ".join(f"i64 {k}" for k in range(to.lanes))
+            done = to.splat("q", self.done)
+            self.known["fresh"] = to.add(f"icmp uge {to.type('q')} <{places}>, {done}")
+        return self.known["fresh"]
+
+
+def _memory(kind: str) -> str:
+    """The type in memory."""
+    return "i8" if kind == "?" else ELEMENTS[kind]
+
+
+def filling(to: Writer, kind: str, pointer: str, i: str, x: Any) -> list[str]:
+    """The lines that store a number as element i."""
+    address = to.add(f"getelementptr {_memory(kind)}, ptr {pointer}, i64 {i}")
+    value = str(int(x)) if kind == "?" else number(kind, x)
+    return [*to.lines, f"  store {_memory(kind)} {value}, ptr {address}"]
+
+
+def _steps(place: Form) -> dict[int, int]:
+    steps: dict[int, int] = {}
+    for var, c in place[1]:
+        steps[var[0]] = steps.get(var[0], 0) + c
+    return steps
+
+
+def parts(node: Any) -> tuple[Any, ...]:
+    """The nodes that a node is computed from."""
+    if isinstance(node, Apply):
+        return node.args
+    if isinstance(node, Choose):
+        return node.condition, node.a, node.b
+    return (node.arg,) if isinstance(node, Cast | Inside) else ()
+
+
+def walk(roots: list[Any], closed: Callable[[Inside], bool] | None = None) -> list[Any]:
+    """The nodes that roots are computed from, each once and behind its parts; nothing of what is closed."""
+    seen: dict[int, Any] = {}
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in seen:
+            seen[id(node)] = node
+            if not (closed is not None and isinstance(node, Inside) and closed(node)):
+                waiting += parts(node)
+    return sorted(seen.values(), key=lambda node: node.serial)

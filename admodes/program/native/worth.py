@@ -1,0 +1,53 @@
+"""When native kernels pay: what compiling them takes, against what each call then saves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..algebra import sums_as_products
+from ..recording import Instruction, Value
+from ..straightline import StraightLine
+from .calls import usable
+from .group import kernels
+from .nodes import entry_of
+from .rows import REDUCTIONS
+
+# Seconds that compiling takes, and more for each instruction; that NumPy takes for a call; for one addition in it.
+COMPILING, EACH, CALL, ADDITION = 8e-3, 5e-4, 4e-7, 4e-10
+
+# The part of NumPy's time that kernels save.
+SAVED = 0.7
+
+
+def with_kernels(passes: Sequence[Callable[[Any], Any]]) -> tuple[Callable[[Any], Any], ...]:
+    """The passes with kernels taken out of the program before sums become products and memory is planned."""
+    at = list(passes).index(sums_as_products)
+    return (*passes[:at], kernels, *passes[at:])
+
+
+def calls_until_native(program: StraightLine) -> int:
+    """At which call kernels have been worth their compilation, 1 being the first; 0 where they never are.
+
+    By then as much has been lost by waiting as compiling takes: at most twice the best that could be done.
+    """
+    counted = [i for i in program.instructions if _seconds(i)]
+    if len(counted) < 2 or not usable():
+        return 0
+    saved = SAVED * sum(map(_seconds, counted))
+    return max(1, math.ceil((COMPILING + EACH * len(counted)) / saved))
+
+
+def _seconds(i: Instruction) -> float:
+    """What NumPy takes for an instruction that a kernel would compute; 0 for others."""
+    if isinstance(i.out, tuple) or not i.outs:
+        return 0.0
+    entry = entry_of(i)
+    if entry is not None or i.op.fn is np.where:
+        return CALL + ADDITION * (entry.work if entry is not None else 1.0) * i.out.size
+    if i.op.fn in REDUCTIONS and isinstance(i.args[0], Value):
+        return CALL + ADDITION * i.args[0].size
+    return 0.0
