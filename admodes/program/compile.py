@@ -212,10 +212,10 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = False
     f : a function in plain NumPy, or any derivative of one.
     reassociate : whether chains of matrix products may be bracketed anew, (A B) x as A (B x), where that takes fewer
         multiply-adds. Beyond rounding that shows where a product is infinite or nan in one bracketing alone.
-    native : whether runs of elementwise operations, slices and sums become native loops (`pip install admodes[native]`):
-        always, or never, or ("auto") where llvmlite is installed, from the call on at which they have paid for their
-        compilation, by an estimate that depends on shapes alone. Results then differ by rounding: each function is
-        within 4 ulp, sums are at least as exact as NumPy's, and nothing warns of overflow or invalid values.
+    native : whether runs of elementwise operations, slices and sums become native loops, which takes llvmlite
+        (`pip install admodes[native]`): always, or never, or ("auto") where llvmlite is installed, from the call on at
+        which they have paid for their compilation, by an estimate from shapes alone. Results then differ by rounding:
+        each function is within 4 ulp, sums are as exact as NumPy's, and nothing warns of overflow or invalid values.
 
     Returns
     -------
