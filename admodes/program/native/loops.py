@@ -16,7 +16,7 @@ from .affine import Form, Var, strides_of
 from .nodes import Apply, Cast, Choose, Constant, Inside, Load
 from .plan import Nest, Root
 from .sums import Accumulator
-from .text import ELEMENTS, SIZES, Text, Writer, kind_of, number
+from .text import SIZES, Text, Writer, kind_of, memory_type
 
 # An innermost loop shorter than this is exchanged for a longer one.
 SHORT = 8
@@ -148,7 +148,7 @@ class Loops:
             for low, high in self._pieces():
                 lines += self._innermost(low, high, counters[-1], sums)
         else:
-            piece = Piece(self, 1, self.heads[0], (0, 1))
+            piece = self.single(self.heads[0])
             self._write(piece, sums)
         fills = [line for s in sums.values() for line in s.fill()]
         behind = {id(s): s.after() for s in sums.values()}
@@ -204,6 +204,10 @@ class Loops:
         self._write(piece, sums)
         return [*piece.head, *self.loop_over(counter, low, high, lanes, piece.writer.lines)]
 
+    def single(self, lines: list[str]) -> Piece:
+        """A place outside of the innermost loop."""
+        return Piece(self, 1, lines, (0, 1))
+
     def _write(self, piece: Piece, sums: dict[int, Accumulator]) -> None:
         """What the roots leave in memory at the indices of a piece, and all that takes."""
         for x in walk([root.node for root in self.nest.roots], piece.outside):
@@ -258,7 +262,7 @@ class Piece:
         if self.innermost and level == len(loops.order):
             self.known[id(node)] = self._computed(node)
         elif id(node) not in loops.known:
-            outer = self if not self.innermost else Piece(loops, 1, loops.heads[level], (0, 1))
+            outer = self if not self.innermost else loops.single(loops.heads[level])
             loops.known[id(node)] = outer._computed(node)
 
     def _computed(self, node: Any) -> str:
@@ -298,7 +302,7 @@ class Piece:
     def addresses(self, kind: str, pointer: str, base: str, step: int) -> Callable[[int], str]:
         """The address of each lane."""
         to = Writer(self.loops.text, 1, self.writer.lines)
-        memory, at = _memory(kind), base
+        memory, at = memory_type(kind), base
         if step:
             moved = self.index if step == 1 else to.binary("mul", "q", self.index, str(step))
             at = moved if base == "0" else to.binary("add", "q", moved, base)
@@ -307,7 +311,7 @@ class Piece:
 
     def read(self, kind: str, lanes: Callable[[int], str], step: int) -> str:
         """What is in memory: of neighbours in one go."""
-        to, memory = self.writer, _memory(kind)
+        to, memory = self.writer, memory_type(kind)
         of = memory if to.lanes == 1 else f"<{to.lanes} x {memory}>"
         if to.lanes == 1 or step in (1, -1):
             x = to.add(f"load {of}, ptr {lanes(to.lanes - 1 if step == -1 else 0)}, align {SIZES[kind]}")
@@ -330,7 +334,7 @@ class Piece:
 
     def store(self, root: Root, kind: str, value: str) -> None:
         """A result to memory."""
-        to, memory = self.writer, _memory(kind)
+        to, memory = self.writer, memory_type(kind)
         lanes, step = self.place(root, kind)
         of = memory if to.lanes == 1 else f"<{to.lanes} x {memory}>"
         if kind == "?":
@@ -352,18 +356,6 @@ class Piece:
             done = to.splat("q", self.done)
             self.known["fresh"] = to.add(f"icmp uge {to.type('q')} <{places}>, {done}")
         return self.known["fresh"]
-
-
-def _memory(kind: str) -> str:
-    """The type in memory."""
-    return "i8" if kind == "?" else ELEMENTS[kind]
-
-
-def filling(to: Writer, kind: str, pointer: str, i: str, x: Any) -> list[str]:
-    """The lines that store a number as element i."""
-    address = to.add(f"getelementptr {_memory(kind)}, ptr {pointer}, i64 {i}")
-    value = str(int(x)) if kind == "?" else number(kind, x)
-    return [*to.lines, f"  store {_memory(kind)} {value}, ptr {address}"]
 
 
 def _steps(place: Form) -> dict[int, int]:

@@ -9,25 +9,22 @@ Source: Knuth, "The Art of Computer Programming", volume 2 (3rd ed., 1997), sect
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .plan import Root
 from .rows import REDUCTIONS
-from .text import FLOATING, Writer, kind_of
-
-if TYPE_CHECKING:
-    from .loops import Loops, Piece
+from .text import FLOATING, Writer, filling, kind_of
 
 # Terms of a partial sum up to which it is taken without keeping what rounding loses: as many as NumPy's blocks have.
 PLAIN = 16
 
 
 class Accumulator:
-    """One reduction of a nest."""
+    """One reduction of a nest, `loops`."""
 
-    def __init__(self, loops: Loops, root: Root) -> None:
+    def __init__(self, loops: Any, root: Root) -> None:
         assert root.reduction is not None
         self.loops, self.root, self.reduction = loops, root, root.reduction
         self.kind = kind_of(root.value.dtype) or ""
@@ -59,7 +56,7 @@ class Accumulator:
         self.before.append(f"  store {to.type(self.kind)} {to.constant(self.kind, number)}, ptr {name}")
         return name
 
-    def add(self, value: str, piece: Piece) -> None:
+    def add(self, value: str, piece: Any) -> None:
         """Take in the value at the indices of a piece."""
         to = piece.writer
         value = to.cast(value, self.root.node.kind, self.kind)
@@ -102,10 +99,8 @@ class Accumulator:
         """The lines behind the loops: lanes put together, and the result to memory."""
         if not self.totals:
             return []
-        from .loops import Piece
-
         lines: list[str] = []
-        piece = Piece(self.loops, 1, lines, (0, 1))
+        piece = self.loops.single(lines)
         to, total = piece.writer, ""
         for lanes in self.totals:
             one = self._together(lanes, lines)
@@ -142,8 +137,6 @@ class Accumulator:
         """The lines before all loops: the neutral element in the result, where rows are added to it."""
         if not self.loops.order or (self.registers and not self.in_memory):
             return []
-        from .loops import filling
-
         to = Writer(self.loops.text, 1, [])
         counter = self.loops.counter()
         i = to.add(f"load i64, ptr {counter}")

@@ -158,3 +158,15 @@ class Writer:
 def castable(old: str, new: str) -> bool:
     """Whether kernels cast so: not from floating to whole numbers, where nan and the like have no meaning."""
     return not (old in FLOATING and new in WHOLE)
+
+
+def memory_type(kind: str) -> str:
+    """The type in memory."""
+    return "i8" if kind == "?" else ELEMENTS[kind]
+
+
+def filling(to: Writer, kind: str, pointer: str, i: str, x: Any) -> list[str]:
+    """The lines that store a number as element i."""
+    address = to.add(f"getelementptr {memory_type(kind)}, ptr {pointer}, i64 {i}")
+    value = str(int(x)) if kind == "?" else number(kind, x)
+    return [*to.lines, f"  store {memory_type(kind)} {value}, ptr {address}"]
