@@ -3,11 +3,13 @@
 python -m pip install -e ".[docs]" && python -m sphinx -W --keep-going -b html docs docs/_build/html
 """
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+os.environ["PYTHONPATH"] = str(HERE.parent)  # the cells run in other processes
 
 import admodes  # noqa: E402
 

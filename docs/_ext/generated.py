@@ -178,7 +178,7 @@ def notebooks(folder: Path) -> Iterator[Path]:
         yield Path(shutil.copyfile(path, folder / path.name))
 
 
-def write(app: Any) -> None:
+def write(app: Any, _: Any) -> None:
     """Write the pages, those alone that are others than they were."""
     here = Path(app.srcdir)
     for name, text in (
@@ -193,5 +193,5 @@ def write(app: Any) -> None:
 
 
 def setup(app: Any) -> dict[str, Any]:
-    app.connect("builder-inited", write, priority=100)  # before autosummary looks for its pages
+    app.connect("config-inited", write)  # before pages are looked for
     return {"parallel_read_safe": True}
