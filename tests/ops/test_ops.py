@@ -22,10 +22,10 @@ from admodes.program import cost
 registry.lookup(scipy.special.gamma)
 for _module in admodes.scipy.MODULES:
     importlib.import_module(f"admodes.scipy.{_module}")
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:`row_stack` alias is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:logm result may be inaccurate:RuntimeWarning"),  # in single precision
-]
+pytestmark = pytest.mark.filterwarnings(  # one mark, which other modules take over
+    "ignore:`row_stack` alias is deprecated:DeprecationWarning",
+    "ignore:logm result may be inaccurate:RuntimeWarning",  # in single precision
+)
 
 
 # ---------------------------------------------------------------------------------------------------
