@@ -47,7 +47,7 @@ html_title = f"admodes {release}"
 html_static_path = ["_static"]
 html_css_files = ["admodes.css"]
 html_show_sourcelink = False
-html_sidebars = {"gallery": [], "benchmarks": [], "index": []}
+html_sidebars = {"gallery": [], "benchmarks": [], "index": [], "examples/*": []}
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": True,

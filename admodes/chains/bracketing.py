@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..core.tables import Column, Record, Table, Tabular, svg, whole
+from ..core.figures import figure, svg
+from ..core.tables import Column, Record, Table, Tabular, whole
 from .structure import Structure
 
 ACCUMULATE, MULTIPLY, TANGENT, ADJOINT = "accumulate", "multiply", "tangent", "adjoint"
@@ -116,7 +117,7 @@ class Bracketing(Tabular):
         if self.workers > 1 and self.bound is not None:
             notes.append("no schedule is shorter" if self.proven else f"no schedule is below {self.bound:,}")
         title = f"Bracketing of {len(self.factors)} factors, {self.factors[-1][0]} × {self.factors[0][1]}"
-        return Table(_COLUMNS, records, title, [*notes, *self._drawing()], best=len(records) - 1)
+        return Table(_COLUMNS, records, title, notes, best=len(records) - 1, drawing=[*self._drawing()])
 
     def picture(self) -> str:
         """The tree, or on several workers the schedule."""
@@ -152,14 +153,13 @@ class Bracketing(Tabular):
         >>> len(figure.axes[0].patches)
         4
         """
-        from matplotlib.figure import Figure
         from matplotlib.patches import Patch, Rectangle
         from matplotlib.ticker import MaxNLocator
 
         height, q = _heights(self.steps), len(self.factors)
         top = max(height.values()) + 1
-        figure = Figure(figsize=(min(3 + 0.6 * q, 14), min(2 + 0.3 * top, 12)), layout="constrained")
-        axes = figure.add_subplot()
+        drawn = figure(figsize=(min(3 + 0.6 * q, 14), min(2 + 0.3 * top, 12)), layout="constrained")
+        axes = drawn.add_subplot()
         for step in self.steps:
             first, last = span(step.node)
             corner, colour = (first - 0.45, height[id(step.node)]), _COLOURS[_by(step.node)]
@@ -172,10 +172,10 @@ class Bracketing(Tabular):
         axes.set_title(f"cheapest order: {name} {self.cost:,}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         handles = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+        drawn.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
         if path is not None:
-            figure.savefig(path, dpi=160)
-        return figure
+            drawn.savefig(path, dpi=160)
+        return drawn
 
     def gantt(self, path: Any = None) -> Any:
         """The schedule with matplotlib: a row a worker, a bar a step, time in multiply-adds.
@@ -195,12 +195,11 @@ class Bracketing(Tabular):
         >>> len(plan.gantt().axes[0].patches)
         5
         """
-        from matplotlib.figure import Figure
         from matplotlib.patches import Patch, Rectangle
         from matplotlib.ticker import MaxNLocator
 
-        figure = Figure(figsize=(9, min(2 + 0.5 * self.workers, 12)), layout="constrained")
-        axes = figure.add_subplot()
+        drawn = figure(figsize=(9, min(2 + 0.5 * self.workers, 12)), layout="constrained")
+        axes = drawn.add_subplot()
         for step in self.steps:
             corner, colour = (step.start, step.worker - 0.4), _COLOURS[_by(step.node)]
             axes.add_patch(Rectangle(corner, step.cost, 0.8, facecolor=colour, edgecolor="black", linewidth=0.8))
@@ -216,10 +215,10 @@ class Bracketing(Tabular):
         end = "no schedule is shorter" if self.proven else "the shortest found"
         axes.set_title(f"{len(self.factors)} factors on {self.workers} workers end after {self.cost:,}: {end}")
         handles = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+        drawn.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
         if path is not None:
-            figure.savefig(path, dpi=160)
-        return figure
+            drawn.savefig(path, dpi=160)
+        return drawn
 
 
 _COLOURS = {TANGENT: "#9ecae1", ADJOINT: "#fdae6b", MULTIPLY: "#bdbdbd"}

@@ -73,7 +73,7 @@ class Table:
     columns : what is shown of a record; other entries of it are in `.rows` alone.
     records : a dict a row, of plain values; None where a value is not known.
     title, notes : lines above and below.     best : the row that is marked.
-    total : a record under a rule.
+    total : a record under a rule.     drawing : lines below it all whose characters stand below each other.
     """
 
     columns: Sequence[Column]
@@ -82,6 +82,7 @@ class Table:
     notes: Sequence[str] = ()
     best: int | None = None
     total: Record | None = None
+    drawing: Sequence[str] = ()
 
     def cells(self, record: Mapping[str, Any]) -> tuple[str, ...]:
         """The values of a record as they are shown."""
@@ -99,7 +100,7 @@ class Table:
             lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
         if len(self.records) > len(few):
             lines.append(f"… {len(self.records) - len(few):,} more")
-        return "\n".join([*filter(None, [self.title]), *lines, *self.notes])
+        return "\n".join([*filter(None, [self.title]), *lines, *self.notes, *self.drawing])
 
     def rich(self) -> Any:
         """For rich."""
@@ -117,33 +118,38 @@ class Table:
         if self.total:
             table.add_section()
             table.add_row(*map(Text, self.cells(self.total)), style="bold")
-        return Group(table, *map(Text, self.notes))
+        return Group(table, *map(Text, (*self.notes, *self.drawing)))
 
     def html(self, picture: str = "") -> str:
         """For a notebook; picture: an SVG that stands below."""
-        head = "".join(f"<th>{html.escape(column.heading)}</th>" for column in self.columns)
+        head = "".join(f"<th{_side(column)}>{html.escape(column.heading)}</th>" for column in self.columns)
         few = self.records[:MOST_LINES]
         body = "".join(self._row(record, "best" if k == self.best else "") for k, record in enumerate(few))
         body += self._row(self.total, "total") if self.total else ""
         more = len(self.records) - len(few)
         notes = [*([f"… {more:,} more"] if more else []), *self.notes]
         below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+        below += f"<pre>{html.escape(chr(10).join(self.drawing))}</pre>" if self.drawing else ""
         title = f"<p><b>{html.escape(self.title)}</b></p>" if self.title else ""
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f'<div class="admodes"><style>{STYLE}</style>{title}{table}{below}{picture}</div>'
 
     def _row(self, record: Record, kind: str) -> str:
-        sides = ("" if column.side == ">" else ' class="why"' for column in self.columns)
+        sides = map(_side, self.columns)
         cells = "".join(f"<td{s}>{html.escape(x)}</td>" for s, x in zip(sides, self.cells(record), strict=True))
         return f'<tr class="{kind}">{cells}</tr>'
 
 
+def _side(column: Column) -> str:
+    return "" if column.side == ">" else ' class="why"'
+
+
 STYLE = """
-.admodes { font: 14px/1.45 system-ui, sans-serif; max-width: 78em }
+.admodes { font: 14px/1.45 system-ui, sans-serif; max-width: 78em; overflow-x: auto }
 .admodes table { border-collapse: collapse; margin: .6em 0 }
 .admodes th, .admodes td { padding: .2em .7em; text-align: right; white-space: nowrap }
 .admodes th, .admodes td { border-bottom: 1px solid #8884 }
-.admodes th:first-child, .admodes td:first-child, .admodes td.why { text-align: left; white-space: normal }
+.admodes table .why, .admodes table td:first-child { text-align: left; white-space: normal }
 .admodes tr.best td { font-weight: 600; background: #2a82 }
 .admodes tr.total td { font-weight: 600; border-top: 2px solid #8888 }
 .admodes tr.wrong td { color: #b00020 }
@@ -185,17 +191,6 @@ def written(content: str, path: str | Path | None) -> str:
     if path is not None:
         Path(path).write_text(content, encoding="utf-8")
     return content
-
-
-def svg(figure: Any) -> str:
-    """A figure of matplotlib as an SVG element, the same for the same figure."""
-    from matplotlib import rc_context
-
-    file = io.StringIO()
-    with rc_context({"svg.hashsalt": "admodes"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    content = file.getvalue()
-    return content[content.index("<svg") :]
 
 
 class Tabular:

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ..core.tables import Column, Record, Table, Tabular, svg, whole, written
+from ..core.figures import svg
+from ..core.tables import Column, Record, Table, Tabular, whole, written
 from . import interchange
 from .annealing import annealed
 from .bound import least_multiplications

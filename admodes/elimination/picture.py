@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.figures import figure
 from .orders import Graph, Vertex
 
 # Behind a number on an arrow.
@@ -12,12 +13,10 @@ _BARE = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
 
 def draw(graph: Graph, path: Any = None) -> Any:
     """A figure of matplotlib; see `LinearizedGraph.draw`."""
-    from matplotlib.figure import Figure
-
     place = places(graph)
     wide, high = (1 + max((at[k] for at in place.values()), default=0) for k in (0, 1))
-    figure = Figure(figsize=(min(1.2 + 1.5 * wide, 16), min(1 + 0.8 * high, 12)), layout="constrained")
-    axes = figure.add_subplot()
+    drawn = figure(figsize=(min(1.2 + 1.5 * wide, 16), min(1 + 0.8 * high, 12)), layout="constrained")
+    axes = drawn.add_subplot()
     outputs, inputs = set(graph.outputs), set(graph.inputs)
     boxes: dict[Vertex, Any] = {}
     for v, (x, y) in place.items():
@@ -34,8 +33,8 @@ def draw(graph: Graph, path: Any = None) -> Any:
     axes.set(xlim=(-0.5, wide - 0.5), ylim=(high - 0.5, -0.5))
     axes.axis("off")
     if path is not None:
-        figure.savefig(path, dpi=160)
-    return figure
+        drawn.savefig(path, dpi=160)
+    return drawn
 
 
 def places(graph: Graph) -> dict[Vertex, tuple[float, float]]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import run
-from ..core.tables import Column, Record, Table, Tabular, svg, whole
+from ..core.figures import svg
+from ..core.tables import Column, Record, Table, Tabular, whole
 from ..core.tracing import Tracer
 from ..core.views import arguments, ground
 from .captured import captured_by

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..core import pytree
 from ..core.errors import PatternMiss
-from ..core.tables import Column, Record, Table, Tabular, svg, whole
+from ..core.figures import svg
+from ..core.tables import Column, Record, Table, Tabular, whole
 from ..program import GuardFailed
 from ..program.compile import Branches, kind_of, layout, recorded
 from ..program.straightline import as_input, is_input

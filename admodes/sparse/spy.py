@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..core.tables import Column, Record, Table, Tabular, svg, whole
+from ..core.figures import figure, svg
+from ..core.tables import Column, Record, Table, Tabular, whole
 
 # Lines and columns of a pattern as text; a larger one is shown in tiles.
 TALL, WIDE = 24, 72
@@ -66,13 +67,12 @@ def blocks(pattern: Any) -> list[str]:
 def spy(pattern: Any, colours: Any = None) -> Any:
     """A figure of matplotlib with the entries of a pattern; colours: a number for each, by rows."""
     from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
 
     m, n = pattern.shape
     rows, columns = pattern.nonzero()
     side, longest = 4.5, max(m, n, 1)
-    figure = Figure(figsize=(side * n / longest + 1, side * m / longest + 0.8), layout="constrained")
-    axes = figure.add_subplot()
+    drawn = figure(figsize=(side * n / longest + 1, side * m / longest + 0.8), layout="constrained")
+    axes = drawn.add_subplot()
     marker = max(0.5, 0.7 * 72 * side / longest)
     style: dict[str, Any] = {"s": marker**2, "marker": "s", "linewidths": 0, "rasterized": len(rows) > 5000}
     if colours is None:
@@ -82,7 +82,7 @@ def spy(pattern: Any, colours: Any = None) -> Any:
                      vmax=len(COLOURS) - 0.5, **style)  # fmt: skip
     axes.set(xlim=(-0.5, n - 0.5), ylim=(m - 0.5, -0.5), aspect="equal", xlabel=f"{n:,} columns", ylabel=f"{m:,} rows")
     axes.set(xticks=[], yticks=[])
-    return figure
+    return drawn
 
 
 # Colours that are told apart by most eyes, after Paul Tol's bright scheme.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.figures import figure
 from ..core.words import number, seconds, size
 from .findings import Findings
 from .model import current
@@ -64,11 +65,10 @@ def draw(c: Findings, sweep: Sweep | None) -> Figure:
     if not rows:
         raise ValueError("plot: no way was measured or predicted, so that there is nothing to draw; print() says why.")
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     with mpl.rc_context(RC):
         heights = [1.7 + LINE * len(rows), *[LOWER] * (2 if sweep else 1)]
-        made = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+        made = figure(figsize=(WIDTH, sum(heights)), layout="constrained")
         made.suptitle(finding(c), fontweight="bold", wrap=True)
         parts: Any = made.subfigures(len(heights), 1, height_ratios=heights)
         top, *lower = parts

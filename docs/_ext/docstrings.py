@@ -8,6 +8,7 @@ description below them, sources a section "References", examples one of theirs, 
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 LISTS = ("Parameters", "Attributes", "Raises")
@@ -27,9 +28,14 @@ def blocks(lines: list[str]) -> list[list[str]]:
 
 
 def escaped(text: str) -> str:
-    """Prose in which reStructuredText sees no markup but literals between backticks."""
-    parts = re.split(r"(``?[^`]+``?)", text)
+    """Prose in which reStructuredText sees no markup but literals between backticks and *emphasis*."""
+    parts = re.split(r"(``?[^`]+``?|(?<![\w*])\*\w[\w ]*\*(?![\w*]))", text)
     return "".join(p if k % 2 else re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", p) for k, p in enumerate(parts))
+
+
+def dedented(block: list[str]) -> list[str]:
+    """Prose at the left margin; what hangs below an item of a list stays there."""
+    return [escaped(line) for line in textwrap.dedent("\n".join(block)).split("\n")]
 
 
 class Sections:
@@ -79,7 +85,7 @@ def parsed(lines: list[str]) -> Sections:
         elif "Examples" in found.prose and not section:
             found.paragraph("Examples", [escaped(line) for line in block])
         else:
-            found.paragraph(section, [escaped(line.strip() if section else line) for line in block])
+            found.paragraph(section, dedented(block))
     return found
 
 
@@ -87,7 +93,7 @@ def entries(found: Sections, section: str, block: list[str]) -> None:
     """Add the entries of a list; a paragraph in it that is none goes to the notes."""
     depth = len(block[0]) - len(block[0].lstrip())
     if not ENTRY.match(block[0].strip()) and depth == 0:
-        found.paragraph("Notes", [escaped(line.strip()) for line in block])
+        found.paragraph("Notes", dedented(block))
         return
     current = found.lists.setdefault(section, [])
     for line in block:

@@ -6,6 +6,7 @@ says, ends the build.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import shutil
@@ -18,7 +19,7 @@ from numpy.testing import assert_allclose
 
 import admodes
 from admodes import coverage, grad, layers, sparse, special
-from admodes.core.registry import Op, lookup
+from admodes.core.registry import Composite, Op, lookup
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,7 @@ GROUPS = {
     "Jacobians and Hessians": ["jacobian", "jacfwd", "jacrev", "hessian"],
     "Sparse": ["sparse_jacobian_plan", "sparse_hessian_plan", "jacobian_pattern", "hessian_pattern"],
     "Programs and costs": ["trace", "compile", "cost", "Program", "Cost"],
-    "Which way": ["compare", "Comparison"],
+    "Which way": ["compare", "Comparison", "explain", "Explanation"],
     "Chains and graphs": ["JacobianChain", "optimal_bracketing", "Bracketing", "linearized_graph", "LinearizedGraph"],
     "Equations, minima, trajectories": ["root", "fixed_point", "minimize", "odeint"],
     "Memory": ["checkpoint", "checkpoint_chain", "checkpoint_scan"],
@@ -60,10 +61,20 @@ def names() -> str:
     own = {name: fn for name, fn in vars(special).items() if callable(fn) and fn.__module__ == special.__name__}
     lines += ["## Functions of SciPy that do not dispatch: `admodes.special`", ""]
     lines += _summary("admodes.special", [name for name in own if not name.startswith("_")])
+    for part in admodes.scipy.MODULES:
+        module = importlib.import_module(f"admodes.scipy.{part}")
+        if part != "special":  # above
+            lines += [f"## `admodes.scipy.{part}`", "", *_summary(module.__name__, _documented(module))]
     parts = sorted(set(sparse.__all__) - set(admodes.__all__) - {"ORDERS"})
     lines += ["## Patterns, colourings, decompression: `admodes.sparse`", "", *_summary("admodes.sparse", parts)]
     lines += ["## Errors", "", "Each says what was passed, why it cannot work, and what to write instead.", ""]
     return "\n".join([*lines, *_summary("admodes", errors)])
+
+
+def _documented(module: Any) -> list[str]:
+    """The public functions and classes of a module that have a docstring of ours."""
+    found = {name: getattr(module, name) for name in module.__all__}
+    return [name for name, x in found.items() if callable(x) and x.__doc__ and x.__module__.startswith("admodes")]
 
 
 def _summary(module: str, group: list[str]) -> list[str]:
@@ -80,35 +91,41 @@ def _summary(module: str, group: list[str]) -> list[str]:
 # there, which the build computes.
 Edge = tuple[str, Callable[[Any], Any], Any, Any]
 NAN = np.nan
-EDGES: dict[str, Edge] = {
-    "numpy.absolute": ("0 at 0", np.abs, 0.0, 0.0),
-    "numpy.abs": ("0 at 0", np.abs, 0.0, 0.0),
-    "numpy.fabs": ("0 at 0", np.fabs, 0.0, 0.0),
-    "numpy.maximum": ("ties share equally", lambda x: np.maximum(x[0], x[1]), np.ones(2), [0.5, 0.5]),
-    "numpy.minimum": ("ties share equally", lambda x: np.minimum(x[0], x[1]), np.ones(2), [0.5, 0.5]),
-    "numpy.fmax": ("ties share equally", lambda x: np.fmax(x[0], x[1]), np.ones(2), [0.5, 0.5]),
-    "numpy.fmin": ("ties share equally", lambda x: np.fmin(x[0], x[1]), np.ones(2), [0.5, 0.5]),
-    "numpy.max": ("ties share equally", np.max, np.array([1.0, 1.0, 0.0]), [0.5, 0.5, 0.0]),
-    "numpy.min": ("ties share equally", np.min, np.array([1.0, 1.0, 2.0]), [0.5, 0.5, 0.0]),
-    "numpy.hypot": ("0 at 0", lambda x: np.hypot(x[0], x[1]), np.zeros(2), [0.0, 0.0]),
-    "numpy.linalg.norm": ("0 at 0", np.linalg.norm, np.zeros(2), [0.0, 0.0]),
-    "numpy.std": ("0 of constants", np.std, np.ones(3), [0.0, 0.0, 0.0]),
-    "numpy.sqrt": ("inf at 0; of np.where(x > 0, √x, 0) it is 0", np.sqrt, 0.0, np.inf),
-    "numpy.floor": ("0, also at the jumps", np.floor, 1.0, 0.0),
-    "numpy.ceil": ("0, also at the jumps", np.ceil, 1.0, 0.0),
-    "numpy.sign": ("0, also at 0", np.sign, 0.0, 0.0),
-    "numpy.clip": ("1 between the bounds, ½ on them", lambda x: np.clip(x, 0.0, 1.0), 0.0, 0.5),
-    "numpy.sort": ("moves with the values; ties in their order", lambda x: np.sort(x)[0], np.ones(2), [1.0, 0.0]),
+EDGES: dict[Any, Edge] = {
+    np.absolute: ("0 at 0", np.abs, 0.0, 0.0),
+    np.fabs: ("0 at 0", np.fabs, 0.0, 0.0),
+    np.maximum: ("ties share equally", lambda x: np.maximum(x[0], x[1]), np.ones(2), [0.5, 0.5]),
+    np.minimum: ("ties share equally", lambda x: np.minimum(x[0], x[1]), np.ones(2), [0.5, 0.5]),
+    np.fmax: ("ties share equally", lambda x: np.fmax(x[0], x[1]), np.ones(2), [0.5, 0.5]),
+    np.fmin: ("ties share equally", lambda x: np.fmin(x[0], x[1]), np.ones(2), [0.5, 0.5]),
+    np.max: ("ties share equally", np.max, np.array([1.0, 1.0, 0.0]), [0.5, 0.5, 0.0]),
+    np.min: ("ties share equally", np.min, np.array([1.0, 1.0, 2.0]), [0.5, 0.5, 0.0]),
+    np.amax: ("ties share equally", np.amax, np.array([1.0, 1.0, 0.0]), [0.5, 0.5, 0.0]),
+    np.amin: ("ties share equally", np.amin, np.array([1.0, 1.0, 2.0]), [0.5, 0.5, 0.0]),
+    np.nanmax: ("ties share equally", np.nanmax, np.array([1.0, 1.0, 0.0]), [0.5, 0.5, 0.0]),
+    np.nanmin: ("ties share equally", np.nanmin, np.array([1.0, 1.0, 2.0]), [0.5, 0.5, 0.0]),
+    np.hypot: ("0 at 0", lambda x: np.hypot(x[0], x[1]), np.zeros(2), [0.0, 0.0]),
+    np.linalg.norm: ("0 at 0", np.linalg.norm, np.zeros(2), [0.0, 0.0]),
+    np.std: ("0 of constants", np.std, np.ones(3), [0.0, 0.0, 0.0]),
+    np.sqrt: ("inf at 0; of np.where(x > 0, √x, 0) it is 0", np.sqrt, 0.0, np.inf),
+    np.floor: ("0, also at the jumps", np.floor, 1.0, 0.0),
+    np.ceil: ("0, also at the jumps", np.ceil, 1.0, 0.0),
+    np.trunc: ("0, also at the jumps", np.trunc, 1.0, 0.0),
+    np.rint: ("0, also at the jumps", np.rint, 0.5, 0.0),
+    np.sign: ("0, also at 0", np.sign, 0.0, 0.0),
+    np.clip: ("½ on a bound", lambda x: np.clip(x, 0.0, 1.0), 0.0, 0.5),
+    np.median: ("ties share equally", np.median, np.ones(2), [0.5, 0.5]),
+    np.sort: ("each value keeps its own; ties in their order", lambda x: np.sort(x)[0], np.ones(2), [1.0, 0.0]),
 }
 
 
-def edge(name: str) -> str:
+def edge(fn: Any) -> str:
     """What is said of a function at its edge, once it is seen to be so."""
-    if name not in EDGES:
+    if not callable(fn) or getattr(fn, "__hash__", None) is None or fn not in EDGES:
         return ""
-    text, f, x, expected = EDGES[name]
+    text, f, x, expected = EDGES[fn]
     with np.errstate(all="ignore"):
-        assert_allclose(grad(f)(x), expected, err_msg=f"{name}: the page says {text}")
+        assert_allclose(grad(f)(x), expected, err_msg=f"{fn.__name__}: the page says {text}")
     return text
 
 
@@ -116,6 +133,8 @@ def flops(op: Op | None) -> str:
     """Flops an element of the result."""
     if op is None:
         return ""
+    if isinstance(op, Composite):
+        return "its parts"
     return "by shapes" if callable(op.flops) else f"{op.flops:g}"
 
 
@@ -140,7 +159,7 @@ def operations() -> str:
                   "|---|---|---|---|---|"]  # fmt: skip
         for e, fn in zip([e for e in entries if e.area == area], coverage.public(area).values(), strict=True):
             counted = flops(_row(fn)) if e.verdict == coverage.DIFFERENTIABLE else ""
-            why = _plain(e.reason) or edge(f"{area}.{e.name}")
+            why = _plain(e.reason) or edge(fn)
             lines.append(f"| `{e.name}` | {e.verdict} | {e.rule} | {counted} | {why} |")
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.figures import figure
 from ...core.registry import Op
 from ...ops.index import INDEX
 from ..recording import GUARD, MARKS, SEED, Instruction, Value, leaves
@@ -362,10 +363,10 @@ def draw(program: StraightLine, *args: Any, path: Any = None) -> Any:
     layers = layout(nodes)
     labels = {n: _labels(n, known, below) for layer in layers for n in layer}
     _widths(layers, labels)
-    figure = _picture(layers, labels, below)
+    drawn = _picture(layers, labels, below)
     if path is not None:
-        figure.savefig(path, dpi=160)
-    return figure
+        drawn.savefig(path, dpi=160)
+    return drawn
 
 
 def _labels(node: Node, known: dict[Value, Any], below: Below | None) -> tuple[str, str]:
@@ -402,7 +403,6 @@ def _stub(text: tuple[str, str]) -> float:
 
 def _picture(layers: list[list[Node]], labels: dict[Node, tuple[str, str]], below: Below | None) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     nodes = [n for layer in layers for n in layer]
     right = max(n.x + n.half_width for n in nodes)
@@ -411,9 +411,9 @@ def _picture(layers: list[list[Node]], labels: dict[Node, tuple[str, str]], belo
     base = low - (1.0 if below else 0.7)
     width, height = right - left + 0.5, high + 0.7 - base
     scale = min(1.0, 200 / width, 200 / height)
-    figure = Figure(figsize=(scale * width, scale * height))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
+    drawn = figure(figsize=(scale * width, scale * height))
+    FigureCanvasAgg(drawn)
+    axes = drawn.add_axes((0, 0, 1, 1))
     axes.set(xlim=(left - 0.25, right + 0.25), ylim=(base, high + 0.7))
     axes.set_axis_off()
     for node in nodes:
@@ -423,7 +423,7 @@ def _picture(layers: list[list[Node]], labels: dict[Node, tuple[str, str]], belo
     if below:
         axes.text(right, low - 0.62, "value above", color=GREEN, ha="right", va="bottom", fontsize=11 * scale)
         axes.text(right, low - 0.66, f"{below.name} below", color=RED, ha="right", va="top", fontsize=11 * scale)
-    return figure
+    return drawn
 
 
 def _wires(axes: Any, node: Node, text: tuple[str, str], size: float) -> None:
