@@ -90,7 +90,7 @@ class Study:
 
     def table(self, rows: Sequence[Row], part: str = "") -> None:
         """Write rows to NAME.csv, or NAME_PART.csv; the keys of the first row are the columns."""
-        path = self._path(part, "csv")
+        path = self.file("csv", part)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()
@@ -99,13 +99,14 @@ class Study:
     def picture(self, figure: Figure, part: str = "") -> None:
         """Write a figure as SVG and as PNG."""
         for kind in ("svg", "png"):
-            style.save(figure, self._path(part, kind))
+            style.save(figure, self.file(kind, part))
 
     def show(self, table: Table | str) -> None:
         """Print above the progress bars."""
         self.console.print(table)
 
-    def _path(self, part: str, kind: str) -> Path:
+    def file(self, kind: str, part: str = "") -> Path:
+        """The path of NAME.kind, or NAME_PART.kind, which is then among the files of this run."""
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / f"{self.name}{'_' * bool(part)}{part}.{kind}"
         self.files.append(path)

@@ -20,7 +20,8 @@ def session(block):
     return "\n".join(typed), [line for line in lines if not line.startswith((">>> ", "... "))]
 
 
-def test_the_readme(capsys):
+def test_the_readme(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where its examples write
     rng = np.random.default_rng(0)
     # What the blocks take from their reader: a square matrix, directions, and a scalar function.
     names = {"W": rng.normal(size=(3, 3)), "v": rng.normal(size=3), "u": rng.normal(size=3)}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, coverage
+from ..explanation.story import TARGETS as WALKS
 from ..ways.question import TARGETS
 from . import run
 from .function import add_function
@@ -24,6 +25,10 @@ EXAMPLES = {
     "cost": ("admodes cost numpy:linalg.det --shape a=8,8 --of gradient",),
     "plan": ("admodes plan numpy:diff --arg 'a=np.linspace(0, 1, 50)'",),
     "coverage": ("admodes coverage numpy.linalg", "admodes coverage --missing --json"),
+    "explain": (
+        "admodes explain numpy:linalg.norm --shape x=3",
+        "admodes explain numpy:tanh --shape x=4 --target jacobian --json",
+    ),
     "calibrate": ("admodes calibrate --dry",),
     "doctor": ("admodes doctor",),
     "experiments": ("admodes experiments --list", "admodes experiments --list --json"),
@@ -63,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
         add_function(one)
         one.add_argument("--of", choices=list(run.DERIVATIVES), default="function", help="what to write down")
     add_function(add("plan", run.plan, "how jacobian(f) would compute the Jacobian, and why"))
+    one = add("explain", run.explain, "forward and reverse mode of a function, step by step, as a table and as a page")
+    add_function(one)
+    one.add_argument("--target", choices=WALKS, default="gradient", help="what both modes are to give")
+    one.add_argument("--out", type=Path, metavar="PAGE.html", help="write the page, one HTML file")
     one = add("coverage", run.covered, "which functions can be differentiated, and why the others cannot")
     one.add_argument("area", nargs="*", help=f"modules, of {', '.join(coverage.AREAS)}; all unless given")
     one.add_argument("--missing", action="store_true", help="only the functions that raise, with the reasons")

@@ -103,6 +103,18 @@ def plan(options: argparse.Namespace) -> int:
     return DONE
 
 
+def explain(options: argparse.Namespace) -> int:
+    f = _one(loaded(options.function))
+    found = admodes.explain(f, *arguments(f, options), target=options.target)
+    if options.out is not None:
+        found.to_html(options.out)
+    if options.json:
+        _say(found.data)
+    else:
+        print(found if options.out is None else f"{found.story.sentence}\nwritten to {options.out}")
+    return DONE
+
+
 def covered(options: argparse.Namespace) -> int:
     unknown = sorted(set(options.area) - set(coverage.AREAS))
     if unknown:

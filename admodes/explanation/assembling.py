@@ -6,23 +6,22 @@ import html
 from functools import cache
 from importlib.resources import files
 from string import Template
+from typing import Any
 
-from .data import data
 from .numbers import to_json
-from .story import Story
 
-SCRIPTS = ("numbers.js", "graph.js", "card.js", "page.js")
+SCRIPTS = ("numbers.js", "graph.js", "card.js", "chain.js", "page.js")
 
 
-def page(story: Story) -> str:
-    """The page of a story."""
+def page(title: str, data: dict[str, Any]) -> str:
+    """The page that shows what `data.data` gives."""
     script = "\n".join(_part(name) for name in SCRIPTS)
     return Template(_part("template.html")).substitute(
-        title=html.escape(story.title),
+        title=html.escape(title),
         style=_part("page.css"),
         library=_part("dagre.min.js"),
         script=script,
-        data=to_json(data(story)),
+        data=to_json(data),
     )
 
 

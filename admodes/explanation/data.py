@@ -8,7 +8,8 @@ import numpy as np
 
 from ..program.recording import Instruction, Value, leaves
 from ..program.show.draw import label
-from .listing import Line, code
+from .chain import chain_of
+from .listing import Line, code, statements
 from .local import COPY_SUMS, SAID
 from .numbers import Arrays, number
 from .places import columns
@@ -53,6 +54,7 @@ class _Telling:
             "said": SAID,
             "results": self._results(),
             "sentence": story.sentence,
+            "chain": self._chain(),
             "arrays": self.arrays.kept,
         }
 
@@ -60,6 +62,7 @@ class _Telling:
 
     def _add_nodes(self) -> None:
         known = self.graph.known
+        written = statements(self.program, self.story.names)
         active = {self.program.inputs[i] for i in self.story.problem.active}
         for v in self.program.inputs:
             self._node([v], "input", self.story.names[v], v in active, self.arrays.add(known[v]))
@@ -70,7 +73,7 @@ class _Telling:
                 list(instruction.outs), "operation", ", ".join(self.story.names[v] for v in instruction.outs),
                 bool(self.graph.outs(k)), values[0] if len(values) == 1 else values,
             )  # fmt: skip
-            node |= {"sign": label(instruction), "op": instruction.op.name}
+            node |= {"sign": label(instruction).lstrip("_"), "op": instruction.op.name.strip("_"), "code": written[k]}
             name = self.graph.patterns.get(k)
             if name is not None:
                 node["pattern"] = name
@@ -163,6 +166,21 @@ class _Telling:
 
     def _part(self, t: Any) -> Any:
         return [self.arrays.add(part) for part in t] if isinstance(t, list) else self.arrays.add(t)
+
+    def _chain(self) -> dict[str, Any] | None:
+        """The product of local Jacobians, and its bracketings."""
+        chain = chain_of(self.story)
+        if chain is None:
+            return None
+        return {
+            "factors": [{"m": f.m, "n": f.n, "kind": f.structure, "cost": cost}
+                        for f, cost in zip(chain.chain.factors, chain.accumulation, strict=True)],
+            "blocks": {f"{i} {j}": self.arrays.add(block) for (i, j), block in chain.blocks.items()},
+            "orders": [{"text": order.text, "cost": order.cost,
+                        "products": [[one.first, one.middle, one.last, one.cost] for one in order.products]}
+                       for order in chain.orders],
+            "sweeps": chain.sweeps,
+        }  # fmt: skip
 
     def _results(self) -> list[dict[str, Any]]:
         """The derivative itself, block by block, as each mode gives it."""

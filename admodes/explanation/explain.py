@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .assembling import page
+from .data import data
 from .story import Story, tell
 from .text import text
 
@@ -46,10 +47,15 @@ class Explanation:
         >>> explain(lambda x: x * x, 3.0).to_html()[:15]
         '<!doctype html>'
         """
-        whole = page(self.story)
+        whole = page(self.story.title, self.data)
         if path is not None:
             Path(path).write_text(whole, encoding="utf-8")
         return whole
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the page holds, as it is embedded there: nodes, edges, the steps of both modes, texts and numbers."""
+        return data(self.story)
 
     def _repr_html_(self) -> str:
         name, whole = html.escape(self.story.title), html.escape(self.to_html())

@@ -32,6 +32,17 @@ def names(program: Program, variables: Mapping[Value, str]) -> dict[Value, str]:
     return namer.names
 
 
+def statements(program: Program, called: Mapping[Value, str]) -> dict[int, str]:
+    """Each instruction as a line of flat code."""
+    printer = ArrayPrinter(program)
+    printer.namer.names.update(called)
+    found = {}
+    for k, instruction in enumerate(program.instructions):
+        lines = [line for statement in printer.written(instruction) for line in statement.lines]
+        found[k] = "; ".join(line.strip() for line in lines)
+    return found
+
+
 def code(sweep: Sweep, called: Mapping[Value, str], name: str, carried: str) -> list[Line]:
     """The lines of a sweep, by the name of its function; carried : how what goes with a value is called, "dot_{}"."""
     _call_inputs(sweep, called, carried)

@@ -20,7 +20,7 @@ from ..transforms.directions import unit_directions
 from .sweeps import carried_out
 
 # Local Jacobians of at most so many entries are shown as matrices.
-SHOWN = 144
+SHOWN = 4096
 
 NUMBER, ZERO, IDENTITY, DIAGONAL = "number", "zero", "identity", "diagonal"
 PERMUTATION, SELECTION, COPY, SUM = "permutation", "selection", "copy", "sum"

@@ -137,6 +137,7 @@ class Story:
     by_forward: list[Any] | None
     by_reverse: list[Any] | None
     seeds: list[Any]  # of a jvp or vjp
+    variables: dict[Value, str]  # the values that the user's code gives a name
 
     @property
     def title(self) -> str:
@@ -174,7 +175,9 @@ def tell(f: Callable[..., Any], args: tuple[Any, ...], target: str, given: Any) 
     pulled = reverse(p.program, p.inputs, p.active, cotangents)
     known = numbers_of(p.program, p.inputs)
     graph = Graph(p.program, known, set(pushed.carried))
-    called = names(p.program, variables(p.places, texts(p.places)))
+    sources = texts(p.places)
+    variables_ = variables(p.places, sources)
+    called = names(p.program, variables_)
     n_passes, m_passes = (1 if one_tangent else p.n), (1 if one_cotangent else p.m)
     steps = len(graph.steps)
     forth = [
@@ -189,7 +192,7 @@ def tell(f: Callable[..., Any], args: tuple[Any, ...], target: str, given: Any) 
     by_forward, by_reverse = _results(p, seeds)
     return Story(
         p, graph, forward_mode(graph, pushed, n_passes, forth), reverse_mode(graph, pulled, m_passes, back),
-        called, texts(p.places), by_forward, by_reverse, seeds,
+        called, sources, by_forward, by_reverse, seeds, variables_,
     )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ EXPERIMENTS = [
     "digits",
     "elimination",
     "full_jacobian",
+    "gallery",
     "gradient_cost",
     "hessian",
     "implicit",

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_programs import random_program
 
-from admodes import cost, explain, jacfwd, jacrev, jvp, layers, vjp
+from admodes import JacobianChain, cost, explain, jacfwd, jacrev, jvp, layers, vjp
+from admodes.explanation.chain import chain_of
 from admodes.explanation.data import data
 from admodes.explanation.local import (
     COLUMN,
@@ -388,3 +389,57 @@ def test_texts_cannot_end_the_script():
     text = to_json({"</script><b>&": "<!--\u2028"})
     assert not set("<>&\u2028") & set(text)
     assert json.loads(text) == {"</script><b>&": "<!--\u2028"}
+
+
+# ---------------------------------------------------------------------------------------------------
+# Chains
+# ---------------------------------------------------------------------------------------------------
+
+A, B, C = (rng.normal(size=(3, 3)) for _ in range(3))
+
+
+def tanh_chain(x):
+    h = np.tanh(A @ x)
+    h = np.tanh(B @ h)
+    h = np.tanh(C @ h)
+    return np.sum(h)
+
+
+def test_every_bracketing_costs_what_the_chain_says():
+    x = np.array([0.5, -1.0, 2.0])
+    chain = chain_of(told(tanh_chain, x))
+    assert len(chain.chain) == 7
+    assert len(chain.orders) == len({order.text for order in chain.orders}) == 132
+    layers_ = [lambda x: A @ x, np.tanh, lambda x: B @ x, np.tanh, lambda x: C @ x, np.tanh, np.sum]
+    same = JacobianChain(layers_, x)
+    for order in chain.orders[::13]:
+        assert order.cost == same.cost(nested(order.products, 0, 6)) == chain.chain.cost(nested(order.products, 0, 6))
+    assert chain.sweeps == {name: same.cost(name) for name in ("forward", "reverse", "optimal")}
+    close(chain.blocks[0, 6], jacfwd(tanh_chain)(x)[None])
+    close(chain.blocks[2, 4], C @ np.diag(1 - np.tanh(B @ np.tanh(A @ x)) ** 2) @ B)
+
+
+def nested(products, i, j):
+    """A bracketing as `JacobianChain` takes it."""
+    if i == j:
+        return i
+    (k,) = (one.middle for one in products if (one.first, one.last) == (i, j))
+    return nested(products, i, k), nested(products, k + 1, j)
+
+
+def test_long_chains_are_cut_at_the_users_variables():
+    def f(x):
+        a = np.sin(np.cos(A @ x)) ** 2
+        b = np.exp(np.tanh(B @ a)) + 1
+        return np.sum(np.sqrt(C @ b + 20))
+
+    chain = chain_of(told(f, np.ones(3)))
+    assert [(factor.m, factor.n) for factor in chain.chain.factors] == [(3, 3), (3, 3), (1, 3)]
+
+
+def test_what_is_no_chain():
+    assert chain_of(told(lambda x, y: np.sum(x * y), np.ones(3), np.ones(3))) is None
+    product_and_sum = chain_of(told(lambda x: np.sum(x * np.sin(x)), np.ones(3)))
+    assert [(factor.m, factor.n) for factor in product_and_sum.chain.factors] == [(3, 3), (1, 3)]
+    assert chain_of(told(lambda x: np.sum(x) * np.sin(x), np.ones(3), target="jacobian")) is None
+    assert chain_of(told(np.sin, 1.0)) is None

@@ -30,7 +30,7 @@ class Cards {
   }
 
   head(text, ...badges) {
-    return make("p", { class: "head" }, text, ...badges.map((badge) => make("span", { class: "badge" }, badge)));
+    return make("p", { class: "head" }, ...[text].flat(), ...badges.map((badge) => make("span", { class: "badge" }, badge)));
   }
 
   at_seed(tick, pass) {
@@ -42,9 +42,8 @@ class Cards {
   at_value(tick) {
     const node = this.story.nodes[tick.node];
     return [
-      this.head(`${node.name} is computed, and kept on the tape`),
-      this.line(this.name(node), "=", node.op, "of", ...this.inputs(tick)),
-      this.line(this.piece("value", view(this.story, node.value, "value"))),
+      this.head([make("code", {}, node.code), ", kept on the tape"]),
+      this.line(this.piece(`value of ${node.name}`, view(this.story, node.value, "value"))),
     ];
   }
 
@@ -63,8 +62,7 @@ class Cards {
   at_step(tick, pass, asking, answered) {
     const node = this.story.nodes[tick.node];
     const badges = [node.pattern].filter(Boolean);
-    const verb = this.backward ? `back through ${node.name} = ${node.op}` : `${node.name} = ${node.op}`;
-    const found = [this.head(verb, ...badges)];
+    const found = [this.head([this.backward ? "back through " : "", make("code", {}, node.code)], ...badges)];
     if (node.pattern) found.push(make("p", { class: "said" }, this.story.said[node.pattern]));
     const active = this.edges(tick).filter((edge) => edge.local);
     for (const edge of active) found.push(...this.product(edge, node, tick, pass, asking, answered));
@@ -118,15 +116,6 @@ class Cards {
     });
     check.addEventListener("click", tell);
     return make("span", { class: "equation" }, input, check);
-  }
-
-  inputs(tick) {
-    const names = this.edges(tick).map((edge) => this.story.nodes[edge.from].name);
-    return names.length ? [make("span", { class: "name" }, names.join(", "))] : ["constants"];
-  }
-
-  name(node) {
-    return make("span", { class: "name" }, node.name);
   }
 
   piece(label, content) {

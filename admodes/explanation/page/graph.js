@@ -1,9 +1,11 @@
 // The graph: grouped where it is large, laid out by dagre, drawn as SVG once for each mode.
 
-const WIDTH = 96;
+const WIDTH = 100;
 const HEIGHT = 60;
 const MOST_NODES = 80; // above so many it opens grouped
 const MOST_IN_A_GROUP = 24; // a larger group opens into smaller ones
+const MOST_WIRES = 6; // a value with more uses is drawn again beside each
+const MOST_TRIED = 120; // above so many boxes one direction is laid out, not both
 
 // Which box each node is drawn in. A group is a list of nodes; opening one shows its nodes, or first smaller groups.
 class Grouping {
@@ -45,24 +47,39 @@ class Grouping {
   }
 }
 
-// Positions and wires, in the direction that leaves the text larger in a frame of this size.
-function layout(story, boxes, frame) {
-  const candidates = ["LR", "TB"].map((direction) => {
-    const graph = new dagre.graphlib.Graph();
-    graph.setGraph({ rankdir: direction, nodesep: 14, ranksep: direction === "LR" ? 24 : 22, marginx: 8, marginy: 8 });
-    graph.setDefaultEdgeLabel(() => ({}));
-    boxes.forEach((_, k) => graph.setNode(String(k), { width: WIDTH, height: HEIGHT }));
-    const boxOf = new Map(boxes.flatMap((box, k) => box.nodes.map((id) => [id, String(k)])));
-    story.edges.forEach((edge) => {
-      const [from, to] = [boxOf.get(edge.from), boxOf.get(edge.to)];
-      if (from !== to) graph.setEdge(from, to);
-    });
-    dagre.layout(graph);
-    const { width, height } = graph.graph();
-    return { graph, boxOf, width, height, scale: Math.min(1, frame.width / width, frame.height / height) };
+// The wires between boxes. What is used in many places would draw wires through the whole graph: it has a copy at each.
+function wired(story, boxes) {
+  const boxOf = new Map(boxes.flatMap((box, k) => box.nodes.map((id) => [id, k])));
+  const targets = boxes.map(() => new Set());
+  story.edges.forEach((edge) => targets[boxOf.get(edge.from)].add(boxOf.get(edge.to)));
+  const all = [...boxes];
+  const wires = [];
+  targets.forEach((to, from) => {
+    const copied = to.size > MOST_WIRES && !boxes[from].name;
+    for (const k of to) {
+      if (from === k) continue;
+      if (copied) all.push({ ...boxes[from], again: true });
+      wires.push([copied ? all.length - 1 : from, k]);
+    }
   });
-  const best = candidates[0].scale >= candidates[1].scale ? candidates[0] : candidates[1];
-  return { ...best, fits: best.scale, scale: Math.max(best.scale, 0.72) }; // smaller is unreadable: the frame scrolls
+  return { boxes: all, boxOf, wires };
+}
+
+// Positions of the boxes, in the direction that leaves the text larger in a frame of this size.
+function layout(graph, frame) {
+  const wide = frame.width > 1.2 * frame.height ? "LR" : "TB";
+  const candidates = (graph.boxes.length > MOST_TRIED ? [wide] : ["LR", "TB"]).map((direction) => {
+    const laid = new dagre.graphlib.Graph();
+    laid.setGraph({ rankdir: direction, nodesep: 14, ranksep: direction === "LR" ? 24 : 22, marginx: 8, marginy: 8 });
+    laid.setDefaultEdgeLabel(() => ({}));
+    graph.boxes.forEach((_, k) => laid.setNode(String(k), { width: WIDTH, height: HEIGHT }));
+    graph.wires.forEach(([from, to]) => laid.setEdge(String(from), String(to)));
+    dagre.layout(laid);
+    const { width, height } = laid.graph();
+    return { ...graph, laid, width, height, fits: Math.min(1, frame.width / width, frame.height / height) };
+  });
+  const best = candidates.reduce((a, b) => (b.fits > a.fits ? b : a));
+  return { ...best, scale: Math.max(best.fits, 0.72) }; // smaller is unreadable: then the frame scrolls
 }
 
 class Drawing {
@@ -73,21 +90,21 @@ class Drawing {
     this.chosen = () => {};
   }
 
-  show(boxes, plan) {
-    this.boxes = boxes;
+  show(plan) {
+    this.boxes = plan.boxes;
     this.boxOf = plan.boxOf;
     const svg = draw("svg", {
       width: plan.width * plan.scale, height: plan.height * plan.scale, viewBox: `0 0 ${plan.width} ${plan.height}`,
     });
     this.wires = new Map();
-    plan.graph.edges().forEach((edge) => {
-      const points = plan.graph.edge(edge).points;
+    plan.laid.edges().forEach((edge) => {
+      const points = plan.laid.edge(edge).points;
       const wire = draw("path", { class: "wire", d: curve(points) });
       this.wires.set(`${edge.v} ${edge.w}`, wire);
       svg.append(wire, tip(points));
     });
-    this.shapes = boxes.map((box, k) => {
-      const at = plan.graph.node(String(k));
+    this.shapes = plan.boxes.map((box, k) => {
+      const at = plan.laid.node(String(k));
       const shape = this.box(box, at.x - WIDTH / 2, at.y - HEIGHT / 2);
       svg.append(shape.element);
       return { ...shape, x: at.x * plan.scale, y: at.y * plan.scale };
@@ -103,13 +120,13 @@ class Drawing {
     const moved = line("moved", "", 8, 53);
     const shown = line("shown", "", 8, 37);
     const sign = box.name ? `${box.nodes.length}×` : (first.sign ?? first.name);
-    const called = box.name ?? (first.sign ? first.name : shape(first));
+    const called = box.name ? box.name.replace(/^.*?, line/, "line") : first.sign ? first.name : shape(first);
     const element = draw(
       "g",
-      { class: `node ${first.kind} ${box.name ? "group" : first.active ? "" : "passive"}`, transform: `translate(${x} ${y})`,
-        tabindex: "-1", role: box.name ? "button" : "img" },
+      { class: `node ${first.kind} ${box.name ? "group" : first.active && !box.again ? "" : "passive"}`, transform: `translate(${x} ${y})`,
+        tabindex: "0", role: box.name ? "button" : "img" },
       draw("rect", { width: WIDTH, height: HEIGHT, rx: first.kind === "operation" ? 14 : 3 }),
-      line("sign", clipped(sign, 9), 9, 18), line("called", clipped(called, box.name ? 9 : 12 - Math.min(9, sign.length)), WIDTH - 8, 18),
+      line("sign", clipped(sign, 9 - Math.min(5, called.length)), 9, 18), line("called", clipped(called, Math.max(5, 9 - sign.length)), WIDTH - 8, 18),
       shown, moved, draw("title", {}, name),
     );
     const open = () => this.chosen(box);
@@ -146,9 +163,9 @@ class Drawing {
     const here = this.boxOf.get(now);
     this.wires.forEach((wire, key) => {
       const [from, to] = key.split(" ");
-      wire.classList.toggle("now", to === here && this.boxes[Number(from)].nodes.some((id) => near.has(id)));
+      wire.classList.toggle("now", Number(to) === here && this.boxes[Number(from)].nodes.some((id) => near.has(id)));
     });
-    if (here !== undefined) this.reveal(Number(here));
+    if (here !== undefined) this.reveal(here);
   }
 
   // The step's node into the frame, without moving the page.

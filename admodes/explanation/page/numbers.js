@@ -98,14 +98,15 @@ function heat(array, columns) {
   const finite = array.numbers.filter((x) => typeof x === "number");
   const most = Math.max(1e-300, ...finite.map(Math.abs));
   const svg = draw("svg", { width: columns * cell, height: rows * cell, viewBox: `0 0 ${columns * cell} ${rows * cell}` });
-  const sampled = array.rows ? `, ${array.numbers.length} of ${count(array.shape.reduce((a, b) => a * b, 1))} numbers shown` : "";
+  const sampled = array.rows ? `, ${array.numbers.length} of ${count(array.shape.reduce((a, b) => a * b, 1))} shown` : "";
   const range = array.range && array.range.length ? array.range : [Math.min(...finite), Math.max(...finite)];
-  const name = `${shapeOf(array)} array${finite.length ? `, from ${short(range[0])} to ${short(range[1])}` : ""}${sampled}`;
+  const name = `${shapeOf(array)}${finite.length ? `, ${short(range[0])} to ${short(range[1])}` : ""}${sampled}`;
   const read = make("span", { class: "read" }, name);
   const box = make("span", { class: "heat", tabindex: "0", role: "img", "aria-label": `${name}. Arrow keys read the numbers.` }, svg, read);
   array.numbers.forEach((x, k) => {
     const at = { x: (k % columns) * cell, y: Math.floor(k / columns) * cell, width: cell, height: cell };
-    svg.append(draw("rect", { ...at, fill: colour(x, most), stroke: "#8884", "data-k": k }));
+    const told = draw("title", {}, `[${indexOf(array, k).join(", ")}] = ${short(x)}`);
+    svg.append(draw("rect", { ...at, fill: colour(x, most), stroke: "#8884", "data-k": k }, told));
     if (typeof x === "number" && x < 0) {
       const y = at.y + cell / 2;
       svg.append(draw("path", { d: `M${at.x + 4} ${y}H${at.x + cell - 4}`, stroke: "#fff", "stroke-width": 1.5, "pointer-events": "none" }));

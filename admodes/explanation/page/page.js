@@ -57,7 +57,7 @@ function showSweep(mode) {
   const asking = find("asking").checked;
   const answered = answersOf(sweep);
   sweep.pass.textContent = tick.at === "value" ? "values, onto the tape"
-    : tick.at === "end" ? `all ${count(sweep.passes)} done`
+    : tick.at === "end" ? "done"
     : `pass ${count(tick.pass + 1)} of ${count(sweep.passes)}: ${mode === "forward" ? "along" : "of"} ${pass.seed}`;
   counted(sweep.counts, tick, sweep.passes);
   const { known, carried, near } = stateOf(mode, tick, pass);
@@ -198,11 +198,11 @@ function showSource() {
 // ---------------------------------------------------------------------------------------------------
 
 // Side by side, or, where that makes a wide graph too small to read from the back row, one above the other.
-function arranged(boxes) {
+function arranged(graph) {
   const sides = document.querySelector(".sweeps");
   const plans = [false, true].map((rows) => {
     sides.classList.toggle("rows", rows);
-    return layout(story, boxes, { width: sweeps.forward.drawing.frame.clientWidth - 4, height: limit(rows) - 20 });
+    return layout(graph, { width: sweeps.forward.drawing.frame.clientWidth - 4, height: limit(rows) - 20 });
   });
   const rows = window.innerWidth >= 1100 && plans[0].fits < 0.85 && plans[1].fits > 1.1 * plans[0].fits;
   sides.classList.toggle("rows", rows);
@@ -215,8 +215,7 @@ function limit(rows) {
 }
 
 function lay() {
-  const boxes = grouping.boxes();
-  const plan = arranged(boxes);
+  const plan = arranged(wired(story, grouping.boxes()));
   for (const mode of MODES) {
     const { drawing } = sweeps[mode];
     drawing.chosen = (box) => {
@@ -227,7 +226,7 @@ function lay() {
         visit(mode, box.nodes[0]);
       }
     };
-    drawing.show(boxes, plan);
+    drawing.show(plan);
   }
   show(place);
 }
@@ -281,5 +280,6 @@ window.addEventListener("resize", () => {
 
 fillSource();
 fillResults();
+new Chain(story, find("chain"));
 for (const mode of MODES) fillCode(find(`${mode}-code`), story[mode].code);
 group(story.nodes.length <= MOST_NODES ? "none" : story.sources.length ? "line" : "operation");
