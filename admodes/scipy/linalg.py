@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from ..core.domain import A, case, positive_definite, well_conditioned
-from ..core.registry import Composite, Passive, Via, align, spread
+from ..core.registry import Composite, Passive, Via, align, gather, spread
 from ..core.registry import lead_shape as leading
 from ..core.tracing import canonical, primitive
 from ..ops.linalg.pieces import H, T, cube, from_triangle
@@ -250,7 +250,7 @@ triangular: Any = primitive(
                 case(_well(3, 3), A(3)), case(_well(3, 3), A(3, 2), transposed=True),
                 case(_well(3, 3), A(3), lower=True), case(_well(3, 3), A(3, 2), transposed=True, lower=True, unit=True),
             ],
-            flops=lambda y, a, b, *_: np.size(y) * np.shape(a)[-1],
+            flops=lambda y, a, b, **_: np.size(y) * np.shape(a)[-1],
         ),
         solved,
     )
@@ -585,7 +585,7 @@ def _no_wider(name: str, a: Any, y: Any) -> Any:
 
 
 def _log(a: Any) -> Any:
-    return one_by_one(sl.logm, a, 2)
+    return one_by_one(sl.logm, a)
 
 
 def _logarithm_derivative(a: Any, e: Any) -> Any:
@@ -644,7 +644,7 @@ def logm(A: Any) -> Any:
 
 
 def _sylvester(a: Any, b: Any, q: Any) -> Any:
-    """SciPy's; of K right-hand sides at once the Schur forms serve all.  (SciPy's is wrong of real beside complex.)"""
+    """SciPy's; of a stack of right-hand sides the Schur forms serve all.  (SciPy's is wrong of real beside complex.)"""
     if np.ndim(q) == 2:
         a, b, q = common(a, b, q)
         return sl.solve_sylvester(a, b, q)
@@ -658,26 +658,45 @@ def _sylvester(a: Any, b: Any, q: Any) -> Any:
         y, scale, _ = trsyl(r, s, f, tranb=turned)
         return y / scale
 
-    return u @ np.stack([one(f) for f in f]) @ np.conj(T(v))
+    return u @ one_by_one(one, f) @ np.conj(T(v))
+
+
+def _sylvester_push_left(t: Any, y: Any, a: Any, b: Any, q: Any) -> Any:
+    return -solve_sylvester(a, b, align(t, 2, y.ndim) @ y)
+
+
+def _sylvester_push_right(t: Any, y: Any, a: Any, b: Any, q: Any) -> Any:
+    return -solve_sylvester(a, b, y @ align(t, 2, y.ndim))
+
+
+def _sylvester_pull_left(u: Any, y: Any, a: Any, b: Any, q: Any) -> Any:
+    return gather(-(solve_sylvester(T(a), T(b), u) @ T(y)), a.shape, u.ndim - y.ndim)
+
+
+def _sylvester_pull_right(u: Any, y: Any, a: Any, b: Any, q: Any) -> Any:
+    return gather(-(T(y) @ solve_sylvester(T(a), T(b), u)), b.shape, u.ndim - y.ndim)
 
 
 @mirrors(
     Via,
     [
-        as_result(lambda t, y, a, b, q: -solve_sylvester(a, b, t @ y)),
-        as_result(lambda t, y, a, b, q: -solve_sylvester(a, b, y @ t)),
+        as_result(_sylvester_push_left),
+        as_result(_sylvester_push_right),
         as_result(lambda t, y, a, b, q: solve_sylvester(a, b, t)),
     ],
     [
-        as_argument(0, lambda u, y, a, b, q: -(solve_sylvester(T(a), T(b), u) @ T(y))),
-        as_argument(1, lambda u, y, a, b, q: -(T(y) @ solve_sylvester(T(a), T(b), u))),
+        as_argument(0, _sylvester_pull_left),
+        as_argument(1, _sylvester_pull_right),
         as_argument(2, lambda u, y, a, b, q: solve_sylvester(T(a), T(b), u)),
     ],
     arrays=3,
-    domain=[case(_well(3, 3), _well(2, 2), A(3, 2)), case(_well(1, 1), _well(2, 2), A(1, 2))],
+    domain=[
+        case(_well(3, 3), _well(2, 2), A(3, 2)), case(_well(1, 1), _well(2, 2), A(1, 2)),
+        case(_well(2, 2), _well(2, 2), A(2, 1, 2, 2)),
+    ],
     corrected=True,
     flops=lambda y, a, b, q: 25 * (cube(a) + cube(b)) + 5 * np.size(q) * (np.shape(a)[0] + np.shape(b)[0]),
-)
+)  # fmt: skip
 def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
     """The solution X of a X + X b = q.
 
@@ -685,12 +704,12 @@ def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
     ----------
     a : square matrix (m, m).
     b : square matrix (n, n); no eigenvalue of a is minus one of b.
-    q : right-hand side (m, n).
+    q : right-hand side (m, n), or a stack of them.
 
     Returns
     -------
-    X, (m, n).  (SciPy's own is wrong where a is real with complex eigenvalues and b or q complex; here all are taken
-    for complex then.)
+    X, of the shape of q.  (SciPy's own is wrong where a is real with complex eigenvalues and b or q complex; here all
+    are taken for complex then.)
 
     Source: scipy.linalg.solve_sylvester; Bartels and Stewart, "Solution of the matrix equation AX + XB = C",
     Communications of the ACM 15 (1972), algorithm 432.
@@ -742,6 +761,7 @@ def sqrtm(A: Any) -> Any:
 
 
 def _lyapunov_push(t: Any, y: Any, a: Any, q: Any, method: Any = None) -> Any:
+    t = align(t, 2, y.ndim)
     return solve_discrete_lyapunov(a, t @ y @ H(a) + a @ y @ H(t), method)
 
 
@@ -752,7 +772,7 @@ def _lyapunov_push(t: Any, y: Any, a: Any, q: Any, method: Any = None) -> Any:
     arrays=2,
     domain=[
         case(A(3, 3, within=lambda x: x / 8), A(3, 3)),
-        case(A(2, 2, within=lambda x: x / 6), A(2, 2), method="bilinear"),
+        case(A(2, 2, within=lambda x: x / 6), A(2, 2, 2), method="bilinear"),
     ],
     corrected=True,
     flops=lambda y, a, q, method=None: 2 / 3 * float(np.size(a)) ** 3 if np.shape(a)[0] < 10 else 60 * cube(a),
@@ -763,13 +783,13 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: Literal[None, "direct", "bil
     Parameters
     ----------
     a : square matrix (n, n), with no two eigenvalues λ μ̄ = 1.
-    q : matrix (n, n).
+    q : matrix (n, n), or a stack of them.
     method : "direct", as one linear system of n² unknowns, "bilinear", as a continuous equation, or None, the first
         for n < 10.
 
     Returns
     -------
-    X, (n, n).
+    X, of the shape of q.
 
     Source: scipy.linalg.solve_discrete_lyapunov; Gajić and Qureshi, "Lyapunov Matrix Equation in System Stability and
     Control" (1995), chapter 3.
@@ -779,7 +799,7 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: Literal[None, "direct", "bil
     np.float64(1.7778)
     """
     a, q = common(a, q)
-    return one_by_one(lambda q: sl.solve_discrete_lyapunov(a, q, method=method), q, 2)
+    return one_by_one(lambda q: sl.solve_discrete_lyapunov(a, q, method=method), q)
 
 
 # ---------------------------------------------------------------------------------------------------

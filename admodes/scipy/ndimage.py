@@ -6,18 +6,25 @@ transpose of the index folds the continuation back.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import scipy.interpolate as si
+import scipy.ndimage as sn
+import scipy.sparse as sp
+import scipy.sparse.linalg as spl
 
 from ..core.domain import A, OnlyReal, case
-from ..core.registry import Composite
+from ..core.registry import Composite, Linear
+from ..core.tracing import primitive
 from ..core.views import ground
-from .rows import mirrors
+from ..ops.special.rows import horner
+from .rows import mirrors, own
 from .signal import convolution
 
-__all__ = ["convolve", "correlate", "gaussian_filter"]
+__all__ = ["convolve", "correlate", "gaussian_filter", "map_coordinates"]
 
 Border = Literal[
     "reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "wrap", "grid-wrap"
@@ -69,7 +76,7 @@ def _filtered(name: str, x: Any, w: Any, mode: Any, cval: Any, origin: Any, turn
         if turned:
             before = _before_turned(n, shift)
         widths.append((before, n - 1 - before))
-    return convolution(_padded(name, x, widths, modes, cval), w if turned else np.flip(w), "valid", "direct")
+    return convolution(_padded(name, x, widths, modes, cval), w if turned else np.flip(w), mode="valid", ndim=x.ndim)
 
 
 def _before_turned(n: int, shift: int) -> int:
@@ -213,5 +220,196 @@ def gaussian_filter(
         w = np.reshape(_gaussian(s, k, reach), [-1 if a == axis else 1 for a in range(x.ndim)])
         widths, each = [(0, 0)] * x.ndim, ["nearest"] * x.ndim
         widths[axis], each[axis] = (reach, reach), m
-        x = convolution(_padded("gaussian_filter", x, widths, each, cval), np.astype(w, x.dtype), "valid", "direct")
+        x = convolution(
+            _padded("gaussian_filter", x, widths, each, cval), np.astype(w, x.dtype), mode="valid", ndim=x.ndim
+        )
     return x
+
+
+# ---------------------------------------------------------------------------------------------------
+# Between the elements:  y = Σ_i c_i β(x − i), c the coefficients of the spline through the image
+# ---------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _pieces(order: int) -> Any:
+    """The weights of the neighbours i₀ − ⌊order/2⌋ + j of x as polynomials in x − i₀: rows j, lowest power first.
+
+    i₀ is ⌊x⌋ for odd orders, the nearest whole number for even ones: there the polynomials of β change.
+    """
+    spline = si.PPoly.from_spline(si.BSpline.basis_element(np.arange(order + 2.0) - (order + 1) / 2, extrapolate=False))
+    rows = []
+    for j in range(order + 1):
+        piece, offset = order - j, j - order // 2  # x − i runs through this piece, from its left end on
+        c = spline.c[:, order + piece][::-1]
+        shift = -offset - spline.x[order + piece]
+        powers = [np.polynomial.polynomial.polypow([shift, 1.0], p) for p in range(order + 1)]
+        row = np.zeros(order + 1)
+        for p in range(order + 1):
+            row[: p + 1] += c[p] * powers[p]
+        rows.append(row)
+    return np.array(rows)
+
+
+# How SciPy continues the coefficients: where it filters, and where it reads.
+_FILTER_BORDER = {"constant": "mirror", "wrap": "mirror", "nearest": "reflect"}
+_INDEX_BORDER = {"constant": "mirror", "wrap": "mirror"}
+
+
+@functools.lru_cache(maxsize=32)
+def _collocation(n: int, order: int, mode: str) -> Any:
+    """The factorised matrix of the values of a spline of n coefficients at the elements."""
+    node = _pieces(order)[:, 0]  # the weights at x = i₀
+    i, offsets = np.arange(n)[:, None], np.arange(order + 1) - order // 2
+    columns = _continued(i + offsets, n, _FILTER_BORDER.get(mode, mode))
+    values = np.broadcast_to(node, columns.shape)
+    matrix = sp.csc_array((values.ravel(), (np.repeat(np.arange(n), order + 1), columns.ravel())), (n, n))
+    return spl.splu(matrix)
+
+
+def _spline_filter(x: Any, order: int, mode: str, axis: int) -> Any:
+    """The coefficients along an axis counted from the end, as SciPy finds them."""
+    return sn.spline_filter1d(x, order, axis, output=np.result_type(x, float), mode=mode).astype(x.dtype, copy=False)
+
+
+def _spline_filter_back(u: Any, order: int, mode: str, axis: int) -> Any:
+    """By the filter's own matrix where there are few elements: there SciPy's condition at the border is not exact, by a
+    power of the filter's pole, 0.43ⁿ at most."""
+    n = u.shape[axis]
+    moved = np.moveaxis(u, axis, 0)
+    flat = np.ascontiguousarray(moved.reshape(n, -1), float)
+    if n <= 64:
+        g = _spline_filter(np.eye(n), order, mode, 0).T @ flat
+    else:
+        g = _collocation(n, order, mode).solve(flat, trans="T")
+    return np.moveaxis(g.reshape(moved.shape), 0, axis).astype(u.dtype, copy=False)
+
+
+_LINES = OnlyReal([
+    case(A(6), 3, "mirror", -1), case(A(3, 5), 2, "grid-wrap", -1), case(A(4, 2), 5, "reflect", -2),
+    case(A(70), 3, "reflect", -1), case(A(1), 3, "mirror", -1),
+])  # fmt: skip
+filtered: Any = primitive(
+    own(
+        Linear(
+            _spline_filter,
+            lambda t, x, order, mode, axis: filtered(t, order, mode, axis),
+            lambda u, x, order, mode, axis: filtered_back(u, order, mode, axis),
+            name="scipy.ndimage.spline_filter1d",
+            domain=_LINES,
+            flops=lambda y, x, order, *_: 4.0 * (order // 2) * np.size(x),
+        )
+    )
+)
+filtered_back: Any = primitive(
+    own(
+        Linear(
+            _spline_filter_back,
+            lambda t, u, order, mode, axis: filtered_back(t, order, mode, axis),
+            lambda v, u, order, mode, axis: filtered(v, order, mode, axis),
+            name="scipy.ndimage.spline_filter1d-transposed",
+            domain=_LINES,
+            flops=lambda y, x, order, *_: 4.0 * (order // 2) * np.size(x),
+        )
+    )
+)
+
+_SAMPLED = ((0.2, 0.9), (1.1, 1.4), (1.6, 1.9))
+_OUT = A(1, 4, within=((-1.4, -1.1), (-0.9, -0.6), (4.1, 4.4), (1.1, 1.4)))
+
+
+@mirrors(
+    Composite,
+    arrays=2,
+    dtype=lambda x, *_, **__: x.dtype,
+    domain=OnlyReal([
+        case(A(4, 3), A(2, 5, within=_SAMPLED)), case(A(5), A(1, 2, 2, within=_SAMPLED), order=1),
+        case(A(5), A(1, 4, within=_SAMPLED), order=2, mode="reflect"), case(A(5), _OUT, mode="mirror"),
+        case(A(5), _OUT, mode="nearest"), case(A(5), _OUT, cval=0.5, order=1), case(A(5), _OUT, mode="grid-wrap"),
+        case(A(5), _OUT, mode="wrap", order=4), case(A(5), _OUT, mode="reflect", order=5, prefilter=False),
+        case(A(3, 3, 3), A(3, 2, within=_SAMPLED), order=1),
+    ]),
+)  # fmt: skip
+def map_coordinates(
+    input: Any,
+    coordinates: Any,
+    *,
+    order: int = 3,
+    mode: Border = "constant",
+    cval: float = 0.0,
+    prefilter: bool = True,
+) -> Any:
+    """An image between its elements, by a spline through them; differentiated by the image and by the coordinates.
+
+    Parameters
+    ----------
+    input : real array.
+    coordinates : (input.ndim, …), where it is read, in units of its elements.
+    order : of the spline, 0 to 5; the derivative by the coordinates is the spline's, from the right where it jumps.
+    mode : how the image goes on: "reflect" or "grid-mirror" (d c b a | a b c d | d c b a), "mirror"
+        (d c b | a b c d | c b a), "nearest", "grid-wrap", "wrap" (of period n − 1), "constant"; "grid-constant" has no
+        rule.
+    cval : the constant.
+    prefilter : whether the image is to be turned into coefficients, or is coefficients already.
+
+    Returns
+    -------
+    An array of the shape of coordinates without the first axis.
+
+    Raises
+    ------
+    ValueError : coordinates of a wrong shape; another order or mode.
+
+    Source: scipy.ndimage.map_coordinates; Thévenaz, Blu and Unser, "Interpolation revisited", IEEE Trans. Med. Imaging
+    19 (2000).
+
+    >>> from admodes import grad
+    >>> image = np.array([[0.0, 1.0], [2.0, 5.0]])
+    >>> grad(lambda x: map_coordinates(image, x, order=1)[0])(np.array([[0.5], [0.5]])).ravel()
+    array([3., 2.])
+    """
+    if mode not in _MODES or mode == "grid-constant" or order not in range(6):
+        raise ValueError(f"scipy.ndimage.map_coordinates: mode={mode!r} with order={order} has no rule.")
+    if np.ndim(coordinates) < 2 or coordinates.shape[0] != np.ndim(input):
+        raise ValueError(
+            f"scipy.ndimage.map_coordinates: coordinates of shape {coordinates.shape} for an image of shape "
+            f"{np.shape(input)}; they are an array (ndim, …), the place along each axis first."
+        )
+    c, pad = np.astype(input, np.result_type(input.dtype, float)), 0
+    coordinates = np.astype(coordinates, np.result_type(coordinates.dtype, float))
+    if prefilter and order > 1:
+        if mode == "nearest":
+            pad = 12
+            c = _padded("map_coordinates", c, [(pad, pad)] * c.ndim, ["nearest"] * c.ndim, 0.0)
+        for axis in range(-c.ndim, 0):
+            c = filtered(c, order, mode, axis)
+    indices, weights, outside = [], [], np.zeros(coordinates.shape[1:], bool)
+    for n, x in zip(c.shape, coordinates, strict=True):
+        x = x + pad if pad else x
+        if mode == "constant":
+            beyond = np.logical_or(np.less(x, 0), np.greater(x, n - 1))
+            outside, x = np.logical_or(outside, beyond), np.where(beyond, 0.0, x)
+        elif mode == "wrap":
+            x = x + _turns(x, n - 1) if n > 1 else 0.0 * x
+        base = np.floor(x) if order % 2 else np.floor(x + 0.5)
+        y = x - base
+        places = np.astype(base, int)[None] + np.reshape(np.arange(order + 1) - order // 2, (-1,) + (1,) * y.ndim)
+        indices.append(_continued(places, n, _INDEX_BORDER.get(mode, mode)))
+        weights.append(np.stack([horner(row.tolist(), y) + 0.0 * y for row in _pieces(order)]))
+    total = c[tuple(_open(indices))]
+    for w in weights:
+        total = np.sum(np.reshape(w, w.shape[:1] + (1,) * (total.ndim - w.ndim) + w.shape[1:]) * total, axis=0)
+    return np.where(outside, cval, total) if mode == "constant" else total
+
+
+def _turns(x: Any, period: int) -> Any:
+    """What brings x into 0 … period, where both ends stay; from below to the upper one, from above to the lower."""
+    up, down = np.floor(-x / period) + 1, -np.floor(x / period)
+    return period * np.where(np.less(x, 0), up, np.where(np.greater(x, period), down, 0.0))
+
+
+def _open(indices: Any) -> Any:
+    """Index arrays (order + 1, …), one an axis, each along an axis of its own before those of the places."""
+    count = len(indices)
+    for k, i in enumerate(indices):
+        yield np.reshape(i, (1,) * k + i.shape[:1] + (1,) * (count - 1 - k) + i.shape[1:])

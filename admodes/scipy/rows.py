@@ -124,9 +124,12 @@ def as_argument(i: int, pull: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-def one_by_one(fn: Callable[..., Any], x: Any, ndim: int) -> Any:
-    """fn of x, an array of ndim axes, or of each of K of them."""
-    return fn(x) if x.ndim == ndim else np.stack([fn(part) for part in x])
+def one_by_one(fn: Callable[..., Any], x: Any) -> Any:
+    """fn of a matrix, or of each of a stack."""
+    if x.ndim == 2:
+        return fn(x)
+    parts = [fn(part) for part in np.reshape(x, (-1, *x.shape[-2:]))]
+    return np.reshape(parts, x.shape[:-2] + np.shape(parts[0])) if parts else x
 
 
 def common(*arrays: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.signal as ss
 
 from ..core.domain import A, case
-from ..core.registry import Composite, Via
+from ..core.registry import Composite, Via, align, gather, lead_shape, spread
 from ..core.tracing import primitive
 from ..sparse.dependence import Walk, opaque
 from ..sparse.indexsets import mixed
@@ -39,65 +39,77 @@ def _part(n: int, m: int, mode: str) -> slice:
     return slice(min(n, m) - 1, max(n, m))
 
 
-def _convolved(a: Any, v: Any, mode: str = "full", method: str = "direct") -> Any:
-    """SciPy's, of two arrays, or of one and each of K along a leading axis of the other."""
-    if a.ndim == v.ndim:
+# Axes before those that are convolved, `ndim` of them, are stacks, which broadcast.
+
+
+def _convolved(a: Any, v: Any, mode: str = "full", method: str = "direct", ndim: int = 1) -> Any:
+    """SciPy's, of each of a stack."""
+    if a.ndim == v.ndim == ndim:
         return ss.convolve(a, v, mode, method)
-    if method == "direct":
-        return np.stack(
-            [ss.convolve(a, r, mode, method) for r in v]
-            if a.ndim < v.ndim
-            else [ss.convolve(r, v, mode, method) for r in a]
-        )
-    ndim = min(a.ndim, v.ndim)
+    if method == "fft":
+        parts = [_part(n, m, mode) for n, m in zip(a.shape[-ndim:], v.shape[-ndim:], strict=True)]
+        count = max(a.ndim, v.ndim)
+        a, v = (np.reshape(x, (1,) * (count - x.ndim) + x.shape) for x in (a, v))
+        return ss.fftconvolve(a, v, axes=range(-ndim, 0))[(..., *parts)]
+    stack = np.broadcast_shapes(a.shape[:-ndim], v.shape[:-ndim])
+    a, v = (np.broadcast_to(x, stack + x.shape[-ndim:]) for x in (a, v))
+    rows = [ss.convolve(a[i], v[i], mode, method) for i in np.ndindex(stack)]
+    return np.reshape(rows, stack + np.shape(rows[0])) if rows else _none(a, v, mode, ndim)
+
+
+def _none(a: Any, v: Any, mode: str, ndim: int) -> Any:
+    """The results of an empty stack."""
     shapes = zip(a.shape[-ndim:], v.shape[-ndim:], strict=True)
-    a, v = (x if x.ndim > ndim else x[None] for x in (a, v))
-    return ss.fftconvolve(a, v, axes=range(-ndim, 0))[(..., *(_part(n, m, mode) for n, m in shapes))]
+    inner = [part.stop - part.start for part in (_part(n, m, mode) for n, m in shapes)]
+    return np.zeros((*a.shape[:-ndim], *inner), np.result_type(a, v))
 
 
-def _restored(u: Any, shape: tuple[int, ...], other: tuple[int, ...], mode: str) -> Any:
-    """The cotangent of a part as one of the full convolution."""
-    widths = [(0, 0)] * (u.ndim - len(shape))
-    for n, m in zip(shape, other, strict=True):
-        part = _part(n, m, mode)
-        widths.append((part.start, n + m - 1 - part.stop))
-    return np.pad(u, widths) if any(w != (0, 0) for w in widths) else u
+def _push(i: int) -> Any:
+    def push(t: Any, y: Any, *args: Any, ndim: int = 1, **how: Any) -> Any:
+        lead = lead_shape(t, args[i])
+        t = align(t, args[i].ndim, y.ndim)
+        given = (t, args[1]) if i == 0 else (args[0], t)
+        return spread(convolution(*given, ndim=ndim, **how), y.shape, lead)
+
+    return as_result(push)
 
 
-def _pulled(u: Any, shape: tuple[int, ...], other: Any, method: str) -> Any:
-    """Σ_k u_k v_{k−i}: the transpose of the full convolution with v."""
-    turned = np.flip(other)
-    return convolution(u, turned, "valid", method)
+def _pull(i: int) -> Any:
+    """The cotangent of a part as one of the full convolution, and of that Σ_k u_k v_{k−i}."""
+
+    def pull(u: Any, y: Any, *args: Any, mode: str = "full", method: str = "direct", ndim: int = 1) -> Any:
+        widths = [(0, 0)] * (u.ndim - ndim)
+        for n, m in zip(args[0].shape[-ndim:], args[1].shape[-ndim:], strict=True):
+            part = _part(n, m, mode)
+            widths.append((part.start, n + m - 1 - part.stop))
+        full = np.pad(u, widths) if mode != "full" else u
+        turned = np.flip(args[1 - i], axis=tuple(range(-ndim, 0)))
+        g = convolution(full, turned, mode="valid", method=method, ndim=ndim)
+        return gather(g, args[i].shape, u.ndim - y.ndim)
+
+    return as_argument(i, pull)
 
 
-def _pull_first(u: Any, y: Any, a: Any, v: Any, mode: str = "full", method: str = "direct") -> Any:
-    return _pulled(_restored(u, a.shape, v.shape, mode), a.shape, v, method)
-
-
-def _pull_second(u: Any, y: Any, a: Any, v: Any, mode: str = "full", method: str = "direct") -> Any:
-    return _pulled(_restored(u, a.shape, v.shape, mode), v.shape, a, method)
-
-
-def _flops(y: Any, a: Any, v: Any, mode: str = "full", method: str = "direct") -> float:
+def _flops(y: Any, a: Any, v: Any, mode: str = "full", method: str = "direct", ndim: int = 1) -> float:
+    n, m = (math.prod(np.shape(x)[-ndim:]) for x in (a, v))
     if method == "direct":
-        return 2.0 * np.size(y) * min(np.size(a), np.size(v))
-    n = math.prod(p + q - 1 for p, q in zip(np.shape(a)[::-1], np.shape(v)[::-1], strict=False))
-    return 7.5 * n * math.log2(max(n, 2)) + 3 * n
+        return 2.0 * np.size(y) * min(n, m)
+    full = math.prod(p + q - 1 for p, q in zip(np.shape(a)[-ndim:], np.shape(v)[-ndim:], strict=True))
+    return (7.5 * full * math.log2(max(full, 2)) + 3 * full) * max(np.size(a) / max(n, 1), np.size(v) / max(m, 1))
 
 
 convolution: Any = primitive(
     own(
         Via(
             _convolved,
-            [
-                as_result(lambda t, y, a, v, mode="full", method="direct": convolution(t, v, mode, method)),
-                as_result(lambda t, y, a, v, mode="full", method="direct": convolution(a, t, mode, method)),
-            ],
-            [as_argument(0, _pull_first), as_argument(1, _pull_second)],
+            [_push(0), _push(1)],
+            [_pull(0), _pull(1)],
             name="scipy.signal.convolve-1",
             domain=[
-                case(A(5), A(3)), case(A(5), A(3), "valid"), case(A(2), A(4), "same"), case(A(3, 4), A(2, 2), "same"),
-                case(A(3, 4), A(2, 2), "full", "fft"), case(A(2), A(5), "valid", "fft"),
+                case(A(5), A(3)), case(A(5), A(3), mode="valid"), case(A(2), A(4), mode="same"),
+                case(A(3, 4), A(2, 2), mode="same", ndim=2), case(A(2, 4), A(2), mode="same"),
+                case(A(3, 4), A(2, 2), method="fft", ndim=2), case(A(2), A(2, 1, 5), mode="valid", method="fft"),
+                case(A(2, 1, 3), A(3, 2)),
             ],
             flops=_flops,
         )
@@ -152,7 +164,7 @@ def convolve(in1: Any, in2: Any, mode: Mode = "full", method: Method = "auto") -
     array([2., 1.])
     """
     a, v = _checked("convolve", in1, in2)
-    return convolution(a, v, mode, _method(a, v, mode, method))
+    return convolution(a, v, mode=mode, method=_method(a, v, mode, method), ndim=a.ndim)
 
 
 @mirrors(Composite, arrays=2, domain=[*_CASES[:-1], case(A(3, 4), A(3, 2), axes=1), case(A(4, 3), A(1, 3), axes=[-1])])
@@ -181,16 +193,10 @@ def fftconvolve(in1: Any, in2: Any, mode: Mode = "full", axes: Any = None) -> An
     array([2., 1.])
     """
     a, v = _checked("fftconvolve", in1, in2)
-    if axes is None:
-        return convolution(a, v, mode, "fft")
-    axes = [axis % a.ndim for axis in np.atleast_1d(axes).tolist()]
-    apart = [axis for axis in range(a.ndim) if axis not in axes]
-    stack = np.broadcast_shapes(*(tuple(x.shape[axis] for axis in apart) for x in (a, v)))
-    a, v = (np.transpose(x, [*apart, *axes]) for x in (a, v))
-    a, v = (np.broadcast_to(x, stack + x.shape[len(apart) :]) for x in (a, v))
-    rows = [convolution(a[i], v[i], mode, "fft") for i in np.ndindex(stack)]
-    y = np.reshape(np.stack(rows), stack + rows[0].shape)
-    return np.transpose(y, np.argsort([*apart, *axes]))
+    along = list(range(a.ndim)) if axes is None else [axis % a.ndim for axis in np.atleast_1d(axes).tolist()]
+    order = [*(axis for axis in range(a.ndim) if axis not in along), *along]
+    y = convolution(np.transpose(a, order), np.transpose(v, order), mode=mode, method="fft", ndim=len(along))
+    return np.transpose(y, np.argsort(order))
 
 
 @mirrors(Composite, arrays=2, domain=_CASES)
@@ -219,7 +225,7 @@ def correlate(in1: Any, in2: Any, mode: Mode = "full", method: Method = "auto") 
     """
     a, v = _checked("correlate", in1, in2)
     v = np.flip(np.conjugate(v))
-    return convolution(a, v, mode, _method(a, v, mode, method))
+    return convolution(a, v, mode=mode, method=_method(a, v, mode, method), ndim=a.ndim)
 
 
 # ---------------------------------------------------------------------------------------------------

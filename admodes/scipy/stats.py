@@ -17,13 +17,14 @@ import numpy as np
 import scipy.special as sc
 import scipy.stats as st
 
-from ..core.domain import A, OnlyReal, case
+from ..core.domain import A, OnlyReal, case, positive_definite
 from ..core.registry import Composite
 from ..core.tracing import canonical
+from .linalg import solve_triangular
 from .rows import mirror
 
 LOG_2, LOG_PI, LOG_2PI = math.log(2), math.log(math.pi), math.log(2 * math.pi)
-SQRT_2 = math.sqrt(2)
+SQRT_2, INF = math.sqrt(2), math.inf
 
 # Where the tests sample the variable, a shape, loc and scale.
 _LINE, _HALF, _UNIT = ((-2.0, 4.0),), ((4.0, 6.0),), ((1.0, 1.5),)
@@ -58,7 +59,11 @@ class Distribution:
     parts : by method, a function of the standardised variable and the shapes: "log", the logarithm of the density,
         "cdf", and "logcdf" where there is one with more digits than log(cdf).
     support : the ends of the standardised support, numbers, or functions of the shapes.
+    within : where the tests sample it, or `samples`, calls of their own.
+    closed : the shapes by which its distribution function has a derivative in closed form.
     whole : whether it lives on whole numbers, and has loc but no scale.
+    valid : of the shapes, whether they are parameters of it; left out, they must be positive.
+    open : whether the lower end of the support is outside of it.
 
     Source: Johnson, Kotz and Balakrishnan, "Continuous Univariate Distributions" (2nd ed., 1994 and 1995).
 
@@ -78,9 +83,9 @@ class Distribution:
         whole: bool = False,
         valid: Callable[..., Any] | None = None,
         samples: Sequence[Any] = (),
-        **row: Any,
+        open: bool = False,
     ) -> None:
-        self.name, self.shapes, self.whole = name, tuple(shapes.split()), whole
+        self.name, self.shapes, self.whole, self.open = name, tuple(shapes.split()), whole, open
         self._parts, self._support, self._valid = parts, support, valid
         self.methods = ("logpmf", "pmf", "cdf", "logcdf") if whole else ("logpdf", "pdf", "cdf", "logcdf")
         scale = () if whole else ("scale",)
@@ -104,7 +109,6 @@ class Distribution:
                 arrays=len(parameters),
                 evaluate=theirs,
                 domain=self._domain(within, known, samples),
-                **row,
             )
             setattr(self, method, mirror(op, body, theirs))
         self.__doc__ = (
@@ -138,10 +142,13 @@ class Distribution:
         else:
             for shape in shapes:
                 ok = np.logical_and(ok, np.greater(shape, 0))
-        below, above = np.less(z, low), np.greater(z, high)
+        nan = np.isnan(z)
+        below = (np.less_equal if self.open else np.less)(z, low)
+        below = np.logical_or(below, np.equal(z, -INF))
+        above = np.logical_or(np.greater(z, high), np.equal(z, INF))
         if self.whole and method in ("pmf", "logpmf"):
             below = np.logical_or(below, np.not_equal(z, np.floor(z)))
-        inside = np.logical_and(ok, ~np.logical_or(below, above))
+        inside = np.logical_and(ok, ~(below | above | nan))
         z = np.where(inside, z, self._inside(low, high))
         shapes = [np.where(ok, shape, 1.0 if self._valid is None else 0.5) for shape in shapes]
         if method in ("logpdf", "logpmf", "pdf", "pmf"):
@@ -156,7 +163,6 @@ class Distribution:
             y = np.where(positive, np.log(np.where(positive, F, 1.0)), np.where(above, 0.0, -np.inf))
         else:
             y = np.where(inside, self._parts["cdf"](z, *shapes), np.where(above, 1.0, 0.0))
-        nan = np.isnan(z)
         return np.where(np.logical_or(~ok, nan), np.nan, y)[()]
 
     @staticmethod
@@ -201,7 +207,7 @@ class Frozen:
     np.float64(-0.5)
     """
 
-    def __init__(self, distribution: Distribution, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+    def __init__(self, distribution: Any, args: tuple[Any, ...], params: dict[str, Any]) -> None:
         self.distribution, self.args, self.params = distribution, args, params
 
     def __getattr__(self, method: str) -> Callable[[Any], Any]:
@@ -212,15 +218,14 @@ class Frozen:
         return lambda x: getattr(self.distribution, method)(x, *self.args, **self.params)
 
 
-INF = math.inf
-
-
 def _line(name: str, shapes: str, closed: Sequence[str] = (), **parts: Any) -> Distribution:
     return Distribution(name, shapes, parts, (-INF, INF), _LINE, closed)
 
 
-def _half(name: str, shapes: str, closed: Sequence[str] = (), low: float = 0.0, **parts: Any) -> Distribution:
-    return Distribution(name, shapes, parts, (low, INF), _HALF, closed)
+def _half(
+    name: str, shapes: str, closed: Sequence[str] = (), low: float = 0.0, open: bool = False, **parts: Any
+) -> Distribution:
+    return Distribution(name, shapes, parts, (low, INF), _HALF, closed, open=open)
 
 
 def _normal(z: Any) -> Any:
@@ -243,14 +248,14 @@ def _laplace_cdf(z: Any) -> Any:
 
 
 def _triangle_log(z: Any, c: Any) -> Any:
-    rising = np.less(z, c)
+    rising = np.logical_or(np.less(z, c), np.equal(c, 1))
     up = z / np.where(rising, c, 1.0)
     down = (1.0 - z) / np.where(rising, 1.0, 1.0 - c)
     return LOG_2 + np.log(np.where(rising, up, down))
 
 
 def _triangle_cdf(z: Any, c: Any) -> Any:
-    rising = np.less(z, c)
+    rising = np.logical_or(np.less(z, c), np.equal(c, 1))
     return np.where(rising, z * z / np.where(rising, c, 1.0), 1.0 - (1.0 - z) ** 2 / np.where(rising, 1.0, 1.0 - c))
 
 
@@ -269,7 +274,7 @@ gamma = _half("gamma", "a", log=lambda z, a: sc.xlogy(a - 1, z) - z - sc.gammaln
 chi2 = _half("chi2", "df", cdf=lambda z, df: sc.chdtr(df, z),
              log=lambda z, df: sc.xlogy(df / 2 - 1, z) - z / 2 - sc.gammaln(df / 2) - LOG_2 * df / 2)
 f = _half("f", "dfn dfd", log=_f_log, cdf=lambda z, n, d: sc.fdtr(n, d, z))
-lognorm = _half("lognorm", "s", ("s",), cdf=lambda z, s: sc.ndtr(np.log(z) / s),
+lognorm = _half("lognorm", "s", ("s",), open=True, cdf=lambda z, s: sc.ndtr(np.log(z) / s),
                 log=lambda z, s: _normal(np.log(z) / s) - np.log(s * z), logcdf=lambda z, s: sc.log_ndtr(np.log(z) / s))
 weibull_min = _half("weibull_min", "c", ("c",), cdf=lambda z, c: -np.expm1(-(z**c)),
                     log=lambda z, c: np.log(c) + sc.xlogy(c - 1, z) - z**c)
@@ -279,7 +284,7 @@ rayleigh = _half("rayleigh", "", log=lambda z: np.log(z) - z * z / 2, cdf=lambda
 halfnorm = _half("halfnorm", "", log=lambda z: _normal(z) + LOG_2, cdf=lambda z: sc.erf(z / SQRT_2))
 halfcauchy = _half("halfcauchy", "", log=lambda z: LOG_2 - LOG_PI - np.log1p(z * z),
                    cdf=lambda z: 2 / np.pi * np.arctan(z))
-invgamma = _half("invgamma", "a", log=lambda z, a: -(a + 1) * np.log(z) - sc.gammaln(a) - 1 / z,
+invgamma = _half("invgamma", "a", open=True, log=lambda z, a: -(a + 1) * np.log(z) - sc.gammaln(a) - 1 / z,
                  cdf=lambda z, a: sc.gammaincc(a, 1 / z))
 uniform = Distribution("uniform", "", {"log": lambda z: 0.0 * z, "cdf": lambda z: z}, (0.0, 1.0), _UNIT)
 beta = Distribution(
@@ -328,6 +333,90 @@ nbinom = _counts("nbinom", "n p", INF, lambda n, p: np.logical_and(np.greater(n,
 
 __all__ = [
     "bernoulli", "beta", "binom", "cauchy", "chi2", "expon", "f", "gamma", "geom", "gumbel_l", "gumbel_r", "halfcauchy",
-    "halfnorm", "invgamma", "laplace", "logistic", "lognorm", "nbinom", "norm", "pareto", "poisson", "rayleigh", "t",
-    "triang", "uniform", "weibull_min",
+    "halfnorm", "invgamma", "laplace", "logistic", "lognorm", "multivariate_normal", "nbinom", "norm", "pareto",
+    "poisson", "rayleigh", "t", "triang", "uniform", "weibull_min",
 ]  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------
+# The normal distribution in several dimensions
+# ---------------------------------------------------------------------------------------------------
+
+
+def _multivariate(x: Any, mean: Any, cov: Any) -> Any:
+    """−½ (|L⁻¹(x − m)|² + 2 Σ log L_ii + d log 2π) with cov = L Lᵀ."""
+    (x,) = _doubles(x)
+    (cov,) = _doubles(1.0 if cov is None else cov)
+    if mean is None:
+        d = np.shape(cov)[0] if np.ndim(cov) else np.shape(x)[-1] if np.ndim(x) else 1
+        mean = np.zeros(d)
+    mean = np.reshape(_doubles(mean)[0], -1)
+    d = mean.shape[0]
+    if np.ndim(cov) == 0:
+        cov = cov * np.eye(d)
+    elif np.ndim(cov) == 1:
+        cov = cov[:, None] * np.eye(d)
+    if np.shape(cov) != (d, d):
+        raise ValueError(f"scipy.stats.multivariate_normal: cov of shape {np.shape(cov)} for {d} dimensions")
+    if np.ndim(x) == 0:
+        x = np.reshape(x, (1,))
+    elif np.ndim(x) == 1 and d == 1:
+        x = x[:, None]
+    L = np.linalg.cholesky(cov)
+    centred = np.reshape(x - mean, (-1, d))
+    z = solve_triangular(L, centred.T, lower=True)
+    y = -0.5 * np.sum(z * z, axis=0) - np.sum(np.log(np.diagonal(L))) - 0.5 * d * LOG_2PI
+    return np.reshape(y, np.shape(x)[:-1])[()]
+
+
+class MultivariateNormal:
+    """The normal distribution in d dimensions, whose methods take traced values.
+
+    Source: scipy.stats.multivariate_normal; Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006),
+    A.2.
+
+    >>> from admodes import grad
+    >>> grad(lambda m: multivariate_normal.logpdf(np.array([1.0, 2.0]), m, np.eye(2)))(np.zeros(2))
+    array([1., 2.])
+    """
+
+    name = "multivariate_normal"
+    methods = ("logpdf", "pdf")
+
+    def __call__(self, mean: Any = None, cov: Any = 1) -> Frozen:
+        """With its parameters fixed."""
+        return Frozen(self, (mean, cov), {})
+
+    def __repr__(self) -> str:
+        return "admodes.scipy.stats.multivariate_normal"
+
+
+def _normals(method: str) -> Any:
+    def body(x: Any, mean: Any = None, cov: Any = 1) -> Any:
+        y = _multivariate(x, mean, cov)
+        return np.exp(y) if method == "pdf" else y
+
+    body.__doc__ = (
+        f"{_METHODS[method]} of the normal distribution in d dimensions.\n\n"
+        "    Parameters\n    ----------\n    x : (…, d), where.\n    mean : (d,), zeros where it is left out.\n"
+        "    cov : the covariance, positive definite: (d, d), its diagonal, or one number for it.\n\n"
+        "    Returns\n    -------\n    An array of the shape of x without the last axis.\n    "
+    )
+    body.__name__ = method
+    theirs = getattr(st.multivariate_normal, method)
+    return mirror(
+        Composite(
+            body,
+            body,
+            name=f"scipy.stats.multivariate_normal.{method}",
+            arrays=3,
+            evaluate=theirs,
+            domain=OnlyReal([case(A(2, 3), A(3), A(3, 3, within=positive_definite))]),
+        ),
+        body,
+        theirs,
+    )
+
+
+multivariate_normal = MultivariateNormal()
+multivariate_normal.logpdf, multivariate_normal.pdf = _normals("logpdf"), _normals("pdf")  # type: ignore[attr-defined]

@@ -1,0 +1,30 @@
+"""Directions of directions, K at once within K at once, of which whole Hessians are made: each row of admodes.scipy."""
+
+import numpy as np
+import pytest
+import test_ops
+
+import admodes
+from admodes.core.registry import OPS
+
+ROWS = [key for key in test_ops.SAMPLED if OPS[key].name.startswith("scipy.")]
+
+
+def nested(f, xs, rng):
+    """Four ways to second derivatives by all arguments agree."""
+
+    def scalar(*xs):
+        ys = test_ops.checks.leaves(f)(*xs)
+        return sum(np.sum(np.cos(np.arange(y.size)).reshape(y.shape) * y * y) for y in ys)
+
+    places = tuple(range(len(xs)))
+    modes = (admodes.jacfwd, admodes.jacrev)
+    found = [outer(inner(scalar, places), places)(*xs) for outer in modes for inner in modes]
+    for other in found[1:]:
+        for row, same in zip(found[0], other, strict=True):
+            test_ops.checks.near(row, same, 1e-7, "second derivatives")
+
+
+@pytest.mark.parametrize("key", ROWS, ids=test_ops.name_of_row)
+def test_hessians_by_four_ways(key):
+    test_ops.hold(nested, key)
