@@ -15,6 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from admodes.core.plain import speak
+
 from . import LATE, page
 from .frame import FIGURES, SHORT, Workers, discover, listing, question, run_all, summary
 from .timing import keep_memory
@@ -73,6 +75,7 @@ def _shown(path: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
+    speak(sys.stdout)
     described = parser()
     options = described.parse_args(arguments)
     experiments = discover()

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core import pytree
 from ..core.errors import PatternTooDense
+from ..core.plain import printable
 from ..core.registry import Elementwise, cast
 from ..core.tables import Column, Record, Table, Tabular, columns, whole
 from ..core.words import size
@@ -115,7 +116,7 @@ class JacobianChain:
         rows = [(self._noun, "m", "n", "structure", "edges", "")]
         for i, f in enumerate(self.factors):
             rows.append((str(i), f"{f.m:,}", f"{f.n:,}", f.structure, f"{f.push_edges:,}", self._noted(f)))
-        return "\n".join([*head, *columns(rows, ">>><><")])
+        return printable("\n".join([*head, *columns(rows, ">>><><")]))
 
     @property
     def _noun(self) -> str:

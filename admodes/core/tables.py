@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .plain import printable
+
 Record = dict[str, Any]
 
 MOST_LINES = 60  # of a table as text
@@ -225,6 +227,10 @@ class Tabular:
         return as_frame(table.records, _names(table))
 
     def __str__(self) -> str:
+        return printable(self.text())
+
+    def text(self) -> str:
+        """What is printed, in the characters that it is best seen in."""
         return self.table().text()
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..core.plain import printable
 from .assembling import page
 from .data import data
 from .story import Story, tell
@@ -62,7 +63,7 @@ class Explanation:
         return f'<iframe title="{name}" srcdoc="{whole}" style="width:100%;height:56rem;border:0"></iframe>'
 
     def __str__(self) -> str:
-        return text(self.story)
+        return printable(text(self.story))
 
     __repr__ = __str__
 

@@ -102,7 +102,8 @@ class Program(Tabular, StraightLine):
         """Flops, multiply-adds, bytes, peak bytes and operations, exact, from shapes alone."""
         return cost_of(self)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """One line an instruction."""
         return listing(self)
 
     def table(self) -> Table:

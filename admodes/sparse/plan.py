@@ -381,7 +381,8 @@ class Scheme(Tabular):
         run = self.products(f, argnums)
         return self.gathered(run(args, *seeds) for seeds in self.batches)
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """The sizes, and what is coloured by how many."""
         m, n = self.pattern.shape
         return f"{m:,} × {n:,} with {self.pattern.nnz:,} entries, {self.mode}: {self.colouring}"
 
@@ -401,7 +402,7 @@ class Scheme(Tabular):
                 {"pass": len(records) + k, "by": by, "lines": int(a), "entries": int(b)}
                 for k, (a, b) in enumerate(zip(lines, entries, strict=True), 1)
             ]
-        return Table(_COLUMNS, records, str(self))
+        return Table(_COLUMNS, records, self.text())
 
     def picture(self) -> str:
         """The pattern, each entry in the colour of the pass that carries its column, or its row."""

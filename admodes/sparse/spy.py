@@ -38,11 +38,11 @@ class Pattern(Tabular, sparse.csr_array):
         """The pattern, drawn."""
         return svg(spy(self))
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Where the entries are."""
         return "\n".join([self._title(), *blocks(self)])
 
-    def __repr__(self) -> str:
-        return str(self)
+    __str__, __repr__ = Tabular.__str__, Tabular.__repr__
 
     def _repr_html_(self) -> str:
         return Table((), (), self._title()).html(self.picture())

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..core.plain import printable
 from ..core.tables import written
 from . import plots, report
 from .findings import Findings
@@ -58,10 +59,10 @@ class Comparison(Findings):
         return report.title(self)
 
     def __str__(self) -> str:
-        return report.text(self)
+        return printable(report.text(self))
 
     def __repr__(self) -> str:
-        return f"<Comparison of {len(self.rows)} ways: {self.title}>"
+        return printable(f"<Comparison of {len(self.rows)} ways: {self.title}>")
 
     def __rich__(self) -> Any:
         return report.renderable(self)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.plain import printable
 from ..core.registry import Op, name_of
 from ..core.reverse import COPIED_BYTES
 from ..program.cost import copied_outputs
@@ -255,7 +256,7 @@ class CostModel:
             lines.append(f"{kind}, an operation beside its NumPy calls: {words}")
         lines.append("a call of next to nothing: " + ", ".join(f"{name} {_time(s)}" for name, s in self.entry.items()))
         lines.append("compiled: " + ", ".join(f"{name} {_time(s)}" for name, s in self.line.items()))
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     @property
     def rates(self) -> tuple[float, float, float]:
