@@ -107,7 +107,7 @@ def _cuts(graph: Graph, result: Any) -> list[tuple[Value, int]]:
     open_until = max((last.get(v, -1) for v in graph.program.inputs), default=-1)  # the last use of all made so far
     for k in graph.steps:
         outs = [graph.program.instructions[k].outs[j] for j in graph.outs(k)]
-        if open_until <= k and len(outs) == 1:
+        if open_until <= k and len(outs) == 1 and outs[0].dtype.kind == "f" and outs[0].size:
             found.append((outs[0], k))
             if outs[0] is result:
                 return found

@@ -19,7 +19,8 @@ from .walk import Mode, Pass
 
 def data(story: Story) -> dict[str, Any]:
     """All that the page shows."""
-    return _Telling(story).whole()
+    with np.errstate(all="ignore"):
+        return _Telling(story).whole()
 
 
 class _Telling:

@@ -83,7 +83,8 @@ def problem(f: Callable[..., Any], args: tuple[Any, ...], target: str) -> Proble
             f"explain: no argument of {program.name} is a float or an array of floats, so there is nothing to "
             "differentiate by. Write 3.0 for 3, and x.astype(float) for an array of integers."
         )
-    results = result_leaves(program, numbers_of(program, inputs))
+    with np.errstate(all="ignore"):
+        results = result_leaves(program, numbers_of(program, inputs))
     if any(y.dtype.kind == "c" for y in results):
         raise TypeError("explain: the result is complex; return np.real(z), np.imag(z) or np.abs(z) ** 2.")
     if not sum(y.size for y in results):
@@ -165,6 +166,12 @@ class Story:
 def tell(f: Callable[..., Any], args: tuple[Any, ...], target: str, given: Any) -> Story:
     """Both modes on f at args."""
     p = problem(f, args, target)
+    with np.errstate(all="ignore"):  # what NumPy has to say of f, it said when f ran
+        return _told(p, args, given)
+
+
+def _told(p: Problem, args: tuple[Any, ...], given: Any) -> Story:
+    target = p.target
     if given is not None and target not in ("jvp", "vjp"):
         raise ValueError(f'explain: a direction belongs to target="jvp" or "vjp"; a {target} takes unit ones')
     seeds = _direction(p, given, args) if target in ("jvp", "vjp") else []

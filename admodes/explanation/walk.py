@@ -129,11 +129,17 @@ class Graph:
 
     def forward(self, seed: str, carried: dict[Value, Any]) -> Pass:
         """The parts of a tangent: of each edge J·t."""
+        carried = dict(carried)
         parts: dict[int, Any] = {}
-        for e, edge in enumerate(self.edges):
-            if edge.local is not None:
-                pushed = edge.local.push(carried[edge.source])
-                parts[e] = pushed[0] if len(pushed) == 1 else pushed
+        for k in self.steps:
+            pushed = []
+            for e in self.into[k]:
+                local = self.edges[e].local
+                if local is not None:
+                    pushed.append(local.push(carried[self.edges[e].source]))
+                    parts[e] = pushed[-1][0] if len(pushed[-1]) == 1 else pushed[-1]
+            for j, v in enumerate(self.program.instructions[k].outs[j] for j in self.outs(k)):
+                carried[v] = _kept(carried[v], [part[j] for part in pushed])
         return Pass(seed, carried, parts, {})
 
     def reverse(self, seed: str, carried: dict[Value, Any], seeds: dict[Value, Any]) -> Pass:
@@ -141,11 +147,13 @@ class Graph:
 
         seeds : what the direction itself gives the results.
         """
+        carried = dict(carried)
         parts: dict[int, Any] = {}
         sums: dict[int, Any] = {}
         total = dict(seeds)
         for k in reversed(self.steps):
             outs = [self.program.instructions[k].outs[j] for j in self.outs(k)]
+            carried.update((v, _kept(carried[v], [total[v]])) for v in outs if v in carried)
             if not any(v in carried for v in outs):
                 continue
             us = [carried.get(v, np.zeros(v.shape, v.dtype)) for v in outs]
@@ -157,7 +165,20 @@ class Graph:
                     total[edge.source] = parts[e] if earlier is None else earlier + parts[e]
                     if self.shared(edge.source):
                         sums[e] = total[edge.source]
+        carried.update((v, _kept(carried[v], [total[v]])) for v in self.program.inputs if v in carried)
         return Pass(seed, carried, parts, sums)
+
+
+def _kept(carried: Any, parts: Sequence[Any]) -> Any:
+    """What a sweep carries; where that is nan on the way and no part of it is, the parts' sum.
+
+    A sweep that ends without a nan does not keep the zeros between (`core.zeros`): 0 · ∞ may be nan there, and be
+    masked later on.  The parts keep them.
+    """
+    if not parts or not np.isnan(carried).any():
+        return carried
+    total = sum(parts[1:], parts[0])
+    return carried if np.isnan(total).any() else total
 
 
 # ---------------------------------------------------------------------------------------------------

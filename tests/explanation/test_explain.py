@@ -9,7 +9,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_programs import random_program
 
-from admodes import JacobianChain, cost, explain, jacfwd, jacrev, jvp, layers, vjp
+from admodes import (
+    JacobianChain,
+    checkpoint,
+    compile,
+    cost,
+    explain,
+    grad,
+    jacfwd,
+    jacrev,
+    jvp,
+    layers,
+    root,
+    vjp,
+)  # fmt: skip
 from admodes.explanation.chain import chain_of
 from admodes.explanation.data import data
 from admodes.explanation.local import (
@@ -383,6 +396,48 @@ def test_infinite_and_missing_numbers():
     assert '"nan"' in text
     assert '"-inf"' in text
     assert found["arrays"]
+
+
+def fill(x):
+    y = np.zeros(4)
+    for i in range(4):
+        y[i] = x[i % 3] * i
+    y[1:] += x
+    return y.sum()
+
+
+NESTED = {
+    "gradient of a gradient": (grad(lambda x: np.sum(np.sin(x) ** 2)), np.ones(3), "jacobian"),
+    "complex between": (lambda x: np.real(np.fft.ifft(np.fft.fft(x))), np.arange(4.0), "jacobian"),
+    "several results": (lambda x: np.linalg.svd(x, full_matrices=False), rng.normal(size=(2, 3)), "jacobian"),
+    "eigenvalues": (lambda x: np.linalg.eigh(x @ x.T)[0].sum(), rng.normal(size=(3, 3)), "gradient"),
+    "checkpoint": (lambda x: checkpoint(lambda y: np.sum(np.sin(y)))(x), np.ones(3), "gradient"),
+    "an array that is filled": (fill, np.arange(3.0), "gradient"),
+    "compiled": (compile(lambda x: np.sum(np.sin(x))), np.ones(2), "gradient"),
+    "a push within": (lambda x: jvp(np.sin, (x,), (1.0,))[1], 1.0, "gradient"),
+    "an equation": (lambda a: root(lambda z, a: z**2 - a, 1.0, a), 2.0, "gradient"),
+    "a constant": (lambda x: 3.0, 1.0, "gradient"),
+    "the argument itself": (lambda x: x, np.ones(2), "jacobian"),
+    "no numbers on the way": (lambda x: np.sum(x[:0]) + x[0], np.ones(2), "gradient"),
+    "a root at zero": (lambda x: np.where(x > 0, np.sqrt(np.maximum(x, 0)), 0).sum(), np.array([0.0, 4.0]), "gradient"),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_whatever_can_be_differentiated_can_be_told(name):
+    f, x, target = NESTED[name]
+    story = told(f, x, target=target)
+    close(np.ravel(story.by_forward[0]), np.ravel(story.by_reverse[0]))
+    parts_add_up(story)
+    found = data(story)
+    json.loads(to_json(found))
+    assert len(found["nodes"]) >= 1
+
+
+def test_numpy_warns_once_as_without_a_walk():
+    with pytest.warns(RuntimeWarning, match="divide by zero") as caught:
+        explain(np.log, 0.0).to_html()
+    assert len(caught) == 1
 
 
 def test_texts_cannot_end_the_script():

@@ -418,6 +418,24 @@ def test_questions(opened):
     assert card.locator(".answer").count() == 0
 
 
+def test_questions_of_arrays(opened):
+    """Of an array the largest number is asked for: of a diagonal it is one product, of a matrix a sum of them."""
+    A = np.array([[1.0, 2.0], [3.0, -4.0]])
+    page = opened(explain(lambda x: np.sum(np.sin(A @ x)), np.array([0.5, 0.25])))
+    page.locator("#asking").check()
+    card = page.locator("#reverse .card")
+    for step, right, said in (
+        (5, "0.878", "Right: 1 × 0.8776 = 0.8776"),
+        (6, "3.17", "Right: it is 3.173 at [0], a sum of products"),
+    ):
+        go(page, step)
+        assert card.locator(".answer").count() == 1
+        card.locator(".answer").fill(right)
+        page.keyboard.press("Enter")
+        assert card.locator("[role=status]").inner_text() == said
+        assert card.locator(".answer").count() == 0
+
+
 def test_the_chain_forms_block_after_block(opened, pages):
     page = opened(pages / "tanh_chain.html")
     chain = story_of(page)["chain"]

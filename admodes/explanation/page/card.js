@@ -82,9 +82,10 @@ class Cards {
     const whose = this.backward ? node.name : source.name;
     const local = this.piece(`local ∂${node.name}/∂${source.name}: ${STRUCTURES[edge.local.kind]}`, this.localView(edge.local));
     const upstream = this.piece(this.backward ? `upstream, adjoint of ${whose}` : `tangent of ${whose}`, view(this.story, incoming, "carried"));
-    const hide = asking && !answered.has(edge.e) && typeof part === "number";
+    const asked = asking && !answered.has(edge.e) ? askedOf(this.story, edge, incoming, part) : null;
+    const hide = asked !== null;
     const result = hide
-      ? this.question(edge, incoming, part, answered)
+      ? this.question(edge, asked, answered)
       : this.piece(this.backward ? `to ${source.name}` : `part of ${node.name}`, view(this.story, part, "carried"));
     const pieces = this.backward ? [upstream, "×", local] : [local, "×", upstream];
     const lines = [this.line(...pieces, "=", result)];
@@ -102,12 +103,12 @@ class Cards {
     return make("span", { class: "number" }, says);
   }
 
-  question(edge, incoming, part, answered) {
-    const input = make("input", { class: "answer", inputmode: "decimal", "aria-label": "your answer" });
+  question(edge, asked, answered) {
+    const input = make("input", { class: "answer", inputmode: "decimal", "aria-label": `your answer${asked.place}` });
     const check = make("button", { type: "button" }, "check");
     const tell = () => {
       if (!input.value.trim()) return;
-      answered.set(edge.e, judged(input.value, incoming, edge.local.numbers ?? edge.local, part));
+      answered.set(edge.e, judged(input.value, asked));
       this.answered();
     };
     input.addEventListener("keydown", (event) => {
@@ -115,7 +116,7 @@ class Cards {
       if (event.key === "Enter") tell();
     });
     check.addEventListener("click", tell);
-    return make("span", { class: "equation" }, input, check);
+    return make("span", { class: "equation" }, ...(asked.place ? [make("small", {}, asked.place)] : []), input, check);
   }
 
   piece(label, content) {
@@ -144,16 +145,33 @@ class Cards {
   }
 }
 
+// What is asked of a product: its number, or of a small array the largest; with the two that make it, where two do.
+function askedOf(story, edge, incoming, part) {
+  if (typeof part === "number") return { answer: part, incoming, local: edge.local.numbers ?? null, place: "" };
+  if (!isArray(part) || (SAYS[edge.local.kind] !== undefined && edge.local.kind !== "identity")) return null;
+  if (story.arrays[part.a].rows || story.arrays[part.a].numbers.length > 64) return null;
+  const numbers = story.arrays[part.a].numbers;
+  const sizes = numbers.map((x) => (typeof x === "number" ? Math.abs(x) : -1));
+  const k = sizes.indexOf(Math.max(...sizes));
+  if (k < 0 || sizes[k] < 0) return null;
+  const at = (x) => (isArray(x) ? story.arrays[x.a].numbers[k] : x);
+  const alone = edge.local.kind === "diagonal" || edge.local.kind === "identity";
+  const local = edge.local.kind === "identity" ? 1 : alone ? at(edge.local.numbers) : null;
+  return { answer: numbers[k], incoming: alone ? at(incoming) : null, local, place: ` at [${indexOf(story.arrays[part.a], k).join(", ")}]`,
+    terms: edge.local.kind === "outer product" ? "a product" : "a sum of products" };
+}
+
 // Whether an answer is right, and what a wrong one may come from.
-function judged(text, incoming, local, part) {
-  const answer = Number(text.trim().replace("−", "-").replace(",", "."));
-  const near = (a, b) => typeof b === "number" && Math.abs(a - b) <= 0.01 * Math.max(Math.abs(b), 1e-9) + 0.005 * (Math.abs(b) < 1 ? Math.abs(b) : 1);
-  const sum = `${short(incoming)} × ${typeof local === "number" ? short(local) : "local"} = ${short(part)}`;
-  if (Number.isNaN(answer)) return { right: false, text: `“${text}” is no number. ${sum}` };
-  if (near(answer, part)) return { right: true, text: `Right: ${sum}` };
-  if (near(answer, -part)) return { right: false, text: `Only the sign is wrong: ${sum}` };
-  if (near(answer, local)) return { right: false, text: `That is the local derivative alone; times what comes in: ${sum}` };
-  if (near(answer, incoming)) return { right: false, text: `That is what comes in; times the local derivative: ${sum}` };
-  if (typeof local === "number" && near(answer, incoming + local)) return { right: false, text: `The chain rule multiplies, it does not add: ${sum}` };
+function judged(text, { answer, incoming, local, place, terms }) {
+  const given = Number(text.trim().replace("−", "-").replace(",", "."));
+  const near = (b) => typeof b === "number" && Math.abs(given - b) <= Math.max(0.01 * Math.abs(b), Math.min(0.005, Math.abs(b) / 10));
+  const known = typeof incoming === "number" && typeof local === "number";
+  const sum = known ? `${short(incoming)} × ${short(local)} = ${short(answer)}` : `it is ${short(answer)}${place}, ${terms}`;
+  if (Number.isNaN(given)) return { right: false, text: `“${text}” is no number: ${sum}` };
+  if (near(answer)) return { right: true, text: `Right: ${sum}` };
+  if (near(-answer)) return { right: false, text: `Only the sign is wrong: ${sum}` };
+  if (near(local)) return { right: false, text: `That is the local derivative alone; times what comes in: ${sum}` };
+  if (near(incoming)) return { right: false, text: `That is what comes in; times the local derivative: ${sum}` };
+  if (known && near(incoming + local)) return { right: false, text: `The chain rule multiplies, it does not add: ${sum}` };
   return { right: false, text: `No: ${sum}` };
 }

@@ -127,7 +127,10 @@ function answersOf(sweep) {
 // Nodes whose number is the answer that is asked for.
 function hiddenBy(sweep, tick, pass, answered) {
   if (tick.at !== "step") return [];
-  const asked = edgesInto(tick.node).filter((edge) => edge.local && typeof pass.parts[edge.e] === "number" && !answered.has(edge.e));
+  const asked = edgesInto(tick.node).filter((edge) => {
+    const incoming = pass.carried[sweep.cards.backward ? tick.node : edge.from];
+    return edge.local && !answered.has(edge.e) && askedOf(story, edge, incoming, pass.parts[edge.e]) !== null;
+  });
   return asked.flatMap((edge) => (sweep.cards.backward ? [edge.from] : [tick.node]));
 }
 

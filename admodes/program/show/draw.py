@@ -25,7 +25,8 @@ SYMBOLS = {
     np.sum: "Σ", np.prod: "Π", np.sqrt: "√", np.absolute: "|x|", np.square: "x²", np.reciprocal: "1/x", np.less: "<",
     np.less_equal: "≤", np.greater: ">", np.greater_equal: "≥", np.equal: "=", np.not_equal: "≠", np.transpose: "T",
     np.power: "^", np.remainder: "%", np.floor_divide: "⌊÷⌋", np.bitwise_and: "∧", np.bitwise_or: "∨",
-    np.bitwise_xor: "⊻", np.left_shift: "≪", np.right_shift: "≫",
+    np.bitwise_xor: "⊻", np.left_shift: "≪", np.right_shift: "≫", np.maximum: "max",
+    np.minimum: "min",
 }  # fmt: skip
 MOST_NODES = 500
 
