@@ -6,6 +6,7 @@ are BLAS-3 work.  Everything is plain NumPy on possibly traced values.
 
 from __future__ import annotations
 
+import functools
 import string
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -94,7 +95,37 @@ def contraction(sets: Subscripts) -> Callable[..., Any]:
     if len(sets.inputs) == 2 and all(len(set(s)) == len(s) for s in sets.inputs):
         return pairwise(*sets.inputs, sets.output)
     text = ",".join(sets.inputs) + "->" + sets.output
-    return lambda *operands: np.einsum(text, *operands, optimize=len(operands) > 2)
+    if len(sets.inputs) == 2:
+        return lambda x, y: np.einsum(text, x, y)
+    return lambda *operands: _in_pairs(text, *(np.shape(x) for x in operands))(*operands)
+
+
+@lru_cache(maxsize=4096)
+def _in_pairs(text: str, *shapes: tuple[int, ...]) -> Callable[..., Any]:
+    """A contraction of three operands or more as contractions of two, in the order that NumPy finds for the shapes.
+
+    `np.einsum(..., optimize=True)` looks for that order in every call, which takes longer than small products do.
+    """
+    sets = split_subscripts(text)
+    path = np.einsum_path(text, *(np.broadcast_to(0.0, shape) for shape in shapes), optimize=True)[0][1:]
+    terms, steps = list(sets.inputs), []
+    for step in path:
+        places = sorted(step, reverse=True)
+        met = [terms.pop(place) for place in places]
+        kept = set(sets.output).union(*terms)
+        left = sets.output if not terms else "".join(dict.fromkeys(c for c in "".join(met) if c in kept))
+        terms.append(left)
+        one_by_one = f"{','.join(met)}->{left}"
+        run = contraction(Subscripts(tuple(met), left)) if len(met) < 3 else functools.partial(np.einsum, one_by_one)
+        steps.append((places, run))
+
+    def contract(*operands: Any) -> Any:
+        left = list(operands)
+        for places, run in steps:
+            left.append(run(*[left.pop(place) for place in places]))
+        return left[0]
+
+    return contract
 
 
 def _single(letters: str, output: str, x: Any) -> Any:

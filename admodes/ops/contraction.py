@@ -120,6 +120,12 @@ def _tensordot_text(a: Any, b: Any, axes: Any = 2) -> str:
 
 
 def _einsum_text(text: str, *operands: Any, optimize: Any = False) -> str:
+    """The index sets of np.einsum."""
+    return _written_out(text, *(np.shape(x) for x in operands))
+
+
+@lru_cache(maxsize=1024)
+def _written_out(text: str, *shapes: tuple[int, ...]) -> str:
     """The subscripts with letters for the ellipsis and the implicit result written out.
 
     Where an operand has extent 1 along an index that is longer elsewhere, it gets an index of its own:
@@ -128,29 +134,27 @@ def _einsum_text(text: str, *operands: Any, optimize: Any = False) -> str:
     text = text.replace(" ", "")
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
-    if len(inputs) != len(operands):
-        raise ValueError(f"np.einsum: {len(inputs)} index sets in {text!r} for {len(operands)} operands")
+    if len(inputs) != len(shapes):
+        raise ValueError(f"np.einsum: {len(inputs)} index sets in {text!r} for {len(shapes)} operands")
     spare = [c for c in LETTERS if c not in text]
-    depth = max(
-        [np.ndim(x) - len(s.replace("...", "")) for s, x in zip(inputs, operands, strict=True) if "..." in s], default=0
-    )
+    named = [len(s.replace("...", "")) for s in inputs]
+    depth = max([len(x) - k for s, k, x in zip(inputs, named, shapes, strict=True) if "..." in s], default=0)
     ellipsis = "".join(spare[:depth])
     spare = spare[depth:]
     if not arrow:
         flat = left.replace(",", "").replace(".", "")
         output = ("..." if "..." in left else "") + "".join(sorted(c for c in set(flat) if flat.count(c) == 1))
-    full = []
-    for s, x in zip(inputs, operands, strict=True):
-        k = np.ndim(x) - len(s.replace("...", ""))
-        full.append(s.replace("...", ellipsis[len(ellipsis) - k :]))
+    full = [
+        s.replace("...", ellipsis[len(ellipsis) - len(x) + k :]) for s, k, x in zip(inputs, named, shapes, strict=True)
+    ]
     output = output.replace("...", ellipsis)
     extent: dict[str, int] = {}
-    for s, x in zip(full, operands, strict=True):
-        for c, n in zip(s, np.shape(x), strict=True):
+    for s, x in zip(full, shapes, strict=True):
+        for c, n in zip(s, x, strict=True):
             extent[c] = n if extent.get(c, 1) == 1 else extent[c]
-    for j, (s, x) in enumerate(zip(full, operands, strict=True)):
+    for j, (s, x) in enumerate(zip(full, shapes, strict=True)):
         letters = list(s)
-        for place, (c, n) in enumerate(zip(s, np.shape(x), strict=True)):
+        for place, (c, n) in enumerate(zip(s, x, strict=True)):
             if n == 1 and extent[c] != 1:
                 letters[place] = spare.pop(0)
         full[j] = "".join(letters)

@@ -9,6 +9,7 @@ while then does so for all of them, and the medians are of its usual speed.
 from __future__ import annotations
 
 import math
+import random
 import statistics
 import time
 import warnings
@@ -20,18 +21,20 @@ from typing import Any
 import numpy as np
 
 from ..core.fingerprint import fingerprint
-from ..program.compile import Runner
+from ..program.compile import Runner, compile
 from ..program.passes import PASSES, optimise
 from ..program.program import record
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
 from .hessians import hvp
-from .model import LANES, CostModel, Curve, Level, keep_model, machine
-from .probes import Call, bulk, rows, units_of
+from .model import LANES, TRANSFORMS, CostModel, Curve, Level, keep_model, machine
+from .probes import Call, bulk, differentiable, rows, units_of
 
 Task = Callable[[], Any]
 Progress = Callable[[str, float], None]
 
 SAMPLE_SECONDS = 3e-4
+# Different calls that take turns, each of less than so many seconds; and how often they are drawn.
+MIXES, QUICK, DRAWS = (4, 8, 16, 32, 64, 128), 6e-6, 9
 ROUNDS = 15
 WORKING_SETS = tuple(1 << k for k in range(14, 27))
 # Extents (m, k, n) of products of matrices, and (m, k) of matrices and vectors.
@@ -65,7 +68,7 @@ def calibrate(keep: bool = True, progress: Progress | None = None) -> CostModel:
         warnings.simplefilter("ignore")  # of functions at the edge of their domain
         tell("preparing", 0.0)
         probes = Probes()
-        plans = [plan(probes) for plan in (_calls, _memory, _products, _transforms, _lines)]
+        plans = [plan(probes) for plan in (_calls, _memory, _products, _transforms, _rules, _lines)]
         probes.run(tell)
         model = CostModel(machine=machine(), calibrated=True)
         for fit in plans:
@@ -83,6 +86,10 @@ class Probes:
         self.tasks: dict[Hashable, Task] = {}
         self.times: dict[Hashable, int] = {}
         self.taken: dict[Hashable, list[float]] = {}
+
+    def once(self, name: Hashable) -> float:
+        """Seconds of one call, roughly, before the rounds."""
+        return _sample(self.tasks[name], self.times[name])
 
     def add(self, name: Hashable, task: Task) -> None:
         task()
@@ -125,9 +132,20 @@ def _calls(probes: Probes) -> Fit:
             probes.add(("call", name, k), call.task)
     for name, call in numbers.items():
         probes.add(("number", name), call.task)
+    quick = [name for name, calls in found.items() if probes.once(("call", name, 0)) < QUICK]
+    sample = random.Random(0).sample
+    mixes = {(d, k): sample(quick, d) for d in MIXES for k in range(DRAWS)}
+    for mix, names in mixes.items():
+        probes.add(("mix", mix), partial(_in_turn, [found[name][0].task for name in names]))
     vector, number = np.full(8, 0.7), 0.3
     probes.add("beside an array", lambda: vector * vector)
     probes.add("beside a float", lambda: vector * number)
+
+    def slower(mix: tuple[int, int]) -> float:
+        return probes(("mix", mix)) / sum(probes(("call", name, 0)) for name in mixes[mix])
+
+    def mixed(d: int) -> tuple[float, float]:
+        return float(d), max(1.0, statistics.median(slower((d, k)) for k in range(DRAWS)))
 
     def fit(model: CostModel) -> CostModel:
         curves = {
@@ -139,9 +157,15 @@ def _calls(probes: Probes) -> Fit:
             calls=curves | _middling(curves),
             scalars={name: probes(("number", name)) for name in numbers},
             literal=max(0.0, probes("beside a float") - probes("beside an array")),
+            mixing=increasing([(1.0, 1.0), *map(mixed, MIXES)]),
         )
 
     return fit
+
+
+def _in_turn(tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        task()
 
 
 def _middling(curves: dict[str, Curve]) -> dict[str, Curve]:
@@ -316,7 +340,7 @@ def _transforms(probes: Probes) -> Fit:
         for kind, spent in calls.items():
             taken = [probes((kind, k)) for k in range(len(chains))]
             beside = [t - s for t, s in zip(taken, spent, strict=True)]
-            found[kind] = fitted([(*level.operations, 1.0) for level in counts], beside, taken)
+            found[kind] = fitted([(*level.lanes, 1.0) for level in counts], beside, taken)
         model = replace(model, transforms={kind: each[: len(LANES)] for kind, each in found.items()})
         entry = {name: found[kind][-1] for name, kind in (("jvp", "forward"), ("vjp", "record"), ("pull", "pull"))}
         for name, derivative, f, kinds in small:
@@ -330,6 +354,41 @@ def _transforms(probes: Probes) -> Fit:
         )
 
     return fit
+
+
+# Times that an operation is done in a probe of its rule.
+REPEATED = 4
+
+
+def _rules(probes: Probes) -> Fit:
+    """What an operation takes each transform beside its NumPy calls, row by row: several at once, less an entry."""
+    found = differentiable(np.random.default_rng(3))
+    made = {}
+    for name, (f, xs) in found.items():
+        made[name] = many = _several(f)
+        us = [np.ones_like(y) for y in many(*xs)]
+        _, pullback = vjp(many, *xs)
+        probes.add(("rule", name, "forward"), partial(jvp, many, xs, xs))
+        probes.add(("rule", name, "record"), partial(vjp, many, *xs))
+        probes.add(("rule", name, "pull"), partial(pullback, us))
+
+    def fit(model: CostModel) -> CostModel:
+        rules = {}
+        for name, (_, xs) in found.items():
+            many = made[name]
+            pushed = record(lambda *xs, f=many: jvp(f, xs, xs), xs, {}, strict=False)
+            pulled = record(lambda *xs, f=many: vjp(f, *xs)[1](f(*xs)), xs, {}, strict=False)
+            calls = (model.seconds(pushed), *_halves(model, pulled))
+            entries = (model.entry[kind] for kind in ("jvp", "vjp", "pull"))
+            taken = (probes(("rule", name, kind)) for kind in TRANSFORMS)
+            rules[name] = tuple(max(0.0, t - e - s) / REPEATED for t, e, s in zip(taken, entries, calls, strict=True))
+        return replace(model, rules=rules)
+
+    return fit
+
+
+def _several(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *xs: [f(*xs) for _ in range(REPEATED)]
 
 
 def _total(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -356,33 +415,38 @@ def _lines(probes: Probes) -> Fit:
     x = np.linspace(0.1, 0.5, 8)
     chains = _chains()
     programs = [record(f, (x,), {}, strict=False) for f in chains]
-    for k, program in enumerate(programs):
-        runner = Runner(program, PASSES)
-        probes.add(("line", k), partial(runner, (x,)))
+    for k, f in enumerate(chains):
+        probes.add(("line", k), partial(compile(f), x))
+    for k in (1, 4):
+        probes.add(("arguments", k), partial(compile(_negated), *[x] * k))
     long = max(range(len(chains)), key=lambda k: len(programs[k].instructions))
     probes.add("compile", lambda: Runner(record(chains[long], (x,), {}, strict=False), PASSES))
-    numbers = record(_of_numbers, (x,), {}, strict=False)
-    runner_of_numbers = Runner(numbers, PASSES)
-    probes.add("numbers", lambda: runner_of_numbers((x,)))
+    probes.add("numbers", partial(compile(_of_numbers), x))
 
     def fit(model: CostModel) -> CostModel:
         made = [optimise(program, PASSES) for program in programs]
         taken = np.array([probes(("line", k)) for k in range(len(chains))])
         spent = np.array([sum(s for _, s in model.priced(program)) for program in made])
-        columns = np.array([(len(program.instructions), 1.0) for program in made])
-        line, call = np.linalg.lstsq(columns / taken[:, None], (taken - spent) / taken, rcond=None)[0]
-        call = max(float(call), 1e-7)
+        counts = np.array([len(program.instructions) for program in made])
+        negated, numbers = (optimise(record(f, (x,), {}, strict=False), PASSES) for f in (_negated, _of_numbers))
+        call = max(1e-7, probes(("arguments", 1)) - sum(s for _, s in model.priced(negated)))
+        argument = max(0.0, probes(("arguments", 4)) - probes(("arguments", 1))) / 3
         return replace(
             model,
             line={
-                "line": float(line),
-                "call": call,
-                "number": max(0.0, probes("numbers") - call) / len(optimise(numbers, PASSES).instructions),
+                "line": fitted([(n,) for n in counts], taken - spent - call, taken)[0],
+                "call": call - argument,
+                "argument": argument,
+                "number": max(0.0, probes("numbers") - call) / len(numbers.instructions),
                 "compile": probes("compile") / len(programs[long].instructions),
             },
         )
 
     return fit
+
+
+def _negated(x: Any, *_: Any) -> Any:
+    return np.negative(x)
 
 
 def _of_numbers(x: Any) -> Any:

@@ -190,7 +190,7 @@ def _part(a: Any, b: Any, steps: int, value: Any, grown: list[Value]) -> Any:
     return a
 
 
-_LEVELS = {"forward": ("forward",), "reverse": ("record", "pull")}
+_LEVELS = {"forward": ("forward",), "reverse": ("record", "pull"), "gradient": ("record", "pull")}
 
 
 class Estimator:
@@ -298,7 +298,7 @@ class Estimator:
 
     def hvp(self, compiled: bool = False) -> Estimate:
         """H·v of a scalar f: one push through one gradient."""
-        return self._nested("forward", "reverse", 1, 1, compiled, self.model.entry["jvp"] + self.model.entry["grad"])
+        return self._nested("forward", "gradient", 1, 1, compiled, self.model.entry["jvp"] + self.model.entry["grad"])
 
     def hessian(self, mode: str = "forward-over-reverse", chunk: int | None = None, compiled: bool = False) -> Estimate:
         """The Hessian of a scalar f in one of the four nestings."""
@@ -323,9 +323,12 @@ class Estimator:
         return of_program(with_directions(traced, ko), levels, compiled, entry, self.model)
 
     def _inside(self, mode: str, ki: int) -> Callable[..., Any]:
-        """ki rows or columns of the Jacobian, as a function of the leaves."""
+        """ki rows or columns of the Jacobian, or the gradient, as a function of the leaves."""
 
         def inside(*xs: Any) -> Any:
+            if mode == "gradient":
+                recording = Recording(self.chosen, pytree.unflatten(self.structure, xs))
+                return recording.pull([y.dtype.type(1) for y in recording.values], ())
             if mode == "forward":
                 return push_forward(self.chosen, self.structure, list(xs), unit_directions(xs, 0, ki), (ki,))[2]
             recording = Recording(self.chosen, pytree.unflatten(self.structure, xs))

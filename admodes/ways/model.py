@@ -14,6 +14,7 @@ import functools
 import json
 import platform
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.plain import printable
-from ..core.registry import Op, name_of
+from ..core.registry import name_of
 from ..core.reverse import COPIED_BYTES
 from ..program.cost import copied_outputs
 from ..program.primitives import ADD_AT, SCATTERED, SUBTRACT_AT
@@ -35,11 +36,13 @@ from .work import (
     REDUCTIONS,
     Step,
     arrays_of,
+    derives,
     extents,
     inner_loops,
     is_product,
     is_ufunc,
     key,
+    lane,
     steps,
     units,
 )
@@ -55,53 +58,61 @@ PAGED = 1 << 17
 ORDINARY_PULL = 3
 
 LANES = ("unary", "binary", "view", "general")
+TRANSFORMS = ("forward", "record", "pull")
+
+
+class Passage(NamedTuple):
+    """How an operation goes through a transform.
+
+    key: what its seconds are kept under.  lane: one of LANES.
+    derived: whether the pull by its first argument is the push, run on a tape and reversed.
+    """
+
+    key: str
+    lane: str
+    derived: bool
+
+    @property
+    def own(self) -> bool:
+        """Whether it takes its row's own time: the fast lanes are alike for all rows."""
+        return self.derived or self.lane == "general"
 
 
 class Level(NamedTuple):
-    """A transform at work: the operations of each lane that go through it once, and how often its function is called.
+    """A transform at work: the operations that go through it once, and how often its function is called.
 
     kind: "forward" (dual numbers), "record" (onto a tape) or "pull" (back over it).  A tape copies the small plain
     arrays that it meets and takes fingerprints of the large ones, which it takes again before it pulls.
     """
 
     kind: str
-    operations: tuple[int, ...]
+    operations: tuple[tuple[Passage, int], ...]  # and how many of each
     times: float = 1
     copied: int = 0  # bytes
     watched: int = 0
     arrays: int = 0  # that are watched
-    derived: int = 0  # pulls that run their push on a tape of their own
     around: bool = False  # around another transform, whose values are traced
 
     @classmethod
     def of(cls, kind: str, program: StraightLine, times: float = 1) -> Level:
-        counts = dict.fromkeys(LANES, 0)
+        counts: Counter[Passage] = Counter()
         plain: list[Any] = list(program.inputs)
         for i in program.instructions:
             if i.op not in MARKS:
-                counts[lane(i)] += 1
+                counts[Passage(key(i), lane(i), derives(i.op))] += 1
                 plain += [x for x in leaves((i.args, i.params)) if isinstance(x, np.ndarray)]
+        operations = tuple(counts.items())
         small = sum(int(x.nbytes) for x in plain if x.nbytes <= COPIED_BYTES)
         large = [x for x in plain if x.nbytes > COPIED_BYTES]
         if kind == "record":
-            return cls(kind, tuple(counts.values()), times, small, sum(int(x.nbytes) for x in large), len(large))
+            return cls(kind, operations, times, small, sum(int(x.nbytes) for x in large), len(large))
         once = {id(x): int(x.nbytes) for x in large} if kind == "pull" else {}
-        derived = sum(1 for i in program.instructions if kind == "pull" and _derives(i.op))
-        return cls(kind, tuple(counts.values()), times, 0, sum(once.values()), len(once), derived)
+        return cls(kind, operations, times, 0, sum(once.values()), len(once))
 
-
-def _derives(op: Op) -> bool:
-    """Whether the pull by the first argument is the push, run on a tape and reversed."""
-    return bool(op.pushes) and op.pull_all is None and op.accumulate is None and not (op.pulls and op.pulls[0])
-
-
-def lane(i: Instruction) -> str:
-    """How an operation goes through a transform."""
-    if i.view:
-        return "view"
-    if i.op.arity == len(i.args) and not i.params and i.op.arity:
-        return "unary" if i.op.arity == 1 else "binary"
-    return "general"
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The operations of each lane."""
+        return tuple(sum(n for passage, n in self.operations if passage.lane == lane) for lane in LANES)
 
 
 @dataclass(frozen=True)
@@ -117,10 +128,13 @@ class CostModel:
     fresh : a byte of memory that the system gives anew, page by page, beyond writing to it.
     literal : a Python number beside an array, more than another array.
     fingerprint : of a large array that a tape watches, a call and a byte.
-    transforms : a transform -> seconds an operation of each lane.
+    transforms : a transform -> seconds an operation of each lane, where the row's own are not known.
+    rules : a row's name -> seconds an operation takes each of the transforms in turn, beside its NumPy calls.
+    mixing : how much slower calls are where so many different ones take turns, whose code the processor fetches anew.
     nested : what an operation takes a transform around another, over what it takes one around none.
     entry : a public function -> seconds of a call that does nothing.
-    line : a line of compiled code beside the same call made eagerly, its own call, and of compiled scalar code.
+    line : a line of compiled code beside the same call made eagerly, its own call, an argument of it, a line of
+        compiled scalar code, and making the code of an instruction.
     """
 
     machine: str = ""
@@ -135,6 +149,8 @@ class CostModel:
     literal: float = 3e-7
     fingerprint: tuple[float, float] = (1.5e-6, 2e-11)
     transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    rules: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    mixing: Curve = ((1.0, 1.0),)
     nested: float = 1.0
     entry: Mapping[str, float] = field(default_factory=dict)
     line: Mapping[str, float] = field(default_factory=dict)
@@ -144,9 +160,15 @@ class CostModel:
     def seconds(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
         """Seconds of a traced program whose calls are made eagerly, under transforms."""
         held = holding(levels)
-        calls = sum(s if levels else self._plainly(i, s) for i, s in self.priced(program, held))
+        calls = sum(s if levels else self._plainly(i, s) for i, s in self.priced(program, held, levels))
         calls += self.fresh * faulted(program, held)
-        return calls + sum(map(self.overhead, levels)) + self._derived(program, levels)
+        beside = sum(map(self.overhead, levels)) + self._derived(program, levels)
+        return calls + self.mixed(program, levels) * beside
+
+    def mixed(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
+        """How much slower a call is than one that is made again and again, by the different ones there are."""
+        different = len({key(i) for i in program.instructions}) + sum(len(level.operations) for level in levels)
+        return at(self.mixing, different)
 
     def _plainly(self, i: Instruction, seconds: float) -> float:
         """An instruction as the function itself does it, untraced: in place, and an array of numbers at once."""
@@ -158,11 +180,13 @@ class CostModel:
         return seconds
 
     def _derived(self, program: StraightLine, levels: Sequence[Level]) -> float:
-        """What the tapes take on which pulls are derived from pushes: of a program what ordinary pulls leave over."""
-        derived = sum(level.derived for level in levels)
+        """What the tapes take on which pulls of rows that were not measured are derived from pushes: of a program what
+        ordinary pulls leave over."""
+        pulls = [item for level in levels if level.kind == "pull" for item in level.operations]
+        derived = sum(n for passage, n in pulls if passage.derived and passage.key not in self.rules)
         if not derived:
             return 0.0
-        plain = sum(sum(level.operations) for level in levels if level.kind == "pull") - derived
+        plain = sum(n for _, n in pulls) - derived
         entries = sum(1 for i in program.instructions if i.backward) - ORDINARY_PULL * plain
         return max(0, entries) * sum(statistics.fmean(self.transforms[kind]) for kind in ("record", "pull"))
 
@@ -172,15 +196,20 @@ class CostModel:
         given += [v for v in copied_outputs(program) if v.ndim]
         copies = sum(self.calls["copy"][0][1] + 2 * v.nbytes * self.byte(2 * v.nbytes) for v in given)
         lines = sum(self.line["number"] if _of_numbers(i) else s + self.line["line"] for i, s in self.priced(program))
-        return copies + self.line["call"] + lines
+        return copies + self.line["call"] + self.line["argument"] * len(program.inputs) + lines
 
     def overhead(self, level: Level) -> float:
         """Seconds that a transform takes beside the NumPy calls."""
-        each = sum(n * s for n, s in zip(level.operations, self.transforms[level.kind], strict=True))
+        each = sum(n * self._passing(level.kind, passage) for passage, n in level.operations)
         call, byte = self.fingerprint
         each *= self.nested if level.around else 1.0
         watched = level.arrays * call + level.watched * byte
         return level.times * (each + watched + 2 * level.copied * self.byte(level.copied))
+
+    def _passing(self, kind: str, passage: Passage) -> float:
+        """Seconds that an operation takes a transform beside its NumPy calls."""
+        own = self.rules.get(passage.key) if passage.own else None
+        return self.transforms[kind][LANES.index(passage.lane)] if own is None else own[TRANSFORMS.index(kind)]
 
     def by_operation(self, program: StraightLine, held: str = "") -> dict[str, float]:
         """Seconds by the operation they go to, the largest first."""
@@ -189,23 +218,26 @@ class CostModel:
             found[i.op.name] = found.get(i.op.name, 0.0) + s
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
-    def priced(self, program: StraightLine, held: str = "") -> Iterator[tuple[Instruction, float]]:
+    def priced(
+        self, program: StraightLine, held: str = "", levels: Sequence[Level] = ()
+    ) -> Iterator[tuple[Instruction, float]]:
         """Each instruction with its seconds."""
+        mixed = self.mixed(program, levels)
         for step in steps(program, held):
             if step.instruction.op not in MARKS:
-                yield step.instruction, self.instruction(step)
+                yield step.instruction, self.instruction(step, mixed)
 
-    def instruction(self, step: Step) -> float:
-        """Seconds of one NumPy call."""
+    def instruction(self, step: Step, mixed: float = 1.0) -> float:
+        """Seconds of one NumPy call, which others that take turns with it make so much slower."""
         i = step.instruction
         curve = self._curve(i)
-        call = curve[0][1]
+        call = mixed * curve[0][1]
         if i.view:
             return call
         if i.op in (ADD_AT, SUBTRACT_AT, SCATTERED):
-            call += 2 * self.calls["getitem"][0][1]
+            call += mixed * 2 * self.calls["getitem"][0][1]
         if _of_numbers(i):
-            return self.scalars.get(i.op.name, call)
+            return mixed * self.scalars[i.op.name] if i.op.name in self.scalars else call
         traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches)
         if is_product(i.op):
             return call + max(self._product(i), traffic)
@@ -283,9 +315,10 @@ class CostModel:
     def from_json(cls, text: str) -> CostModel:
         data = json.loads(text)
         data["calls"] = {name: tuple(map(tuple, curve)) for name, curve in data["calls"].items()}
-        for name in ("product", "vector", "levels", "loop", "fingerprint"):
+        for name in ("product", "vector", "levels", "loop", "fingerprint", "mixing"):
             data[name] = tuple(tuple(x) if isinstance(x, list) else x for x in data[name])
-        data["transforms"] = {name: tuple(each) for name, each in data["transforms"].items()}
+        for name in ("transforms", "rules"):
+            data[name] = {key: tuple(each) for key, each in data[name].items()}
         return cls(**data)
 
 

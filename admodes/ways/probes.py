@@ -15,13 +15,19 @@ from typing import Any
 import numpy as np
 
 from ..core.domain import REAL, uniform
-from ..core.registry import OPS, Elementwise, Op, Passive, lookup
+from ..core.registry import OPS, Composite, Elementwise, Op, Passive, Refused, lookup
+from ..program.primitives import ROWS, SUMMED_ROWS
 from ..program.recording import Instruction
-from .work import is_ufunc, key, units
+from ..transforms.dense import jvp, vjp
+from .work import derives, is_ufunc, key, lane, units
 
 ELEMENTS = (8, 512, 16384)
 SIDES = (2, 16, 64)
-ROW = {op.name: op for op in OPS.values()}
+
+
+def row(name: str) -> Op:
+    """The row of that name."""
+    return next(op for op in OPS.values() if op.name == name)
 
 
 @dataclass(frozen=True)
@@ -97,23 +103,63 @@ def _small(op: Op, rng: np.random.Generator) -> Call | None:
     return None
 
 
+def differentiable(rng: np.random.Generator) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """Rows whose way through a transform is their own, each as a function of its first array of floats, at a small one.
+
+    Functions of one or two arrays without parameters go through fast lanes, which are alike.
+    """
+    small, _ = rows(rng)
+    found = {}
+    for name, calls in (small | bulk(rng)).items():
+        call = calls[0]
+        i = call.instruction
+        if isinstance(call.op, Passive | Composite | Refused) or not (lane(i) == "general" or derives(call.op)):
+            continue
+        f, x = _of_one(call)
+        if f is not None and _has_derivative(f, x):
+            found[name] = f, (x,)
+    return found
+
+
+def _of_one(call: Call) -> tuple[Callable[..., Any] | None, Any]:
+    """The call as a function of its first array of floats, and that."""
+    for place, x in enumerate(call.args):
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.ndim:
+            before, after = call.args[:place], call.args[place + 1 :]
+            if call.op.sequence:
+                return lambda x: call.op.fn([*before, x, *after], **call.params), x
+            return lambda x: call.op.fn(*before, x, *after, **call.params), x
+    return None, None
+
+
+def _has_derivative(f: Callable[..., Any], x: Any) -> bool:
+    """Whether both modes go through f, and to one array of floats: some rows are of NumPy's own arrays alone."""
+    try:
+        y, pullback = vjp(f, x)
+        jvp(f, (x,), (x,))
+        pullback(np.ones_like(y))
+    except (TypeError, ValueError, RuntimeError, AttributeError):
+        return False
+    return isinstance(y, np.ndarray) and y.dtype.kind == "f"
+
+
 def bulk(rng: np.random.Generator) -> dict[str, list[Call]]:
     """Calls at several sizes, by what they are kept under."""
     found: dict[str, list[Call]] = {}
     for fn, make, sizes in _examples(rng):
-        op = lookup(fn)
+        op = fn if isinstance(fn, Op) else lookup(fn)
         assert op is not None
         calls = [make(n) for n in sizes]
         made = [Call(op, args, params) for args, params in calls]
         found[key(made[0].instruction)] = made
     for name, index_of in (("places", partial(_places, rng)), ("mask", partial(_mask, rng))):
         indices = [index_of(n) for n in (8, 1024, 16384)]
-        found[f"getitem[{name}]"] = [Call(ROW["getitem"], (rng.random(i.size), i)) for i in indices]
+        found[f"getitem[{name}]"] = [Call(row("getitem"), (rng.random(i.size), i)) for i in indices]
         parts = [rng.random(np.arange(i.size)[i].size) for i in indices]
         found[f"scatter[{name}]"] = [
-            Call(ROW["scatter"], (u, (i,), (i.size,), 1)) for u, i in zip(parts, indices, strict=True)
+            Call(row("scatter"), (u, (i,), (i.size,), 1)) for u, i in zip(parts, indices, strict=True)
         ]
-    found["scatter"] = [Call(ROW["scatter"], (rng.random(n - 1), (slice(1, None),), (n,), 1)) for n in ELEMENTS]
+    found["scatter"] = [Call(row("scatter"), (rng.random(n - 1), (slice(1, None),), (n,), 1)) for n in ELEMENTS]
     return found
 
 
@@ -129,7 +175,7 @@ Made = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _examples(rng: np.random.Generator) -> Iterator[tuple[Any, Callable[[int], Made], Sequence[int]]]:
-    """(function, its call of a size, sizes)."""
+    """(function or row, its call of a size, sizes)."""
 
     def x(*shape: int) -> Any:
         return rng.random(shape) + 0.5
@@ -154,7 +200,13 @@ def _examples(rng: np.random.Generator) -> Iterator[tuple[Any, Callable[[int], M
     signed = rng.normal(size=ELEMENTS[-1])
     for exponent in (2, 3, 0.5, -1):
         yield np.power, lambda n: of(signed[:n] if exponent != 0.5 else np.abs(signed[:n]), exponent), ELEMENTS
-    yield np.partition, lambda n: of(x(n), n // 2), ELEMENTS
+    for fn in (np.partition, np.argpartition):
+        yield fn, lambda n: of(x(n), n // 2), ELEMENTS
+    yield np.bitwise_and, lambda n: of(x(n) > 1, x(n) > 1), ELEMENTS
+    yield row("over"), lambda n: of(x(n), x(n), np.zeros(n, bool)), ELEMENTS
+    yield row("special._zeta"), lambda n: of(2.0, x(n)), ELEMENTS
+    yield row("tied"), lambda n: of(x(n)), SIDES
+    yield row("ill_conditioned"), lambda n: of(x(n, n), x(n, n)), SIDES
     yield np.where, lambda n: of(x(n) > 1, x(n), x(n)), ELEMENTS
     yield np.clip, lambda n: of(x(n), 0.7, 1.2), ELEMENTS
     yield np.full_like, lambda n: of(x(n), 1.0), ELEMENTS
@@ -185,7 +237,8 @@ def _examples(rng: np.random.Generator) -> Iterator[tuple[Any, Callable[[int], M
 
 _ELEMENTWISE = (
     np.sum, np.mean, np.max, np.min, np.prod, np.cumsum, np.cumprod, np.argmax, np.argmin, np.sort, np.argsort, np.copy,
-    np.zeros_like, np.ones_like, np.diff, np.any, np.all, np.flip, np.unique, np.round, np.var, np.std,
+    np.zeros_like, np.ones_like, np.diff, np.any, np.all, np.flip, np.unique, np.round, np.var, np.std, np.real,
+    np.imag, np.conjugate, row("vanishing"), ROWS, SUMMED_ROWS,
 )  # fmt: skip
 _OF_MATRICES = (
     np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.qr, np.linalg.svd, np.linalg.eig, np.linalg.eigvals,

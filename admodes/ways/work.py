@@ -80,6 +80,20 @@ def units(i: Instruction) -> float:
     return largest * math.log2(largest + 2) if op in SORTS else largest
 
 
+def derives(op: Op) -> bool:
+    """Whether the pull by the first argument is the push, run on a tape and reversed."""
+    return bool(op.pushes) and op.pull_all is None and op.accumulate is None and not (op.pulls and op.pulls[0])
+
+
+def lane(i: Instruction) -> str:
+    """How an operation goes through a transform."""
+    if i.view:
+        return "view"
+    if i.op.arity == len(i.args) and not i.params and i.op.arity:
+        return "unary" if i.op.arity == 1 else "binary"
+    return "general"
+
+
 class Extents(NamedTuple):
     """A stack of matrix products: (m, k) by (k, n), so many times."""
 

@@ -10,6 +10,7 @@ from admodes.program.program import record
 from admodes.ways import model
 from admodes.ways.estimate import Estimator, with_directions
 from admodes.ways.model import CostModel, Level, at, current
+from admodes.ways.probes import differentiable
 from admodes.ways.work import Step, inner_loops, key, steps, units
 
 RNG = np.random.default_rng(3)
@@ -122,9 +123,30 @@ def test_what_is_kept_is_read_again(tmp_path, monkeypatch):
 def test_an_overhead_counts_operations_by_lane():
     f = record(lambda x: np.sum(np.sin(x) * x[::-1], axis=0), (np.ones(4),), {}, False)
     level = Level.of("forward", f, times=2)
-    assert level.operations == (1, 1, 1, 1)
+    assert level.lanes == (1, 1, 1, 1)
     made = CostModel(transforms={"forward": (1.0, 10.0, 100.0, 1000.0)})
     assert made.overhead(level) == 2222.0
+    known = CostModel(transforms=made.transforms, rules={"sum": (5000.0, 0.0, 0.0), "sin": (1e6, 0.0, 0.0)})
+    assert known.overhead(level) == 2 * (1.0 + 10.0 + 100.0 + 5000.0)  # a fast lane is the same for every row
+
+
+def test_calls_that_take_turns_are_slower():
+    program = record(lambda x: np.sin(x) * np.exp(x), (np.ones(4),), {}, False)
+    alone = CostModel(calls={name: ((1.0, 1.0),) for name in ("sin", "exp", "multiply", "other")})
+    turns = CostModel(calls=alone.calls, mixing=((1.0, 1.0), (3.0, 1.5)))
+    assert turns.mixed(program) == 1.5
+    assert turns.seconds(program) == pytest.approx(1.5 * alone.seconds(program))
+
+
+def test_the_gradient_within_a_hessian_product_has_no_direction_of_its_own():
+    ways = Estimator(lambda x: x[0] * x[1], (np.ones(2),))
+    assert ways.hvp(compiled=True).seconds < 3 * ways.gradient(compiled=True).seconds
+
+
+def test_rows_without_a_fast_lane_are_known_by_themselves():
+    known = differentiable(np.random.default_rng(0))
+    assert {"where", "linalg.solve", "einsum", "getitem[places]"} <= set(known)
+    assert not {"sin", "multiply"} & set(known)
 
 
 def test_a_step_names_its_instruction():
