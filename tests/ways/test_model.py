@@ -55,7 +55,7 @@ def test_predictions_grow_with_the_work():
     large = Estimator(lambda x: np.sum(np.tanh(x)), (np.ones(100_000),))
     for way in ("gradient", "function", "forward"):
         assert 0 < getattr(ways, way)().seconds < getattr(large, way)().seconds
-    assert ways.jacobian("reverse").seconds < ways.jacobian("forward").seconds
+    assert large.jacobian("reverse").seconds < large.jacobian("forward").seconds
     assert ways.gradient(compiled=True).first_call_seconds > ways.gradient(compiled=True).seconds
 
 
@@ -132,7 +132,7 @@ def test_an_overhead_counts_operations_by_lane():
 
 def test_calls_that_take_turns_are_slower():
     program = record(lambda x: np.sin(x) * np.exp(x), (np.ones(4),), {}, False)
-    alone = CostModel(calls={name: ((1.0, 1.0),) for name in ("sin", "exp", "multiply", "other")})
+    alone = CostModel(calls=dict.fromkeys(("sin", "exp", "multiply", "getitem", "other"), ((1.0, 1.0),)))
     turns = CostModel(calls=alone.calls, mixing=((1.0, 1.0), (3.0, 1.5)))
     assert turns.mixed(program) == 1.5
     assert turns.seconds(program) == pytest.approx(1.5 * alone.seconds(program))
@@ -143,6 +143,7 @@ def test_the_gradient_within_a_hessian_product_has_no_direction_of_its_own():
     assert ways.hvp(compiled=True).seconds < 3 * ways.gradient(compiled=True).seconds
 
 
+@pytest.mark.filterwarnings("ignore")  # of functions at the edge of their domain
 def test_rows_without_a_fast_lane_are_known_by_themselves():
     known = differentiable(np.random.default_rng(0))
     assert {"where", "linalg.solve", "einsum", "getitem[places]"} <= set(known)
