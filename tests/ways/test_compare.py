@@ -130,7 +130,7 @@ def test_several_arguments_and_trees():
 def test_layers_are_checkpointed(n, last, derivative):
     """States are computed again: up to twice the flops of the pass through f, and less at once."""
     layers, x = [*[lambda x: np.sin(x) * np.cos(x)] * 25, *last], np.linspace(0, 1, n)
-    found = compared(layers, x, max_seconds=6)
+    found = compared(layers, x, max_seconds=20)
     row = found["reverse, checkpointed"]
     names = {"admodes": admodes, "functools": functools, "layers": layers, "x": x}
     want = np.ravel(derivative(found.question.f)(x))
