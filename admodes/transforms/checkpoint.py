@@ -388,6 +388,11 @@ class _Rows:
         return np.stack(self._rows[::-1], axis=len(lead)) if self._rows else None
 
 
+def default_snapshots(l: int) -> int:
+    """How many states of l steps are kept unless one says so."""
+    return math.isqrt(l) + 1
+
+
 class _Chain(_Later):
     """A chain of steps, reversed from snapshots. Its arguments are the traced ones of `flat`, state first."""
 
@@ -472,7 +477,7 @@ class _Chain(_Later):
         self.total = i + 1
         taped = self.taped(i, state, rest)
         self.kept = stack, taped
-        state, y = taped.value
+        state, y = taped.recording.value()
         self.collect(i, ys, y)
         return self.inside(self.packed((state, self.stacked(ys))))
 
@@ -490,7 +495,7 @@ class _Chain(_Later):
         if self.snapshots is not None:
             return int(self.snapshots)
         if self.max_bytes is None:
-            return math.isqrt(self.steps.length or 1024) + 1
+            return default_snapshots(self.steps.length or 1024)
         tape = self.taped(0, state, rest).nbytes
         one = sum(int(x.nbytes) for x in pytree.flatten(state)[0] if (isinstance(x, Tracer) or type(x) is np.ndarray))
         if tape + one > self.max_bytes:
@@ -512,12 +517,12 @@ class _Chain(_Later):
         for i in reversed(range(self.total)):
             if taped is None:
                 taped = self.taped(i, self.state_before(i, stack, rest), rest)
+            stack.forget(i)
             u_state, gs = taped.pull([*u_state, *(np.take(part, i, axis=len(lead)) for part in u_ys)], lead)
             for k, g in zip(self.steps.places(i), gs, strict=True):
                 if g is not None:
                     totals[k].add(g)
             taped = None
-            stack.forget(i)
         gs = [*u_state, *(total.result(lead) for total in totals)]
         return [gs[k] for k in self.moving]
 
@@ -553,7 +558,6 @@ class _Taped:
             return step(*pytree.unflatten(structure, replaced(flat, self.moving, moving)))
 
         self.recording = Recording(f, tuple(flat[k] for k in self.moving))
-        self.value = self.recording.value()
 
     def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
         us = [
@@ -617,6 +621,6 @@ class _Stack:
             self.on_disk -= 1
 
     def forget(self, i: int) -> None:
-        """The snapshots at i and later, of which none is needed once step i has been reversed; the start stays."""
+        """The snapshots at i and later, of which none is needed once step i is on a tape; the start stays."""
         while (position := next(reversed(self.states))) >= max(i, 1):
             self.drop(position)

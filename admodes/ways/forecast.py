@@ -14,7 +14,7 @@ from ..chains.chain import JacobianChain
 from ..core.errors import PatternTooDense
 from ..core.words import seconds
 from ..program import Cost
-from ..transforms.dense import grad, jacfwd, jacrev
+from ..transforms.dense import grad, jacfwd, jacrev, vjp
 from .estimate import Estimate, Estimator, estimate
 from .model import Level
 from .prediction import SECONDS_TO_DETECT, SECONDS_TO_DETECT_AN_OPERATION, bracketed
@@ -69,6 +69,11 @@ class Forecast:
         """Of a derivative that is a few passes, from a run of it; kinds: the transforms at work in it."""
         levels = [Level.of(kind, self.passes.plain) for kind in kinds]
         return estimate(derivative, self.q.args, levels, compiled=compiled)
+
+    def step(self, f: Callable[..., Any], x: Any, u: Any) -> Estimate:
+        """Of one step of a chain, on a tape of its own that is pulled at once; u leads with directions."""
+        levels = [Level.of(kind, self.passes.plain) for kind in ("record", "pull")]
+        return estimate(lambda x, u: vjp(f, x)[1](u), (x, u), levels)
 
     def of(self, derivative: Callable[..., Any]) -> Estimator:
         """The ways to differentiate a derivative."""

@@ -17,7 +17,7 @@ from ..core import pytree
 from ..elimination import linearized_graph
 from ..program.compile import compile
 from ..transforms.arguments import SEVERAL, partial_at
-from ..transforms.checkpoint import checkpoint_chain
+from ..transforms.checkpoint import checkpoint_chain, default_snapshots
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
 from .differences import CENTRAL, COMPLEX, ONE_SIDED, along, columns, evaluations, raveled_function
 from .estimate import Estimate
@@ -211,9 +211,29 @@ def _checkpointed(q: Question) -> Derivative:
 
 
 def _checkpointed_cost(q: Question, e: Forecast) -> Estimate | None:
-    """All rows go through together; what lives at once is what the program needs, no tape holding all that it makes."""
+    """All rows go through together. What lives at once are the snapshots, and the tape and the pull of one layer."""
     found = e.traced(_checkpointed(q), ("record", "pull"), False)
-    return replace(found, passes=q.m, peak_bytes=found.cost.peak_bytes)
+    rows = 1 if q.target == GRADIENT else q.m
+    states: list[Any] = [q.args[0]]
+    for layer in q.layers:
+        states.append(layer(states[-1]))
+    of_step = {}
+    for layer, before, after in zip(q.layers, states, states[1:], strict=False):
+        key = (layer, *((np.shape(y), np.result_type(y)) for y in (*_arrays(before), *_arrays(after))))
+        if key not in of_step:
+            us = pytree.unflatten(pytree.flatten(after)[1], [np.zeros((rows, *np.shape(y))) for y in _arrays(after)])
+            one = e.step(layer, before, us).peak_bytes
+            of_step[key] = one + _bytes(before) + rows * _bytes(after)
+    kept = sum(sorted(map(_bytes, states[:-1]), reverse=True)[: default_snapshots(len(q.layers))])
+    return replace(found, passes=q.m, peak_bytes=kept + max(of_step.values()))
+
+
+def _arrays(tree: Any) -> list[Any]:
+    return list(pytree.flatten(tree)[0])
+
+
+def _bytes(tree: Any) -> int:
+    return sum(int(np.asarray(x).nbytes) for x in _arrays(tree))
 
 
 def _checkpointed_way(target: str, name: str) -> Way:

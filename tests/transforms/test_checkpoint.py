@@ -274,6 +274,26 @@ def test_cotangents_of_what_all_steps_share_are_added_as_they_come(over):
     assert peak(lambda: ad.grad(f)(W)) < 12 * W.nbytes  # 50 would be one a step
 
 
+def test_what_compare_predicts_is_what_is_held():
+    """Of large states, where the interpreter's own memory is small: within a tenth."""
+    from admodes.ways import forecast, table
+    from admodes.ways.question import ask
+
+    W = RNG.standard_normal((100, 100)) / 10
+    total = [lambda x: np.sum(x**2)]
+    chains = (
+        ([lambda x: np.sin(x) * x] * 20 + total, RNG.standard_normal(60_000)),
+        ([lambda x: x @ W, np.tanh] * 10 + total, RNG.standard_normal((500, 100))),
+        ([lambda x: np.sin(x)] * 20 + [lambda x: x[:100]], RNG.standard_normal(4000)),
+    )
+    for layers, x in chains:
+        q = ask(layers, (x,), 0, "auto", None, 60, None)
+        derivative = table._checkpointed(q)
+        derivative(x)
+        predicted = table._checkpointed_cost(q, forecast.Forecast(q)).peak_bytes
+        assert predicted == pytest.approx(peak(lambda f=derivative, x=x: f(x)), rel=0.1)
+
+
 def test_max_bytes():
     x = RNG.standard_normal(10_000)
     steps = [lambda h: np.sin(h) * h] * 64
