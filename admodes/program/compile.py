@@ -15,7 +15,7 @@ from ..core.tracing import Tracer, highest, is_memory, next_level
 from ..core.zeros import keeping, lost, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar
-from .native.calls import usable
+from .native.calls import needed
 from .native.worth import calls_until_native, with_kernels
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
@@ -197,7 +197,7 @@ class Kinds(dict[Any, Kind]):
         self.warned = False
 
 
-def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = False) -> Callable[P, Y]:
+def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto") -> Callable[P, Y]:
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
     One trace serves all arguments of the same shapes, dtypes, memory order and tree structure (dictionaries in the same
@@ -240,11 +240,8 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = False
         raise TypeError(
             f"compile: f is a {type(f).__name__}, not a function; write compile(grad(f)), or @compile above one."
         )
-    if native is True and not usable():
-        raise ImportError(
-            "compile: native=True takes llvmlite on a 64-bit CPython; pip install 'admodes[native]', or write "
-            'native="auto", which does without where it is missing.'
-        )
+    if native is True:
+        needed("compile")
     kinds = Kinds(REASSOCIATING if reassociate else PASSES, native)
 
     @functools.wraps(f)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.registry import Op
 from ..core.tables import Column, Table, Tabular, share, whole
+from .primitives import placed
 from .recording import MARKS, Instruction, Value, leaves, trusted
 from .straightline import StraightLine
 
@@ -154,8 +155,9 @@ def bytes_alive(program: StraightLine) -> list[int]:
     found = [alive]
     freed: dict[int, int] = {}
     for k, instruction in enumerate(program.instructions):
+        home = placed(instruction)
         for v in instruction.outs:
-            if owner[v] is v and instruction.buffer is None and instruction.op not in MARKS:
+            if owner[v] is v and v not in home and instruction.op not in MARKS:
                 alive += v.nbytes
                 freed[last.get(v, k)] = freed.get(last.get(v, k), 0) + v.nbytes
         found.append(alive)

@@ -12,7 +12,7 @@ from ..ops.index import SCATTER
 from .algebra import use_counts
 from .boxes import Box, box, common, outside
 from .cost import last_uses, owners
-from .primitives import ADD_AT, SCATTERED, SUBTRACT_AT
+from .primitives import ADD_AT, KERNELS, SCATTERED, SUBTRACT_AT, Place
 from .program import Program
 from .recording import Instruction, Value, leaves
 
@@ -137,7 +137,9 @@ def workspace(program: Program) -> Program:
     body = []
     for k, instruction in enumerate(program.instructions):
         new = instruction
-        if _can_take_out(instruction):
+        if instruction.op in KERNELS:
+            new = _kernel_placed(instruction, escaping, place, spare, arrays)
+        elif _can_take_out(instruction):
             out = instruction.outs[0]
             into = _dying_argument(instruction, k, owner, last, own, place, out in escaping)
             if into is not None:
@@ -146,11 +148,7 @@ def workspace(program: Program) -> Program:
                 if source in place:
                     place[out] = place.pop(source)
             elif out not in escaping and out.nbytes >= WORKSPACE_BYTES:
-                kind = (out.shape, out.dtype)
-                if not spare.get(kind):
-                    spare[kind] = [len(arrays)]
-                    arrays.append(Value(out.shape, out.dtype, f"w{len(arrays)}"))
-                place[out] = spare[kind].pop()
+                place[out] = _taken(out, spare, arrays)
                 new = _placed(instruction, buffer=place[out])
         elif instruction.into is not None:  # a scatter in place: the memory goes on under a new name
             source, out = owner[instruction.args[instruction.into]], instruction.outs[0]
@@ -160,6 +158,38 @@ def workspace(program: Program) -> Program:
             array = arrays[place.pop(v)]
             spare.setdefault((array.shape, array.dtype), []).append(int(array.name[1:]))
     return program.with_(instructions=tuple(body), workspace=tuple(arrays))
+
+
+def _taken(v: Value, spare: dict[tuple[Any, ...], list[int]], arrays: list[Value]) -> int:
+    """The number of an array of the workspace that is free for a value."""
+    kind = (v.shape, v.dtype)
+    if not spare.get(kind):
+        spare[kind] = [len(arrays)]
+        arrays.append(Value(v.shape, v.dtype, f"w{len(arrays)}"))
+    return spare[kind].pop()
+
+
+def _kernel_placed(
+    i: Instruction,
+    escaping: set[Value],
+    place: dict[Value, int],
+    spare: dict[tuple[Any, ...], list[int]],
+    arrays: list[Value],
+) -> Instruction:
+    """A kernel with the large ones of its results, and what it needs meanwhile, in the workspace."""
+    params: dict[str, Any] = {}
+    facts = KERNELS[i.op]
+    for name, n in facts.results.items():
+        v = i.outs[n]
+        if v not in escaping and v.nbytes >= WORKSPACE_BYTES:
+            place[v] = _taken(v, spare, arrays)
+            params[name] = Place(place[v])
+    if facts.scratch * 8 >= WORKSPACE_BYTES:
+        scratch = Value((facts.scratch,), np.dtype(float))
+        number = _taken(scratch, spare, arrays)
+        params["w"] = Place(number)
+        spare[scratch.shape, scratch.dtype].append(number)
+    return replace(i, params=params) if params else i
 
 
 def _placed(i: Instruction, buffer: int | None = None, into: int | None = None) -> Instruction:

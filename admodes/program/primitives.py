@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+import weakref
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.registry import OPS, Op
-from .recording import Value
+from .recording import Instruction, Value
+
+
+class KernelFacts(NamedTuple):
+    """What is known of a native kernel beside its row.
+
+    instructions : what it computes
+    ir : its code, as LLVM has it
+    results : the parameters that take memory for results, and which of the results that is
+    scratch : how many doubles it needs meanwhile, in its parameter w
+    """
+
+    instructions: tuple[Instruction, ...]
+    ir: str
+    results: dict[str, int]
+    scratch: int
+
+
+KERNELS: weakref.WeakKeyDictionary[Op, KernelFacts] = weakref.WeakKeyDictionary()
+
+
+class Place(NamedTuple):
+    """An array of the workspace, as a parameter of a kernel that leaves a result there."""
+
+    number: int
+
+
+def placed(i: Instruction) -> set[Value]:
+    """The results that are in the workspace."""
+    if i.op in KERNELS:
+        return {i.outs[n] for name, n in KERNELS[i.op].results.items() if name in i.params}
+    return set(i.outs) if i.buffer is not None else set()
 
 
 def add_at(a: Any, u: Any, index: Any) -> Any:

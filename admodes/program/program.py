@@ -19,6 +19,9 @@ from ..core.views import arguments, ground
 from .captured import captured_by
 from .code.emit import Code, emit, listed, listing
 from .cost import Cost, cost_of, work
+from .native.calls import needed
+from .native.group import kernels
+from .primitives import KERNELS
 from .recording import ChangesArgument, Recorder, Symbol, uncollected
 from .show.draw import draw, to_dot
 from .straightline import StraightLine, as_input, is_input
@@ -41,7 +44,8 @@ class Program(Tabular, StraightLine):
     """Straight-line code: what one run of a function did, instruction by instruction. Made by `trace`.
 
     `print(program)` lists the instructions with shapes, `program.source` is flat Python that runs, `program(*args)`
-    runs it, `program.cost` counts it, `program.to_dot()` and `program.draw()` show the graph. len(program) is the
+    runs it, `program.cost` counts it, `program.to_dot()` and `program.draw()` show the graph, `program.native` is
+    the code of its native kernels. len(program) is the
     number of instructions.
 
     name : of the function.
@@ -96,6 +100,18 @@ class Program(Tabular, StraightLine):
     def namespace(self) -> dict[str, Any]:
         """What the source needs beside NumPy: large constants and the few helpers that NumPy lacks."""
         return self._code.namespace
+
+    @cached_property
+    def native(self) -> str:
+        """The code of its native kernels as LLVM has it: of those that `compile(f, native=True)` would make of it.
+
+        Raises
+        ------
+        ImportError : llvmlite is not installed, or not for this interpreter.
+        """
+        needed("Program.native")
+        program = self if any(i.op in KERNELS for i in self.instructions) else kernels(self)
+        return "\n".join(KERNELS[i.op].ir for i in program.instructions if i.op in KERNELS)
 
     @cached_property
     def cost(self) -> Cost:

@@ -6,13 +6,14 @@ import itertools
 import linecache
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...core.tables import columns
+from ..primitives import KERNELS
 from ..recording import Instruction
 from ..straightline import GuardFailed, StraightLine
 from .arrays import ArrayPrinter
@@ -94,6 +95,13 @@ def listing(program: StraightLine) -> str:
     return "\n".join([f"{program.name}({head}):", *lines, f"  return {outputs}"])
 
 
+def _row(namer: Namer, instruction: Instruction, first: Statement, more: Sequence[Any]) -> tuple[str, str, str]:
+    """The result of an instruction, its kind and how it is computed."""
+    kinds = " ".join(f"{v.dtype}{list(v.shape)}" for v in instruction.outs)
+    text = "; ".join([first.expression, *(line for statement in more for line in statement.lines)])
+    return first.target or namer.names[instruction.outs[0]], kinds, f"{first.sign or '='} {text}"
+
+
 def listed(program: StraightLine) -> tuple[Namer, list[tuple[Instruction, Any]]]:
     """Of each instruction its result, its kind and how it is computed; of a guard a remark; and the names of values."""
     printer = ArrayPrinter(program)
@@ -105,9 +113,10 @@ def listed(program: StraightLine) -> tuple[Namer, list[tuple[Instruction, Any]]]
             rows.append((instruction, f"guard {first.condition} is false"))
             continue
         assert isinstance(first, Statement)
-        kinds = " ".join(f"{v.dtype}{list(v.shape)}" for v in instruction.outs)
-        text = "; ".join([first.expression, *(line for statement in more for line in statement.lines)])
-        rows.append(
-            (instruction, (first.target or namer.names[instruction.outs[0]], kinds, f"{first.sign or '='} {text}"))
-        )
+        rows.append((instruction, _row(namer, instruction, first, more)))
+        for inner in KERNELS[instruction.op].instructions if instruction.op in KERNELS else ():
+            first, *more = printer.written(inner)
+            assert isinstance(first, Statement)
+            target, *rest = _row(namer, inner, first, more)
+            rows.append((inner, (f"  {target}", *rest)))
     return namer, rows

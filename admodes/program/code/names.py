@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives import Place
 from ..recording import Value
 from ..straightline import StraightLine
 
@@ -71,6 +72,8 @@ class Namer:
         """An argument as an expression; wide: every array beside it is of double precision."""
         if isinstance(x, Value):
             return self.names[x]
+        if type(x) is Place:
+            return self.workspace[x.number]
         if isinstance(x, tuple):
             inner = ", ".join(self.text(e) for e in x)
             return f"({inner},)" if len(x) == 1 else f"({inner})"

@@ -70,6 +70,15 @@ def usable() -> bool:
     )
 
 
+def needed(by: str) -> None:
+    """Raise ImportError where kernels cannot be made."""
+    if not usable():
+        raise ImportError(
+            f"{by}: native kernels take llvmlite on a 64-bit CPython; pip install 'admodes[native]', or write "
+            'compile(f, native="auto"), which does without where it is missing.'
+        )
+
+
 def _address(symbol: Any) -> str:
     return f"inttoptr (i64 {ctypes.cast(symbol, ctypes.c_void_p).value} to ptr)"
 
@@ -255,8 +264,9 @@ def _made(kernel: Kernel) -> Any:
     lines, given, results = [], list(names), {}
     scope: dict[str, Any] = {"empty": np.empty, "call": native.call, "native": native}
     for k, v in enumerate(places.arrays):
-        scope[f"d{k}"] = v.dtype
-        lines.append(f"    y{k} = empty({v.shape}{'' if v.dtype == np.float64 else f', d{k}'})")
+        scope[f"d{k}"] = np.dtype(v.dtype.char)
+        lines.append(f"    if y{k} is None:")
+        lines.append(f"        y{k} = empty({v.shape}{'' if v.dtype == np.float64 else f', d{k}'})")
         given.append(f"y{k}")
         results[v] = f"y{k}"
     if places.scalars:
@@ -270,17 +280,22 @@ def _made(kernel: Kernel) -> Any:
             of = "s" if v.dtype == np.float64 else f"s{list(views).index(v.dtype)}"
             results[v] = f"{of}[{j * (8 // v.dtype.itemsize)}]"
     if places.scratch:
-        lines.append(f"    w = empty({places.scratch // 8})")
+        lines.append("    if w is None:")
+        lines.append(f"        w = empty({places.scratch // 8})")
         given.append("w")
     scope["again"] = _again(kernel, native)
     lines.append(f"    if call({', '.join(given)}) is not None:")
     lines.append(f"        again(({', '.join(names)},), ({', '.join(given[len(names) :])},))")
     out = ", ".join(results[v] for v in kernel.outputs)
     lines.append(f"    return {out}")
-    exec("\n".join([f"def kernel({', '.join(names)}):", *lines]), scope)
+    space = [f"{name}=None" for name in (*(f"y{k}" for k in range(len(places.arrays))), "w")]
+    exec("\n".join([f"def kernel({', '.join([*names, *space])}):", *lines]), scope)
     function = scope.pop("kernel")
     function.__module__ = __name__
     function.native = native
+    # for the workspace: the parameters that take memory for results, and the doubles that `w` is to have
+    function.results = {f"y{k}": kernel.outputs.index(v) for k, v in enumerate(places.arrays)}
+    function.scratch = places.scratch // 8
     return function
 
 

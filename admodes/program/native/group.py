@@ -5,24 +5,22 @@ Views are computed in a kernel where it reads them, and stay as they are for oth
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...core.registry import OPS, Op
-from ..program import Program
+from ..primitives import KERNELS, KernelFacts
 from ..recording import GUARD, SEED, Instruction, Value, leaves
+from ..straightline import StraightLine
 from .affine import shown
 from .calls import function_of
 from .nodes import is_native, is_number
 
+P = TypeVar("P", bound=StraightLine)
 Make = Callable[[tuple[Instruction, ...], tuple[Any, ...], tuple[Value, ...]], Any]
-
-# The instructions of a kernel, by its row.
-KERNELS: weakref.WeakKeyDictionary[Op, tuple[Instruction, ...]] = weakref.WeakKeyDictionary()
 
 # Instructions from which on a kernel is worth a call.
 LEAST = 2
@@ -35,7 +33,7 @@ class _Part:
     places: list[int] = field(default_factory=list)
 
 
-def kernels(program: Program, make: Make = function_of) -> Program:
+def kernels(program: P, make: Make = function_of) -> P:
     """The program with native kernels in place of the instructions that they compute."""
     program = _means_as_sums(program)
     body = program.instructions
@@ -55,7 +53,7 @@ def kernels(program: Program, make: Make = function_of) -> Program:
     return program.with_(instructions=tuple(_ordered(program, makers, views, within, made)))
 
 
-def _means_as_sums(program: Program) -> Program:
+def _means_as_sums(program: P) -> P:
     """The mean as the sum over the number of elements, as NumPy has it."""
     body: list[Instruction] = []
     for i in program.instructions:
@@ -70,7 +68,7 @@ def _means_as_sums(program: Program) -> Program:
     return program.with_(instructions=tuple(body))
 
 
-def _levels(program: Program, makers: dict[Value, int], views: set[int], native: set[int]) -> dict[int, int]:
+def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], native: set[int]) -> dict[int, int]:
     """By instruction how many kernels, one behind the other, there are up to it; as late as what uses it allows."""
     body = program.instructions
     level: dict[int, int] = {}
@@ -107,7 +105,7 @@ def _seen(
 
 
 def _used_outside(
-    program: Program, makers: dict[Value, int], views: set[int], within: dict[int, int]
+    program: StraightLine, makers: dict[Value, int], views: set[int], within: dict[int, int]
 ) -> dict[int, dict[Value, None]]:
     """By kernel the values that are used outside of it, in order."""
     found: dict[int, dict[Value, None]] = {n: {} for n in within.values()}
@@ -130,7 +128,7 @@ def _used_outside(
 
 
 def _instruction(
-    program: Program,
+    program: StraightLine,
     places: list[int],
     makers: dict[Value, int],
     views: set[int],
@@ -158,8 +156,9 @@ def _instruction(
     ordered = tuple(v for k in sorted(own) for v in body[k].outs if v in outputs)
     given = tuple(inputs.values())
     out: Any = ordered if len(ordered) > 1 else ordered[0]
-    op = Op(make(instructions, given, ordered), name="kernel", arrays=None, flops=lambda y, *args: _flops(instructions))
-    KERNELS[op] = instructions
+    function = make(instructions, given, ordered)
+    op = Op(function, name="kernel", arrays=None, flops=lambda y, *args, **places: _flops(instructions))
+    KERNELS[op] = KernelFacts(instructions, function.native.ir, function.results, function.scratch)
     return Instruction(op, given, {}, out, all(body[k].backward for k in places))
 
 
@@ -168,7 +167,7 @@ def _flops(instructions: tuple[Instruction, ...]) -> float:
 
 
 def _ordered(
-    program: Program,
+    program: StraightLine,
     makers: dict[Value, int],
     views: set[int],
     within: dict[int, int],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..algebra import sums_as_products
+from ..memory import scatters_in_place
 from ..recording import Instruction, Value
 from ..straightline import StraightLine
 from .calls import usable
@@ -24,9 +25,11 @@ SAVED = 0.7
 
 
 def with_kernels(passes: Sequence[Callable[[Any], Any]]) -> tuple[Callable[[Any], Any], ...]:
-    """The passes with kernels taken out of the program before sums become products and memory is planned."""
-    at = list(passes).index(sums_as_products)
-    return (*passes[:at], kernels, *passes[at:])
+    """The passes with kernels taken out of the program once steps of loops are stacked, and before memory is planned;
+    sums that no kernel takes become products behind that."""
+    kept = [one for one in passes if one is not sums_as_products]
+    at = kept.index(scatters_in_place)
+    return (*kept[:at], kernels, sums_as_products, *kept[at:])
 
 
 def calls_until_native(program: StraightLine) -> int:
