@@ -78,7 +78,7 @@ def flat(program: Program) -> Callable[..., Any]:
     Without line numbers: tracemalloc looks up the line of every allocation, a search through all lines of the function,
     which over thousands of steps would take hours.
     """
-    code, names = program.function.__code__, program.function.__globals__
+    code, names = program.flat.__code__, program.flat.__globals__
     function = FunctionType(code.replace(co_linetable=b""), names)
     return lambda *x: function(*x, *(np.empty(v.shape, v.dtype) for v in program.workspace))
 

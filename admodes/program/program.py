@@ -19,6 +19,7 @@ from ..core.views import arguments, ground
 from .captured import captured_by
 from .code.emit import Code, emit, listed, listing
 from .cost import Cost, cost_of, work
+from .elsewhere import function_on
 from .native.calls import needed
 from .native.group import kernels
 from .primitives import KERNELS
@@ -80,16 +81,43 @@ class Program(Tabular, StraightLine):
         GuardFailed : a branch on a value goes another way than when it was traced.
         """
         space = [np.empty(v.shape, v.dtype) for v in self.workspace]
-        return pytree.unflatten(self.out_structure, list(self.function(*self.checked(args), *space)))
+        return pytree.unflatten(self.out_structure, list(self.flat(*self.checked(args), *space)))
 
     @cached_property
     def _code(self) -> Code:
         return emit(self)
 
     @property
-    def function(self) -> Callable[..., Any]:
+    def flat(self) -> Callable[..., Any]:
         """The flat code as a function of the input arrays, returning a tuple of outputs."""
         return self._code.function
+
+    def function(self, xp: Any) -> Callable[..., Any]:
+        """The program as a function on the arrays of another namespace, where it may be compiled, sharded or on a GPU.
+
+        Parameters
+        ----------
+        xp : a namespace with NumPy's names: `jax.numpy`, `cupy`, array-api-compat's `torch`.
+
+        Returns
+        -------
+        A function of what the program was traced for, of arrays of xp, to arrays of xp: jax.jit(program.function(jnp)).
+        Constants of the program go over once, at the first call that needs them. Where a branch goes another way than
+        when it was traced it raises `GuardFailed`; under a compiler, where that cannot be known, results are then nan.
+
+        Raises
+        ------
+        NotImplementedError : an operation, by name, that has no counterpart in xp.
+        TypeError : in a call, arguments of another structure or shape.
+
+        Source: "Python array API standard", Consortium for Python Data API Standards, v2023.12.
+
+        >>> import numpy as np
+        >>> from admodes import grad, trace
+        >>> trace(grad(lambda x: np.sum(np.sin(x))), np.zeros(2)).function(np)(np.array([0.0, np.pi]))
+        array([ 1., -1.])
+        """
+        return function_on(self, xp)
 
     @property
     def source(self) -> str:

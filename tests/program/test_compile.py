@@ -550,7 +550,7 @@ def test_an_error_in_flat_code_shows_its_line_and_keeps_the_workspace():
 
 def test_lines_of_programs_that_are_gone_are_forgotten():
     program = trace(lambda x: x * 2, 1.0)
-    file = program.function.__code__.co_filename
+    file = program.flat.__code__.co_filename
     assert file in linecache.cache
     del program
     assert file not in linecache.cache

@@ -190,7 +190,7 @@ PEAKS = {
 
 def measured_peak(program, x):
     """What tracemalloc sees while the flat code runs, with its input, its workspace and its constants."""
-    run = program.function
+    run = program.flat
     run(x, *(np.empty(v.shape, v.dtype) for v in program.workspace))  # what is made once is made
     constants = {id(c): c.nbytes for c in program.namespace.values() if isinstance(c, np.ndarray)}
     gc.collect()

@@ -77,7 +77,7 @@ def compare_random_kernels(seeds):
 
 
 def test_random_kernels_give_what_flat_code_gives(width):
-    compare_random_kernels(range(40 * width, 40 * width + 40))
+    compare_random_kernels(range(40 * width, 40 * width + 15))
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def compare_random_programs(seeds):
 
 
 def test_random_programs_and_their_derivatives(width):
-    compare_random_programs(range(width, width + 12))
+    compare_random_programs(range(width, width + 4))
 
 
 @pytest.mark.slow
@@ -233,7 +233,7 @@ class Marked(np.ndarray):
 )  # fmt: skip
 def test_arguments_of_every_layout(x, width):
     program = native(stencil, A)
-    for found, expected in zip(program.function(x), stencil(np.array(x, float)), strict=True):
+    for found, expected in zip(program.flat(x), stencil(np.array(x, float)), strict=True):
         close(found, expected)
     fast = compile(stencil, native=True)
     for found, expected in zip(fast(x), stencil(x), strict=True):
