@@ -6,6 +6,8 @@ changes one.  Plain NumPy decides which steps are possible, and what they give.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 LIMIT = 40  # elements of an array of a program
@@ -115,11 +117,57 @@ def _view(rng, a):
         lambda x: np.astype(x, x.dtype, copy=False),
         lambda x: x.astype(x.dtype, copy=False),
         lambda x: np.trim_zeros(x),
+        lambda x: np.asarray(x),
+        lambda x: np.asanyarray(x),
+        lambda x: np.ascontiguousarray(x),
+        lambda x: np.asfortranarray(x),
+        lambda x: x.mT,
+        lambda x: np.matrix_transpose(x),
+        lambda x: x.T.T,
+        lambda x: x.transpose(axes),
+        lambda x: x.swapaxes(0, axis),
+        lambda x: x.diagonal(),
+        lambda x: x.view(),
+        lambda x: np.hsplit(x, n)[piece % n],
+        lambda x: x[index][..., ::-1],
+        lambda x: x[()],
+        lambda x: x.imag,
+        lambda x: x.real[..., :1],
     ]
     return choices[rng.integers(len(choices))]
 
 
+def _filled(buffer, x):
+    """An array of the function's own, filled."""
+    buffer[...] = x
+    return buffer
+
+
+def _one_by_one(x):
+    buffer = np.zeros(2 * len(x))
+    for i in range(len(x)):
+        buffer[i] = np.sum(x[i])
+        buffer[-i - 1] = buffer[i] * 0.5
+    return buffer
+
+
+def _computed(rng):
+    """An index that is computed from the array, with repetitions or without."""
+    return [
+        lambda x: np.argsort(x, axis=0) // 2,
+        lambda x: np.argsort(x, axis=0),
+        lambda x: np.argsort(np.ravel(x)[: len(x)]),
+        lambda x: np.searchsorted([-0.5, 0.0, 0.5], x) % len(x),
+        lambda x: np.where(x > 0)[0],
+        lambda x: np.argmin(x, axis=0) * np.ones(2, int),
+        lambda x: (x > 0.1).astype(int) % len(x),
+        lambda x: np.floor(2 * np.abs(x)).astype(int) % len(x),
+        lambda x: np.flatnonzero(x[:, ...] < 0.2) % len(x),
+    ][rng.integers(9)]
+
+
 def _copy(rng, a):
+    computed = _computed(rng)
     order, axis = _order(rng), int(rng.integers(a.ndim)) if a.ndim else 0
     rows, n = _advanced(rng, a.shape), a.shape[0] if a.ndim else 0
     index = _index(rng, a.shape)
@@ -164,6 +212,31 @@ def _copy(rng, a):
         lambda x: np.array([x[0], x[-1]]) if x.ndim == 1 else np.stack([x]),
         lambda x: +x,
         lambda x: np.positive(x),
+        lambda x: x[computed(x)],
+        lambda x: x[..., computed(x.T)],
+        lambda x: x[np.argmax(x, axis=0)],
+        lambda x: np.ravel(x)[np.argmax(np.abs(x))],
+        lambda x: np.sort(x, axis),
+        lambda x: x[x > 0],
+        lambda x: np.where(x > 0, x, 0.5 * x),
+        lambda x: np.take_along_axis(x, np.argsort(x, axis), axis),
+        lambda x: np.take(x, computed(x), axis=0),
+        lambda x: np.max(x, axis=axis),
+        lambda x: _filled(np.zeros(x.shape), x),
+        lambda x: _filled(np.empty(x.shape[::-1]).T, x),
+        lambda x: _filled(np.ones((2, *x.shape)), x),
+        lambda x: _one_by_one(x),
+        lambda x: np.array([[v, v * v] for v in x]),
+        lambda x: np.array(x),
+        lambda x: np.array(x, order=order),
+        lambda x: np.array(x, copy=None, ndmin=2),
+        lambda x: np.asarray(x, order="F"),
+        lambda x: np.zeros(x.shape),
+        lambda x: np.ones((2, x.size), order="F").T,
+        lambda x: np.arange(6.0).reshape(2, 3),
+        lambda x: np.asarray([x[0], 0.5, x[-1]]),
+        lambda x: np.matmul(x, x.T),
+        lambda x: np.einsum("i...,j...->ij...", x, x),
     ]
     return choices[rng.integers(len(choices))]
 
@@ -174,7 +247,10 @@ def _smooth(rng, a):
 
 
 def _two(rng, a, b):
-    choices = [np.add, np.multiply, np.subtract, lambda x, y: x / (2 + y * y), lambda x, y: np.concatenate([x, y])]
+    choices = [
+        np.add, np.multiply, np.subtract, lambda x, y: x / (2 + y * y), lambda x, y: np.concatenate([x, y]),
+        lambda x, y: x + 1j * y, lambda x, y: np.where(x > y, x, y), lambda x, y: x @ y,
+    ]  # fmt: skip
     return choices[rng.integers(len(choices))]
 
 
@@ -188,7 +264,22 @@ def _fit(w, shape):
     return np.resize(w, shape)
 
 
+def _apart(x, w):
+    """x, where it shares no memory with w: these functions of NumPy write while they read."""
+    if type(x) is np.ndarray and np.shares_memory(x, w):
+        raise ValueError("of the same memory")
+    return x
+
+
+def _alike(x, w):
+    """x, which NumPy's accumulations fill in part only where it is larger than w."""
+    if x.shape != w.shape or not x.ndim:
+        raise ValueError("of another shape")
+    return x
+
+
 def _change(rng, a, b):
+    computed = _computed(rng)
     index = _index(rng, a.shape)
     number = float(rng.uniform(-1, 1))
     size = max(a.size, 1)
@@ -344,7 +435,142 @@ def _change(rng, a, b):
         o *= 0.5
         x[index] = o[1] - o[0]
 
+    def computed_set(x, w):
+        i = computed(x)
+        x[i] = _fit(w, np.shape(x[i]))
+
+    def computed_augmented(x, w):
+        x[computed(x)] *= number
+
+    def computed_at(x, w):
+        i = computed(x)
+        np.add.at(x, i, _fit(w, np.shape(x[i])))
+
+    def computed_of_another(x, w):
+        x[computed(w) % len(x)] += number
+
+    def computed_put(x, w):
+        np.put(x, computed(np.ravel(x)), w)
+
+    def positive(x, w):
+        x[x > 0] *= number
+
+    def largest(x, w):
+        x[np.argmax(x, axis=0)] = number
+
+    def sorted_in_place(x, w):
+        x.sort(axis)
+
+    def sin_out(x, w):
+        np.sin(w, out=x)
+
+    def tanh_of_itself(x, w):
+        np.tanh(x, x)
+
+    def sum_out(x, w):
+        np.sum(w, axis=0, out=x)
+
+    def cumsum_out(x, w):
+        np.cumsum(w, axis=axis, out=_alike(_apart(x, w), w))
+
+    def cumsum_of_itself(x, w):
+        np.cumsum(x, axis=axis, out=x)
+
+    def clip_out(x, w):
+        np.clip(w, -0.5, 0.5, out=x)
+
+    def take_out(x, w):
+        np.take(w, np.zeros(x.shape, int), out=_apart(x, w), mode="clip")
+
+    def concatenate_out(x, w):
+        np.concatenate([w, w], out=_apart(x, w))
+
+    def stack_out(x, w):
+        np.stack([w, 2 * w], out=_apart(x, w))
+
+    def matmul_out(x, w):
+        if w.ndim <= x.ndim:  # beyond, NumPy drops leading axes of extent 1
+            np.matmul(w, w, out=x)
+
+    def einsum_out(x, w):
+        np.einsum("i...,i...->i...", w, w, out=_apart(x, w))
+
+    def mean_out(x, w):
+        w.mean(axis=-1, out=x)
+
+    def maximum_out(x, w):
+        np.maximum(x, w, out=x)
+
+    def accumulate_out(x, w):
+        np.add.accumulate(x, axis=0, out=x)
+
+    def outer_out(x, w):
+        np.multiply.outer(np.ravel(w)[: x.shape[0]], np.ravel(w)[: x.shape[-1]], out=x)
+
+    def imaginary_part(x, w):
+        x.imag = w
+
+    def imaginary_view(x, w):
+        x.imag[...] = w
+
+    def real_view(x, w):
+        v = x.real[index]
+        v += np.ravel(w)[0]
+
+    def conjugated(x, w):
+        np.conjugate(x, out=x)
+
+    def list_of_objects(x, w):
+        o = np.array([[np.ravel(x)[0], 1.0], [np.ravel(w)[0], np.ravel(x)[-1]]])
+        o[0, 1] *= o[1, 0]
+        o[:, 0] = o[::-1, 1]
+        np.copyto(o[1], o[0], where=[True, False])
+        np.subtract.at(o, (0, [0, 0]), 0.25)
+        x[index] = o.sum()
+
+    def masked_objects(x, w):
+        o = np.array(list(np.ravel(x)))
+        np.place(o, o > 0, [0.5])
+        np.putmask(o, o < 0, o[::-1])
+        x.flat = o
+
+    def aliased(x, w):
+        v = x
+        v *= 0.5
+        v[index] = x[index]
+        x += v
+
+    def two_views(x, w):
+        u, v = x[1:], x[:-1]
+        u *= v
+        v -= u
+
+    def view_of_views(x, w):
+        v = x
+        for _ in range(6):
+            v = v[::-1].T
+        v[index] = number
+
+    def by_rows(x, w):
+        for row in x:
+            row *= row[..., ::-1] if row.ndim else 1.0
+
+    def own_array(x, w):
+        buffer = np.zeros((2, *x.shape))
+        buffer[1] = x
+        buffer[0] = w
+        x[...] = buffer[::-1][0] * buffer[0]
+
+    def one_after_another(x, w):
+        for i in range(1, len(x)):
+            x[i] = x[i - 1] * 0.5 + x[i]
+
     steps = [
+        computed_set, computed_set, computed_augmented, computed_at, computed_of_another, computed_put, positive,
+        largest, sorted_in_place, sin_out, tanh_of_itself, sum_out, cumsum_out, cumsum_of_itself, clip_out, take_out,
+        concatenate_out, stack_out, matmul_out, einsum_out, mean_out, maximum_out, accumulate_out, outer_out,
+        imaginary_part, imaginary_view, real_view, conjugated, list_of_objects, masked_objects, aliased, two_views,
+        view_of_views, by_rows, own_array, one_after_another,
         setitem, setitem_array, setitem_array, setitem_fitted, setitem_fitted, augmented, augmented_fitted, plus,
         times, minus_reversed, divided, square, shifted, shifted_rows, exchanged, swapped, out, out_of_itself,
         out_where, copyto, copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal,
@@ -426,8 +652,10 @@ def random_changes(seed: int, length: int = 8):
         else:
             step = (True, _change(rng, values[i], values[j]), (i, j))
         try:
-            found = run([*steps, step], same(x))
-        except (ValueError, IndexError, TypeError, ZeroDivisionError, AttributeError):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                found = run([*steps, step], same(x))
+        except (ValueError, IndexError, TypeError, ZeroDivisionError, AttributeError, Warning):
             continue  # NumPy refuses it
         if all(isinstance(v, np.ndarray | np.generic) and v.size <= LIMIT and v.ndim < 5 for v in found) and all(
             np.all(np.abs(v) < 50) for v in found
@@ -436,7 +664,9 @@ def random_changes(seed: int, length: int = 8):
             values = found
 
     def f(x):
-        return np.concatenate([np.reshape(v, -1) for v in run(f.steps, x)])
+        values = [np.reshape(v, -1) for v in run(f.steps, x)]
+        parts = [part for v in values for part in ((v.real, v.imag) if np.iscomplexobj(v) else (v,))]
+        return np.concatenate(parts)
 
     f.steps = steps
     return f, x

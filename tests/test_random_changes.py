@@ -43,15 +43,21 @@ def near(found, right, rtol=1e-9):
     np.testing.assert_allclose(found, right, rtol=rtol, atol=rtol * (1 + np.max(np.abs(right), initial=0)))
 
 
+def numerical(f, x, t):
+    """The slope of f along t, and where two steps agree about it: elsewhere a kink or a jump lies within them."""
+    slope, fine = difference(f, x, t), difference(f, x, t, 2e-7)
+    return slope, np.abs(slope - fine) < 1e-5 * (1 + np.abs(slope))
+
+
 def first_order(seed, length):
     """Forward and reverse mode on one program; None where it is refused, else the program."""
     f, x = random_changes(seed, length)
     t, before = np.random.default_rng(seed).normal(size=x.shape), same(x)
-    right, slope = f(same(x)), difference(f, x, t)
+    right, (slope, smooth) = f(same(x)), numerical(f, x, t)
     try:
         y, ty = ad.jvp(f, (x,), (t,))
         near(y, right)
-        near(ty, slope, 1e-5)
+        near(np.where(smooth, ty, 0), np.where(smooth, slope, 0), 1e-5)
         y, pullback = ad.vjp(f, x)
         near(y, right)
         u = np.random.default_rng(seed + 1).normal(size=y.shape)

@@ -135,6 +135,9 @@ def _attribute(name: str) -> property:
         return given(getattr(self.value, name), [self])
 
     def write(self: Blank, new: Any) -> None:
+        if traced(new):  # as x.real = v
+            getattr(Tracer, name).fset(self, new)
+            return
         array = self.value.view()  # what shares its memory keeps its own shape
         setattr(array, name, plainly(new))
         self.value = array

@@ -42,6 +42,7 @@ from .blank import LENT, Blank, given, traced
 from .errors import noted
 from .registry import OPS
 from .tracing import Tracer, canonical, collected_lists, gathered
+from .views import ground
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
@@ -272,14 +273,31 @@ def _function(name: str) -> Any:
     return vars(np)[name]
 
 
-def _converted(a: Any, dtype: Any = None, *, copy: bool | None = None, ndmin: int = 0, **_: Any) -> Any:
-    """np.array, np.asarray … of a traced value, or of lists that hold one."""
+def _converted(
+    a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, ndmin: int = 0, **_: Any
+) -> Any:
+    """np.array, np.asarray … of a traced value, or of lists that hold one: itself where it is as asked, else a copy."""
     x = a if isinstance(a, Tracer) else gathered(a) if isinstance(a, list | tuple) else canonical(a)
+    own = x is not a
+    if type(ground(x)) is not ndarray:  # a scalar
+        x, own = np.copy(x), True
     if dtype is not None and x.dtype != dtype:
-        x = np.astype(x, np.dtype(dtype))
-    elif x is a and copy:
-        x = x.copy()
+        x, own = np.astype(x, np.dtype(dtype)), True
+    flags = ground(x).flags
+    lies = (flags.c_contiguous or order != "C") and (flags.f_contiguous or order != "F")
+    if copy is False and not (lies and not own):
+        raise ValueError("Unable to avoid copy while creating an array as requested.")
+    if not lies or (copy and not own):
+        x = x.copy(order or "K")
     return np.reshape(x, (1,) * (ndmin - x.ndim) + x.shape) if ndmin > x.ndim else x
+
+
+def _contiguous(order: str) -> Callable[..., Any]:
+    return lambda a, dtype=None, **_: _converted(a, dtype, order, ndmin=1)
+
+
+def _array(a: Any, dtype: Any = None, *, copy: bool | None = True, order: str = "K", **params: Any) -> Any:
+    return _converted(a, dtype, order, copy=copy, **params)
 
 
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_: Any) -> Any:
@@ -307,8 +325,10 @@ def _full_like(
 
 
 _OF_TRACED: dict[str, Callable[..., Any]] = {
-    "array": functools.partial(_converted, copy=True),
-    **dict.fromkeys(("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite"), _converted),
+    "array": _array,
+    **dict.fromkeys(("asarray", "asanyarray", "asarray_chkfinite"), _converted),
+    "ascontiguousarray": _contiguous("C"),
+    "asfortranarray": _contiguous("F"),
     "full": _full,
     "full_like": _full_like,
     "fromiter": _from_iterable,

@@ -119,6 +119,13 @@ def trailing_axis(axis: int, ndim: int) -> int:
     return axis - ndim if axis >= 0 else axis
 
 
+def along_axis(a: Any, axis: int | None) -> tuple[Any, int]:
+    """An array and the axis a function goes along: all elements for None, and a scalar has one axis, as in NumPy."""
+    if axis is None:
+        return np.reshape(a, -1), 0
+    return (np.reshape(a, 1) if not a.ndim and axis in (0, -1) else a), axis
+
+
 # ---------------------------------------------------------------------------------------------------
 # Rows
 # ---------------------------------------------------------------------------------------------------

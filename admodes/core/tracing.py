@@ -633,6 +633,15 @@ class Tracer(Cell):
     def copy(self, order: str = "C") -> Any:
         return np.copy(self, order=order) if type(ground(self)) is ndarray else np.positive(self)
 
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        as_it_is = dtype is None or dtype is ndarray or np.dtype(dtype) == self.dtype
+        if not as_it_is or type not in (None, ndarray):
+            raise TypeError(
+                f"x.view({dtype!r}): a traced array stands for a value, not for memory to be read as another dtype. "
+                "Convert with x.astype(dtype); the parts of a complex array are x.real and x.imag."
+            )
+        return self[...] if is_memory(ground(self)) else self
+
     def __copy__(self) -> Any:
         return self.copy("K")
 
@@ -832,7 +841,7 @@ class Flat:
 # What an array has because it is memory; a traced value is none.
 MEMORY = (
     "base", "byteswap", "ctypes", "data", "dump", "dumps", "getfield", "setfield", "setflags", "to_device", "tobytes",
-    "tofile", "view",
+    "tofile",
 )  # fmt: skip
 
 
@@ -899,6 +908,7 @@ def change(x: Tracer, fn: Callable[[Any, Any], None], source: Any) -> None:
     memory, _ = changeable(x)
     source = canonical(source)
     shared = (memory is not None and getattr(source, "memory", None) is memory) or source is x
+    shared = shared and source.dtype == x.dtype  # the parts of complex numbers are cast to them, which copies
     contents = memory.contents if shared and memory is not None else x
     numbers, here = numbered(ground(contents), 0), ground(x)
     if here.dtype != ground(contents).dtype:
@@ -985,9 +995,12 @@ def store(out: Any, result: Any, name: str) -> Any:
             return out
         raise Detached(f"np.{name} with out= (or an operator such as a += x on a plain array a)", _PLAIN_REMEDY)
     if np.shape(result) != out.shape:
-        raise ValueError(
-            f"np.{name}: out has shape {out.shape}, the result has shape {np.shape(result)}; they must agree."
-        )
+        try:
+            result = np.broadcast_to(result, out.shape)  # as the results of NumPy's ufuncs
+        except ValueError:
+            raise ValueError(
+                f"np.{name}: the result has shape {np.shape(result)}, which does not fit into out of shape {out.shape}."
+            ) from None
     replace(out, result)
     return out
 

@@ -458,11 +458,11 @@ def _fitted(value: Any, place: Place, window: Window) -> Any:
     axes = window.axes
     kept = [k for k in axes or () if k is not None]
     as_it_is = window.order is None if axes is None else kept == sorted(kept) and len(kept) == len(axes)
+    extra = np.ndim(value) - len(place.shape)
+    if extra > 0 and all(n == 1 for n in np.shape(value)[:extra]):
+        value = np.reshape(value, np.shape(value)[extra:])
     if as_it_is or not np.ndim(value):
         return value
-    extra = np.ndim(value) - len(place.shape)
-    if extra > 0:
-        value = np.reshape(value, np.shape(value)[extra:])
     value = np.broadcast_to(value, place.shape)
     if axes is None:
         return np.reshape(value, (-1,))

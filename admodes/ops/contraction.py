@@ -353,13 +353,15 @@ class _Convolve(Op):
     """np.convolve and np.correlate: a part of the full convolution."""
 
     def __init__(self, fn: Any, correlate: bool, default: str) -> None:
-        super().__init__(fn, arrays=2, params=["mode"], domain=CONVOLVE)
+        super().__init__(fn, arrays=2, params=["mode"], domain=CONVOLVE if correlate else [*CONVOLVE, case(A(), A(3))])
         self.correlate = correlate
         self.default = default
         self.pushes = self.pulls = ()
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         a, v = canonical(args[0]), canonical(args[1])
+        if not self.correlate:
+            a, v = np.atleast_1d(a), np.atleast_1d(v)
         mode = params.get("mode", self.default)
         n, m = max(a.shape[0], v.shape[0]), min(a.shape[0], v.shape[0])
         first = (m - 1) // 2

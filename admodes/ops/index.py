@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.domain import A, case
 from ..core.indices import BASIC, as_tuple
-from ..core.registry import Composite, Op, Passive, add, cast, trailing_axis
+from ..core.registry import Composite, Op, Passive, add, along_axis, cast, trailing_axis
 from ..core.tracing import Tracer, apply, canonical, primitive
 
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
@@ -150,8 +150,7 @@ scatter = primitive(SCATTER)
 
 def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     a, indices = canonical(a), canonical(indices)
-    if axis is None:
-        a, axis = np.ravel(a), 0
+    a, axis = along_axis(a, axis)
     axis = trailing_axis(axis, a.ndim) + a.ndim
     if mode != "raise":
         indices = np.mod(indices, a.shape[axis]) if mode == "wrap" else np.clip(indices, 0, a.shape[axis] - 1)
@@ -206,6 +205,7 @@ add(
             case(A(3, 4), [[1], [-1]], axis=1),
             case(A(3), [4, -1], mode="wrap", axis=0),
             case(A(3, 2), 1, axis=-2),
+            case(A(), [0, -1], axis=0),
         ],
     )
 )

@@ -19,6 +19,7 @@ from ..core.registry import (
     Op,
     Via,
     add,
+    along_axis,
     broadcast,
     lead_shape,
     size_of,
@@ -122,7 +123,7 @@ MEANS = along_axes(
     case(A(2, 3), -1),
 )
 # Of one axis, all elements or none.
-RUNNING = along_one(case(A(2, 3)), case(A()), case(A(1)), case(A(5)), case(A(0)))
+RUNNING = along_one(case(A(2, 3)), case(A()), case(A(), axis=-1), case(A(1)), case(A(5)), case(A(0)))
 
 # fmt: off
 add(_Sum(np.sum,
@@ -138,16 +139,17 @@ add(_Mean(np.mean,
 
 
 def _cumsum(t: Any, x: Any, axis: int | None = None) -> Any:
-    if axis is None:
+    if axis is None or not x.ndim:
         return np.cumsum(np.reshape(t, lead_shape(t, x) + (x.size,)), axis=-1)
     return np.cumsum(t, axis=trailing_axis(axis, x.ndim))
 
 
 def _cumsum_transpose(u: Any, x: Any, axis: int | None = None) -> Any:
     """Running sums from the other end."""
-    k = -1 if axis is None else trailing_axis(axis, x.ndim)
+    flat = axis is None or not x.ndim
+    k = -1 if axis is None or flat else trailing_axis(axis, x.ndim)
     g = np.flip(np.cumsum(np.flip(u, axis=k), axis=k), axis=k)
-    return np.reshape(g, u.shape[: u.ndim - 1] + x.shape) if axis is None else g
+    return np.reshape(g, u.shape[: u.ndim - 1] + x.shape) if flat else g
 
 
 add(_Running(np.cumsum, _cumsum, _cumsum_transpose, flops=1.0, domain=RUNNING, params=["axis", "dtype"]))
@@ -238,8 +240,7 @@ def _counting(a: Any) -> Any:
 def _cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Running products by doubling: after step k each element holds the product of its last 2ᵏ."""
     a = _counting(chosen(a, dtype, True, 1))
-    if axis is None:
-        a, axis = np.ravel(a), 0
+    a, axis = along_axis(a, axis)
     x = np.moveaxis(a, axis, -1)
     step = 1
     while step < x.shape[-1]:
