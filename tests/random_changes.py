@@ -6,6 +6,8 @@ changes one.  Plain NumPy decides which steps are possible, and what they give.
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -236,6 +238,9 @@ def _copy(rng, a):
         lambda x: np.arange(6.0).reshape(2, 3),
         lambda x: np.asarray([x[0], 0.5, x[-1]]),
         lambda x: np.matmul(x, x.T),
+        lambda x: copy.deepcopy(x),
+        lambda x: pickle.loads(pickle.dumps(x)),
+        lambda x: np.lib.stride_tricks.as_strided(x, x.shape[::-1], x.strides[::-1]),
         lambda x: np.einsum("i...,j...->ij...", x, x),
     ]
     return choices[rng.integers(len(choices))]

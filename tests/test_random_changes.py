@@ -3,6 +3,9 @@
 Random programs: the values are plain NumPy's, the derivatives central differences of these.
 """
 
+import contextlib
+from collections import Counter
+
 import numpy as np
 import pytest
 from random_changes import random_changes, same
@@ -14,10 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Numpy has detected", "ignore:fut
 
 QUICK, CHUNK = 2000, 2500
 # What may be refused, by what the error says; all else that NumPy runs is to run.
-REFUSED = (
-    "an array of Python objects without a traced value",
-    "is out of bounds for array of dimension 0",
-)
+REFUSED = ("pickling x", "as_strided, which reads memory where a traced array has none")
 
 
 def difference(f, x, t, h=1e-6):
@@ -49,68 +49,92 @@ def numerical(f, x, t):
     return slope, np.abs(slope - fine) < 1e-5 * (1 + np.abs(slope))
 
 
+def refusal(error):
+    """The kind of a refusal; any other error is raised again."""
+    kinds = [text for text in REFUSED if text in str(error)]
+    if not kinds:
+        raise error
+    return kinds[0]
+
+
 def first_order(seed, length):
-    """Forward and reverse mode on one program; None where it is refused, else the program."""
+    """Forward and reverse mode on one program: the kind of refusal, or None, and the program."""
     f, x = random_changes(seed, length)
     t, before = np.random.default_rng(seed).normal(size=x.shape), same(x)
     right, (slope, smooth) = f(same(x)), numerical(f, x, t)
     try:
         y, ty = ad.jvp(f, (x,), (t,))
-        near(y, right)
-        near(np.where(smooth, ty, 0), np.where(smooth, slope, 0), 1e-5)
-        y, pullback = ad.vjp(f, x)
-        near(y, right)
-        u = np.random.default_rng(seed + 1).normal(size=y.shape)
-        near(np.sum(pullback(u)[0] * t), np.sum(u * ty), 1e-8)
-    except (TypeError, ValueError) as error:
-        if not any(text in str(error) for text in REFUSED):
-            raise
-        return None
+    except ad.Detached as error:
+        return refusal(error), None
+    near(y, right)
+    near(np.where(smooth, ty, 0), np.where(smooth, slope, 0), 1e-5)
+    y, pullback = ad.vjp(f, x)
+    near(y, right)
+    u = np.random.default_rng(seed + 1).normal(size=y.shape)
+    near(np.sum(pullback(u)[0] * t), np.sum(u * ty), 1e-8)
     np.testing.assert_array_equal(x, before)
-    return f, x, t
+    return None, (f, x, t)
+
+
+def first(seed, length):
+    return first_order(seed, length)[0]
 
 
 def every_way(seed, length):
-    """A program in every way: K directions at once, compiled and run at a second point, by a sparse plan."""
-    program = first_order(seed, length)
+    """A program in every way: K directions at once, compiled, traced, by a sparse plan, each run at a second point."""
+    refused, program = first_order(seed, length)
     if program is None:
-        return
+        return refused
     f, x, t = program
     y = moved(x)
     J = ad.jacfwd(f)(x)
     near(ad.jacrev(f)(x), J)
     near(np.tensordot(J, t, x.ndim), ad.jvp(f, (x,), (t,))[1])
-    plain, tangent = ad.compile(f), ad.compile(lambda x: ad.jvp(f, (x,), (t,))[1])
-    cotangent = ad.compile(lambda x: ad.vjp(f, x)[1](np.ones(len(J)))[0])
-    plan = ad.sparse_jacobian_plan(f, x)
+
+    def push(x):
+        return ad.jvp(f, (x,), (t,))[1]
+
+    def pull(x):
+        return ad.vjp(f, x)[1](np.ones(len(J)))[0]
+
+    compiled = [ad.compile(fn) for fn in (f, push, pull)]
+    traced = [ad.trace(fn, x) for fn in (f, push, pull)]
+    plan = ad.sparse_jacobian_plan(f, x, mode=("sparse", "forward", "reverse", "mixed")[seed % 4])
     for z in (x, y):
-        near(plain(same(z)), f(same(z)))
-        near(tangent(same(z)), ad.jvp(f, (z,), (t,))[1])
-        near(cotangent(same(z)), ad.vjp(f, z)[1](np.ones(len(J)))[0])
+        right = f(same(z)), push(z), pull(z)
+        for found, expected in zip(compiled, right, strict=True):
+            near(found(same(z)), expected)
+        for found, expected in zip(traced, right, strict=True):
+            with contextlib.suppress(ad.GuardFailed):
+                near(found(same(z)), expected)
         near(plan(z).toarray().ravel(), np.ravel(ad.jacfwd(f)(z)))
+    return None
+
+
+def count(way, seeds, longest):
+    """How many programs are refused, by kind; one in a hundred at most of each."""
+    refused = Counter(way(seed, 4 + seed % longest) for seed in seeds)
+    del refused[None]
+    assert all(n < 5 + len(seeds) / 100 for n in refused.values())
 
 
 def test_forward_and_reverse():
-    refused = sum(first_order(seed, 4 + seed % 8) is None for seed in range(QUICK))
-    assert refused < QUICK / 100
+    count(first, range(QUICK), 8)
 
 
 def test_every_way():
-    for seed in range(10**6, 10**6 + 150):
-        every_way(seed, 4 + seed % 8)
+    count(every_way, range(10**6, 10**6 + 150), 8)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(560)
 @pytest.mark.parametrize("chunk", range(40))
 def test_forward_and_reverse_on_many(chunk):
-    for seed in range(2 * 10**6 + chunk * CHUNK, 2 * 10**6 + (chunk + 1) * CHUNK):
-        first_order(seed, 4 + seed % 12)
+    count(first, range(2 * 10**6 + chunk * CHUNK, 2 * 10**6 + (chunk + 1) * CHUNK), 12)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(560)
-@pytest.mark.parametrize("chunk", range(4))
+@pytest.mark.parametrize("chunk", range(8))
 def test_every_way_on_many(chunk):
-    for seed in range(3 * 10**6 + chunk * 1500, 3 * 10**6 + (chunk + 1) * 1500):
-        every_way(seed, 4 + seed % 12)
+    count(every_way, range(3 * 10**6 + chunk * 1000, 3 * 10**6 + (chunk + 1) * 1000), 12)

@@ -302,9 +302,20 @@ def _array(a: Any, dtype: Any = None, *, copy: bool | None = True, order: str = 
 
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_: Any) -> Any:
     fill_value = _converted(fill_value) if traced(fill_value) else np.asarray(fill_value)
-    y = Blank(np.zeros(shape, fill_value.dtype if dtype is None else dtype, order))
-    y[...] = fill_value
-    return y
+    return _filled(np.zeros(shape, fill_value.dtype if dtype is None else dtype, order), fill_value)
+
+
+def _full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None
+) -> Any:
+    plain = ground(a) if isinstance(a, Tracer) else a
+    return _filled(np.zeros_like(plain, dtype, order, subok, shape), fill_value)
+
+
+def _filled(y: ndarray, value: Any) -> Blank:
+    array = Blank(y)
+    array[...] = value
+    return array
 
 
 def _from_iterable(iterable: Any, dtype: Any, count: int = -1, **params: Any) -> Any:
@@ -316,12 +327,6 @@ def _ndarray(shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0
     if buffer is not None or rest or params:
         return ndarray(shape, dtype, buffer, offset, *rest, **params)
     return given(np.zeros(shape, dtype), [])
-
-
-def _full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "C", subok: bool = True, shape: Any = None
-) -> Any:
-    return _full(np.shape(a) if shape is None else shape, fill_value, np.result_type(a) if dtype is None else dtype)
 
 
 _OF_TRACED: dict[str, Callable[..., Any]] = {

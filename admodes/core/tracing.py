@@ -994,14 +994,13 @@ def store(out: Any, result: Any, name: str) -> Any:
             out[...] = _objects(result)
             return out
         raise Detached(f"np.{name} with out= (or an operator such as a += x on a plain array a)", _PLAIN_REMEDY)
-    if np.shape(result) != out.shape:
-        try:
-            result = np.broadcast_to(result, out.shape)  # as the results of NumPy's ufuncs
-        except ValueError:
-            raise ValueError(
-                f"np.{name}: the result has shape {np.shape(result)}, which does not fit into out of shape {out.shape}."
-            ) from None
-    replace(out, result)
+    shape = np.shape(result)
+    if shape == out.shape:
+        replace(out, result)
+    elif len(shape) <= len(out.shape) and np.broadcast_shapes(shape, out.shape) == out.shape:
+        write(out, ..., result)  # as NumPy's ufuncs broadcast
+    else:
+        raise ValueError(f"np.{name}: the result has shape {shape}, which does not fit into out of shape {out.shape}.")
     return out
 
 

@@ -152,7 +152,9 @@ def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") ->
     a, indices = canonical(a), canonical(indices)
     a, axis = along_axis(a, axis)
     axis = trailing_axis(axis, a.ndim) + a.ndim
-    if mode != "raise":
+    if not a.size and a.shape[axis]:
+        indices = np.zeros_like(indices)  # NumPy looks at no index where there is nothing to take
+    elif mode != "raise":
         indices = np.mod(indices, a.shape[axis]) if mode == "wrap" else np.clip(indices, 0, a.shape[axis] - 1)
     return a[(slice(None),) * axis + (indices,)]
 

@@ -267,7 +267,7 @@ def extreme(walk: Walk, instruction: Instruction, y: Value) -> Any:
 def running(walk: Walk, instruction: Instruction, y: Value) -> Any:
     """Running sums by doubling: after step k each element has united its last 2ᵏ."""
     x, *rest = instruction.args
-    axis = instruction.params.get("axis", rest[0] if rest else None)
+    axis = instruction.params.get("axis", rest[0] if rest else None) if x.shape else None
     rows, places = walk.rows(x), numbers(x.shape) if axis is not None else numbers((x.size,))
     places = np.moveaxis(places, -1 if axis is None else axis, -1)
     step = 1

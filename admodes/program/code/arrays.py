@@ -174,7 +174,8 @@ def _scatter(to: ArrayPrinter, i: Instruction) -> str | None:
 
 
 def _getitem(to: ArrayPrinter, i: Instruction) -> str:
-    return f"{to.namer.text(i.args[0])}[{to.index(i.args[1])}]"
+    x = i.args[0]  # a number is subscripted as NumPy's scalar
+    return f"{to.namer.text(np.float64(x) if type(x) is float else x, wide=False)}[{to.index(i.args[1])}]"
 
 
 def _reshape(to: ArrayPrinter, i: Instruction) -> str | None:
