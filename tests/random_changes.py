@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+_ARRAY = [np.array]  # as functions bound beforehand have it: of traced scalars it makes an array of objects
 LIMIT = 40  # elements of an array of a program
 
 
@@ -533,6 +534,16 @@ def _change(rng, a, b):
         np.subtract.at(o, (0, [0, 0]), 0.25)
         x[index] = o.sum()
 
+    def objects_of_pairs(x, w):
+        o = _ARRAY[0]([np.ravel(x)[0], np.ravel(w)[0], 0.5])
+        v = o[:2]
+        np.put(v, [1], o[2] * v[0])
+        np.copyto(o[1:], o[:2] * 2)
+        np.add.at(o, [0, 0], np.ravel(x)[-1:])
+        np.put_along_axis(o, np.array([2]), o[:1] * o[1], 0)
+        o += o[::-1]
+        x[index] = o.sum()
+
     def masked_objects(x, w):
         o = np.array(list(np.ravel(x)))
         np.place(o, o > 0, [0.5])
@@ -574,8 +585,8 @@ def _change(rng, a, b):
         computed_set, computed_set, computed_augmented, computed_at, computed_of_another, computed_put, positive,
         largest, sorted_in_place, sin_out, tanh_of_itself, sum_out, cumsum_out, cumsum_of_itself, clip_out, take_out,
         concatenate_out, stack_out, matmul_out, einsum_out, mean_out, maximum_out, accumulate_out, outer_out,
-        imaginary_part, imaginary_view, real_view, conjugated, list_of_objects, masked_objects, aliased, two_views,
-        view_of_views, by_rows, own_array, one_after_another,
+        imaginary_part, imaginary_view, real_view, conjugated, list_of_objects, masked_objects,
+        objects_of_pairs, objects_of_pairs, aliased, two_views, view_of_views, by_rows, own_array, one_after_another,
         setitem, setitem_array, setitem_array, setitem_fitted, setitem_fitted, augmented, augmented_fitted, plus,
         times, minus_reversed, divided, square, shifted, shifted_rows, exchanged, swapped, out, out_of_itself,
         out_where, copyto, copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal,

@@ -397,6 +397,8 @@ def _is_called(code: CodeType, at: int) -> bool:
 
     The next instruction whose source begins where that of the attribute begins is then the call.
     """
+    if opcode.opname[code.co_code[2 * at]] not in ("LOAD_ATTR", "LOAD_METHOD"):
+        return False  # getattr, or something written in C, such as pickle
     places = list(code.co_positions())
     line, _, column, _ = places[at]
     for k in range(at + 1, len(places)):

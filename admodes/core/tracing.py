@@ -880,6 +880,10 @@ def write(x: Tracer, index: Any, value: Any) -> None:
             return
         become(x, relaid(put(x, index, value), g))
         return
+    if getattr(value, "memory", None) is memory and _is_mask(index, g):
+        mask = np.asarray(index)
+        change(x, lambda a, v: a.__setitem__(mask, v), value)  # where these overlap, NumPy's order counts
+        return
     base = ground(memory.contents)
     here = place_of(g, base)
     if is_whole(here, base):
@@ -899,6 +903,11 @@ def write(x: Tracer, index: Any, value: Any) -> None:
     memory.change(new)
 
 
+def _is_mask(index: Any, x: ndarray) -> bool:
+    """Whether an index is one mask of all elements of x."""
+    return getattr(index, "dtype", None) == np.dtype(bool) and np.ndim(index) == x.ndim > 0
+
+
 def change(x: Tracer, fn: Callable[[Any, Any], None], source: Any) -> None:
     """Change x as fn(x, source) would, a function of NumPy's.
 
@@ -912,7 +921,7 @@ def change(x: Tracer, fn: Callable[[Any, Any], None], source: Any) -> None:
     contents = memory.contents if shared and memory is not None else x
     numbers, here = numbered(ground(contents), 0), ground(x)
     if here.dtype != ground(contents).dtype:
-        raise TypeError("a complex array and its real or imaginary parts, in one change in place: copy one of them")
+        raise TypeError("two views of the parts of a complex array, in one change in place: copy one of them")
     count = numbers.size
     before = numbers.copy()
     given = seated(numbers, scaled(source, contents)) if shared else numbered(ground(source), count)

@@ -152,9 +152,10 @@ def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") ->
     a, indices = canonical(a), canonical(indices)
     a, axis = along_axis(a, axis)
     axis = trailing_axis(axis, a.ndim) + a.ndim
-    if not a.size and a.shape[axis]:
-        indices = np.zeros_like(indices)  # NumPy looks at no index where there is nothing to take
-    elif mode != "raise":
+    taken = a.shape[:axis] + np.shape(indices) + a.shape[axis + 1 :]
+    if not a.size and 0 in taken:  # NumPy looks at no index where there is nothing to take
+        return np.reshape(a, taken)
+    if mode != "raise":
         indices = np.mod(indices, a.shape[axis]) if mode == "wrap" else np.clip(indices, 0, a.shape[axis] - 1)
     return a[(slice(None),) * axis + (indices,)]
 
