@@ -340,12 +340,16 @@ _OF_TRACED: dict[str, Callable[..., Any]] = {
 }
 
 
-def _float64(x: Any = 0.0) -> Any:
-    return _converted(x, np.float64) if traced(x) else np.float64(x)
+def _number(name: str) -> Callable[..., Any]:
+    """np.float64(x), np.int64(x) …: a cast."""
+    kind = getattr(np, name)
 
+    def cast(x: Any = 0, *rest: Any) -> Any:
+        if not traced(x):
+            return kind(x, *rest)
+        return np.astype(x if isinstance(x, Tracer) else gathered(x), np.dtype(kind))[()]
 
-def _float32(x: Any = 0.0) -> Any:
-    return _converted(x, np.float32) if traced(x) else np.float32(x)
+    return cast
 
 
 class _Vectorized(np.vectorize):
@@ -359,7 +363,11 @@ class _Vectorized(np.vectorize):
         return np.reshape(gathered([self.pyfunc(*elements) for elements in zip(*flat, strict=True)]), arrays[0].shape)
 
 
-_CLASSES = {"ndarray": _ndarray, "float64": _float64, "float32": _float32, "vectorize": _Vectorized}
+_NUMBERS = (
+    "float64", "float32", "float16", "longdouble", "double", "single", "complex128", "complex64", "int64", "int32",
+    "int16", "int8", "int_", "intp", "uint8", "uint64", "bool_", "bool",
+)  # fmt: skip
+_CLASSES = {"ndarray": _ndarray, "vectorize": _Vectorized, **{name: _number(name) for name in _NUMBERS}}
 CREATIONS = {name: Creation(getattr(np, name)) for name in NAMES}
 
 

@@ -380,6 +380,14 @@ def packed(a: Any) -> Any:
     return new
 
 
+def elements(x: Tracer) -> np.ndarray:
+    """A traced array as an array of objects, its elements."""
+    out = np.empty(x.shape, dtype=object)
+    for index in np.ndindex(x.shape):
+        out[index] = x[index] if index else x
+    return out
+
+
 def pack(a: Any) -> Any:
     """An object array of traced scalars as one traced array; all else as it is.
 
@@ -485,9 +493,7 @@ class Tracer(Cell):
                 "np.array or np.asarray, which of traced values makes an array of Python objects,",
                 "Write np.stack([...]) or np.block([[...], [...]]), x in place of np.asarray(x), W @ x of W.dot(x).",
             )
-        out = np.empty(self.shape, dtype=object)
-        for index in np.ndindex(self.shape):
-            out[index] = self[index] if index else self
+        out = elements(self)
         out.flags.writeable = not self.ndim  # np.asarray(x) would be x itself; what is written to these would be lost
         return out
 

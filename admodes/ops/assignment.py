@@ -16,6 +16,7 @@ from ..core.errors import Detached
 from ..core.indices import as_tuple
 from ..core.registry import OPS, Composite, Op, add, cast, gather, inexact, trailing
 from ..core.tracing import Tracer, canonical, numbered, primitive, put, replace, write
+from ..core.views import ground
 from .index import advanced_axes, is_array, read, scatter
 
 
@@ -130,6 +131,8 @@ class _Like(Op):
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         dtype = params.get("dtype", args[1] if len(args) > 1 else None)
+        if dtype is not None and np.dtype(dtype).kind == "O":
+            return self.evaluate(ground(args[0]), *args[1:], **params)
         if (np.dtype(dtype) if dtype is not None else args[0].dtype).kind not in "fc":
             return trace.strip(self, args, params)
         return trace.constant(self, args, params)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.domain import A, OnlyReal, case
+from ..core.errors import Detached
 from ..core.registry import (
     Composite,
     Linear,
@@ -21,7 +22,7 @@ from ..core.registry import (
     trailing,
     trailing_axis,
 )
-from ..core.tracing import canonical
+from ..core.tracing import Tracer, canonical, elements
 from ..core.views import laid
 
 
@@ -175,6 +176,13 @@ add(Linear(np.roll,         _roll, lambda u, x, shift, axis=None: _roll(u, x, _m
 CASTS = OnlyReal([case(A(3), np.float64), case(A(2, 3), np.complex128), case(A(), np.complex128)])
 
 
+def objects(x: Tracer) -> Any:
+    """x.astype(object): the traced elements."""
+    if x.dtype.kind == "c":  # whose parts are out of reach in an array of objects
+        raise Detached("a conversion to complex Python objects", "Leave out dtype=object: arrays take traced values.")
+    return elements(x)
+
+
 class _Astype(Op):
     """A change of precision, or of real to complex; a cast to integers or booleans has derivative zero."""
 
@@ -190,6 +198,8 @@ class _Astype(Op):
         dtype = np.dtype(params["dtype"])
         if params.get("copy", True) is False and dtype == args[0].dtype:
             return args[0]
+        if dtype.kind == "O":
+            return objects(args[0])
         return (trace.process if dtype.kind in "fc" else trace.strip)(self, args, {"dtype": dtype})
 
 
