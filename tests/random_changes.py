@@ -154,9 +154,16 @@ def _one_by_one(x):
     return buffer
 
 
+def _ordered(x):
+    """x, unless it is complex: parts that are zero but for rounding would decide."""
+    if np.iscomplexobj(x):
+        raise ValueError("complex")
+    return x
+
+
 def _computed(rng):
     """An index that is computed from the array, with repetitions or without."""
-    return [
+    index = [
         lambda x: np.argsort(x, axis=0) // 2,
         lambda x: np.argsort(x, axis=0),
         lambda x: np.argsort(np.ravel(x)[: len(x)]),
@@ -167,6 +174,7 @@ def _computed(rng):
         lambda x: np.floor(2 * np.abs(x)).astype(int) % len(x),
         lambda x: np.flatnonzero(x[:, ...] < 0.2) % len(x),
     ][rng.integers(9)]
+    return lambda x: index(_ordered(x))
 
 
 def _copy(rng, a):
@@ -195,7 +203,7 @@ def _copy(rng, a):
         lambda x: np.stack([x, x], axis),
         lambda x: np.vstack([x]),
         lambda x: np.clip(x, None, None),
-        lambda x: np.clip(x, -90.0, None),
+        lambda x: np.clip(_ordered(x), -90.0, None),
         lambda x: np.prod(x, axis=axis),
         lambda x: np.sum(x, axis=axis, keepdims=True),
         lambda x: np.cumprod(x, axis=axis),
@@ -217,14 +225,14 @@ def _copy(rng, a):
         lambda x: np.positive(x),
         lambda x: x[computed(x)],
         lambda x: x[..., computed(x.T)],
-        lambda x: x[np.argmax(x, axis=0)],
+        lambda x: _ordered(x)[np.argmax(x, axis=0)],
         lambda x: np.ravel(x)[np.argmax(np.abs(x))],
-        lambda x: np.sort(x, axis),
-        lambda x: x[x > 0],
-        lambda x: np.where(x > 0, x, 0.5 * x),
-        lambda x: np.take_along_axis(x, np.argsort(x, axis), axis),
+        lambda x: np.sort(_ordered(x), axis),
+        lambda x: _ordered(x)[x > 0],
+        lambda x: np.where(_ordered(x) > 0, x, 0.5 * x),
+        lambda x: np.take_along_axis(_ordered(x), np.argsort(x, axis), axis),
         lambda x: np.take(x, computed(x), axis=0),
-        lambda x: np.max(x, axis=axis),
+        lambda x: np.max(_ordered(x), axis=axis),
         lambda x: _filled(np.zeros(x.shape), x),
         lambda x: _filled(np.empty(x.shape[::-1]).T, x),
         lambda x: _filled(np.ones((2, *x.shape)), x),
@@ -240,7 +248,7 @@ def _copy(rng, a):
         lambda x: np.asarray([x[0], 0.5, x[-1]]),
         lambda x: np.matmul(x, x.T),
         lambda x: copy.deepcopy(x),
-        lambda x: pickle.loads(pickle.dumps(x)),
+        lambda x: np.array(pickle.loads(pickle.dumps(x))),
         lambda x: np.lib.stride_tricks.as_strided(x, x.shape[::-1], x.strides[::-1]),
         lambda x: np.einsum("i...,j...->ij...", x, x),
     ]
@@ -255,7 +263,7 @@ def _smooth(rng, a):
 def _two(rng, a, b):
     choices = [
         np.add, np.multiply, np.subtract, lambda x, y: x / (2 + y * y), lambda x, y: np.concatenate([x, y]),
-        lambda x, y: x + 1j * y, lambda x, y: np.where(x > y, x, y), lambda x, y: x @ y,
+        lambda x, y: x + 1j * y, lambda x, y: np.where(_ordered(x) > _ordered(y), x, y), lambda x, y: x @ y,
     ]  # fmt: skip
     return choices[rng.integers(len(choices))]
 
@@ -459,13 +467,13 @@ def _change(rng, a, b):
         np.put(x, computed(np.ravel(x)), w)
 
     def positive(x, w):
-        x[x > 0] *= number
+        x[_ordered(x) > 0] *= number
 
     def largest(x, w):
-        x[np.argmax(x, axis=0)] = number
+        x[np.argmax(_ordered(x), axis=0)] = number
 
     def sorted_in_place(x, w):
-        x.sort(axis)
+        _ordered(x).sort(axis)
 
     def sin_out(x, w):
         np.sin(w, out=x)
@@ -483,7 +491,7 @@ def _change(rng, a, b):
         np.cumsum(x, axis=axis, out=x)
 
     def clip_out(x, w):
-        np.clip(w, -0.5, 0.5, out=x)
+        np.clip(_ordered(w), -0.5, 0.5, out=x)
 
     def take_out(x, w):
         np.take(w, np.zeros(x.shape, int), out=_apart(x, w), mode="clip")
@@ -505,7 +513,7 @@ def _change(rng, a, b):
         w.mean(axis=-1, out=x)
 
     def maximum_out(x, w):
-        np.maximum(x, w, out=x)
+        np.maximum(_ordered(x), _ordered(w), out=x)
 
     def accumulate_out(x, w):
         np.add.accumulate(x, axis=0, out=x)

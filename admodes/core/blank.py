@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy import ndarray
 
 from .errors import Detached
 from .registry import Op
-from .tracing import Flat, Trace, Tracer, highest
+from .tracing import LIBRARIES, Flat, Trace, Tracer, highest
 from .views import share
 
 
@@ -35,8 +36,9 @@ class Ground(Trace):
             raise Detached("storing a traced value into an array from outside the function", REMEDY)
         if getattr(x, "node", None) is True:
             raise Detached(
-                "storing a traced value into an array that is also held with another dtype (.real, .imag, .view())",
-                "Take the parts after the array is filled.",
+                "storing a traced value into an array that f also holds otherwise (its .real, .imag or .view(), "
+                "as_strided, or by a np.asarray that was bound to another name)",
+                "Take these after the array is filled.",
             )
 
 
@@ -62,6 +64,10 @@ class Blank(Tracer):
         self.index = owner
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        asker = sys._getframe(1)
+        kept = asker.f_globals.get("__name__", "").partition(".")[0] not in LIBRARIES
+        if copy is not True and (kept or asker.f_code is np.lib.stride_tricks.as_strided.__code__):
+            (self.index if type(self.index) is Blank else self).node = True  # what f holds now would not be told
         return np.array(self.value, dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
@@ -135,8 +141,9 @@ def _attribute(name: str) -> property:
         return given(getattr(self.value, name), [self])
 
     def write(self: Blank, new: Any) -> None:
-        if traced(new):  # as x.real = v
-            getattr(Tracer, name).fset(self, new)
+        if traced(new):  # x.real = v or x.imag = v
+            whole = self.value.dtype.kind != "c"
+            self[...] = new if whole else new + 1j * self.value.imag if name == "real" else self.value.real + 1j * new
             return
         array = self.value.view()  # what shares its memory keeps its own shape
         setattr(array, name, plainly(new))

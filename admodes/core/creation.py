@@ -277,8 +277,11 @@ def _converted(
     a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, ndmin: int = 0, **_: Any
 ) -> Any:
     """np.array, np.asarray … of a traced value, or of lists that hold one: itself where it is as asked, else a copy."""
-    x = a if isinstance(a, Tracer) else gathered(a) if isinstance(a, list | tuple) else canonical(a)
+    listed = isinstance(a, list | tuple)
+    x = a if isinstance(a, Tracer) else gathered(a) if listed else canonical(a)
     own = x is not a
+    if listed and order != "F":
+        order = "C"
     if type(ground(x)) is not ndarray:  # a scalar
         x, own = np.copy(x), True
     if dtype is not None and x.dtype != dtype:

@@ -486,7 +486,7 @@ class Tracer(Cell):
         if module.startswith("numpy.testing"):
             return np.asarray(ground(self))
         noted.detached = True
-        users = module.partition(".")[0] not in _LIBRARIES
+        users = module.partition(".")[0] not in LIBRARIES
         # The parts of complex objects are out of reach: NumPy takes them for real.
         if users and (noted.curable or self.dtype.kind == "c"):
             raise Detached(
@@ -727,7 +727,7 @@ class Tracer(Cell):
         return apply(OPS[np.invert], (self,), {})
 
 
-_LIBRARIES = ("numpy", "scipy", "admodes")
+LIBRARIES = ("numpy", "scipy", "admodes")
 
 
 def _asker(frame: Any) -> Any:
@@ -886,9 +886,9 @@ def write(x: Tracer, index: Any, value: Any) -> None:
             return
         become(x, relaid(put(x, index, value), g))
         return
-    if getattr(value, "memory", None) is memory and _is_mask(index, g):
-        mask = np.asarray(index)
-        change(x, lambda a, v: a.__setitem__(mask, v), value)  # where these overlap, NumPy's order counts
+    if getattr(value, "memory", None) is memory and _in_numpys_order(index, g, ground(value)):
+        index = np.asarray(index) if isinstance(index, Tracer) else index
+        change(x, lambda a, v: a.__setitem__(index, v), value)
         return
     base = ground(memory.contents)
     here = place_of(g, base)
@@ -909,8 +909,13 @@ def write(x: Tracer, index: Any, value: Any) -> None:
     memory.change(new)
 
 
-def _is_mask(index: Any, x: ndarray) -> bool:
-    """Whether an index is one mask of all elements of x."""
+def _in_numpys_order(index: Any, x: ndarray, value: ndarray) -> bool:
+    """Whether NumPy copies no value that overlaps x[index], so that what it writes first is read again: it does not for
+    one mask of all elements, and not for one axis where the strides have the same sign."""
+    if is_basic(index):
+        seen = x[index]
+        step, other = (seen.strides[0], value.strides[-1]) if np.ndim(seen) == 1 and value.ndim else (0, 0)
+        return step != other and step * other > 0 and value.shape[-1] > 1
     return getattr(index, "dtype", None) == np.dtype(bool) and np.ndim(index) == x.ndim > 0
 
 

@@ -212,6 +212,41 @@ def test_of_traced_values():
     check(f)
 
 
+LAYOUTS = [np.ones((2, 3)), np.asfortranarray(np.ones((2, 3))), np.ones((4, 3))[::2], np.ones(3)[::-1], np.ones(())]
+CONVERSIONS = {
+    "asarray": lambda a: np.asarray(a),
+    "asarray F": lambda a: np.asarray(a, order="F"),
+    "asanyarray": lambda a: np.asanyarray(a),
+    "ascontiguousarray": lambda a: np.ascontiguousarray(a),
+    "asfortranarray": lambda a: np.asfortranarray(a),
+    "array": lambda a: np.array(a),
+    "array C": lambda a: np.array(a, order="C"),
+    "array, at least 2-d": lambda a: np.array(a, copy=None, ndmin=2),
+    "of a scalar": lambda a: np.asarray(np.sum(a)),
+    "of a list": lambda a: np.array(list(np.atleast_1d(a))),
+    "full_like": lambda a: np.full_like(a, 0.5),
+}
+
+
+@pytest.mark.parametrize("convert", CONVERSIONS.values(), ids=CONVERSIONS)
+def test_conversions_are_copies_and_lie_as_numpys_do(convert):
+    for layout in LAYOUTS:
+
+        def f(x, layout=layout):
+            a = np.zeros_like(layout)
+            a[...] = x
+            b = convert(a)
+            r = np.reshape(b, -1, copy=None)
+            if b.ndim:
+                r[:1] = 5.0
+            a[...] += 1.0
+            b[...] += x
+            return np.concatenate([np.reshape(a, -1), np.reshape(b, -1), np.reshape(r, -1)])
+
+        for way in (jvp, lambda f, x, t: (vjp(f, *x)[0],)):
+            np.testing.assert_array_equal(way(f, (0.25,), (1.0,))[0], f(0.25))
+
+
 def test_full_of_a_traced_value():
     check(lambda x: np.full_like(TABLE, x[0]) * x[1])
     check(lambda x: np.full((2, 3), x, dtype=float)[1] * x[1])
