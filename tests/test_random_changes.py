@@ -65,15 +65,6 @@ def near(found, right, rtol=1e-9):
     np.testing.assert_allclose(found, right, rtol=rtol, atol=rtol * (1 + np.max(np.abs(right), initial=0)))
 
 
-def numerical(f, x, t):
-    """The slope of f along t, and where two steps agree about it: elsewhere a kink or a jump lies within them."""
-    try:
-        slope, fine = difference(f, x, t), difference(f, x, t, 2e-7)
-        return slope, np.abs(slope - fine) < 1e-5 * (1 + np.abs(slope))
-    except ValueError:  # f(x + h) and f(x - h) have other extents
-        return None, False
-
-
 def refusal(error):
     """The kind of a refusal; any other error is raised again."""
     kinds = [text for text in REFUSED if text in str(error)]
