@@ -165,7 +165,7 @@ def test_a_series_keeps_its_labels_or_refuses(derivative, name):
         return SERIES[name](pandas, x, s)
 
     steps = 1e-6 * np.eye(2)
-    right = np.stack([np.asarray((f(X + h) - f(X - h)) / 2e-6, float) for h in steps], -1)
+    right = [np.sum((f(X + h) - f(X - h)) / 2e-6) for h in steps]
     try:
         found = derivative(f, X)
     except TypeError:
