@@ -72,6 +72,8 @@ def test_the_wheel_in_an_empty_environment(environment):
     assert value == "[2. 2.]"
     command = environment / "env" / "bin" / "admodes"
     assert done(command, "--version", cwd=environment) == f"admodes {admodes.__version__}\n"
+    done(command, "explain", "numpy:linalg.norm", "--shape", "x=3", "--out", "walk.html", cwd=environment)
+    assert "dagre" in (environment / "walk.html").read_text(encoding="utf-8")
     listed = json.loads(done(command, "experiments", "--list", "--json", cwd=environment))
     assert set(listed) == {path.stem for path in ROOT.glob("experiments/*.py") if "\ndef run(study" in path.read_text()}
     (report,) = json.loads(done(command, "experiments", "bracketing", "--json", cwd=environment))

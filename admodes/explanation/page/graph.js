@@ -2,6 +2,7 @@
 
 const WIDTH = 100;
 const HEIGHT = 60;
+const MOST_SCALE = 1.4; // on a projector
 const MOST_NODES = 80; // above so many it opens grouped
 const MOST_IN_A_GROUP = 24; // a larger group opens into smaller ones
 const MOST_WIRES = 6; // a value with more uses is drawn again beside each
@@ -76,7 +77,7 @@ function layout(graph, frame) {
     graph.wires.forEach(([from, to]) => laid.setEdge(String(from), String(to)));
     dagre.layout(laid);
     const { width, height } = laid.graph();
-    return { ...graph, laid, width, height, fits: Math.min(1, frame.width / width, frame.height / height) };
+    return { ...graph, laid, width, height, fits: Math.min(MOST_SCALE, frame.width / width, frame.height / height) };
   });
   const best = candidates.reduce((a, b) => (b.fits > a.fits ? b : a));
   return { ...best, scale: Math.max(best.fits, 0.72) }; // smaller is unreadable: then the frame scrolls

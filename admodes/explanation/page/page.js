@@ -27,6 +27,7 @@ function show(to) {
   place = Math.max(0, Math.min(last, to));
   for (const mode of MODES) showSweep(mode);
   find("slider").value = place;
+  find("slider").setAttribute("aria-valuetext", `step ${place + 1} of ${last + 1}`);
   find("place").textContent = `step ${place + 1} of ${last + 1}`;
   document.querySelector(".results").classList.toggle("early", place < last);
   showSource();
