@@ -27,7 +27,7 @@ def _doubles(x: Any) -> Any:
     """x in double precision, in which SciPy computes splines."""
     x = canonical(x)
     x = x if hasattr(x, "dtype") else np.asarray(x)[()]
-    dtype = np.result_type(x.dtype, float)
+    dtype = np.dtype(complex if x.dtype.kind == "c" else float)
     return x if x.dtype == dtype else np.astype(x, dtype)
 
 

@@ -18,7 +18,7 @@ from ..core.registry import lead_shape as leading
 from ..core.tracing import canonical, primitive
 from ..ops.linalg.pieces import H, T, cube, from_triangle
 from ..sparse.dependence import opaque, solved, stacked
-from .rows import as_argument, as_result, common, mirrors, one_by_one, own
+from .rows import as_argument, as_result, common, computed, mirrors, one_by_one, own
 
 __all__ = [
     "block_diag",
@@ -330,6 +330,7 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
            [0.  , 0.25]])
     """
     _square("scipy.linalg.cho_factor", a)
+    a = np.astype(a, computed(a.dtype))
     factor = np.linalg.cholesky(from_triangle(a, "L" if lower else "U"))
     read = np.tri(a.shape[0], dtype=bool)
     return np.where(read if lower else T(read), factor if lower else H(factor), a), lower
@@ -530,11 +531,13 @@ class _Derivative(Via):
 
 
 def _exponential_derivative(a: Any, e: Any) -> Any:
+    dtype = computed(np.result_type(a, e))
+    a, e = a.astype(dtype), e.astype(dtype)
     if a.ndim == e.ndim == 2:
         y = sl.expm_frechet(a, e, compute_expm=False)
     else:
         y = _corner(sl.expm(_beside(a, np.broadcast_to(e, np.broadcast_shapes(a.shape, e.shape)))))
-    return y.astype(np.result_type(a, e, np.float32), copy=False)
+    return y.astype(dtype, copy=False)
 
 
 _EXPM = _Derivative(

@@ -60,7 +60,9 @@ def _padded(name: str, x: Any, widths: Sequence[tuple[int, int]], modes: Sequenc
             x = np.pad(x, pads, constant_values=cval)
         else:
             n = x.shape[axis]
-            x = np.take(x, _continued(np.arange(-before, n + behind), n, mode), axis=axis)
+            ends = (np.arange(-before, 0), np.arange(n, n + behind))
+            first, last = (np.take(x, _continued(i, n, mode), axis=axis) for i in ends)
+            x = np.concatenate([first, x, last], axis=axis)
     return x
 
 
@@ -76,7 +78,9 @@ def _filtered(name: str, x: Any, w: Any, mode: Any, cval: Any, origin: Any, turn
         if turned:
             before = _before_turned(n, shift)
         widths.append((before, n - 1 - before))
-    return convolution(_padded(name, x, widths, modes, cval), w if turned else np.flip(w), mode="valid", ndim=x.ndim)
+    return convolution(
+        _padded(name, x, widths, modes, cval), w if turned else np.flip(w), mode="valid", method="image", ndim=x.ndim
+    )
 
 
 def _before_turned(n: int, shift: int) -> int:
@@ -220,9 +224,8 @@ def gaussian_filter(
         w = np.reshape(_gaussian(s, k, reach), [-1 if a == axis else 1 for a in range(x.ndim)])
         widths, each = [(0, 0)] * x.ndim, ["nearest"] * x.ndim
         widths[axis], each[axis] = (reach, reach), m
-        x = convolution(
-            _padded("gaussian_filter", x, widths, each, cval), np.astype(w, x.dtype), mode="valid", ndim=x.ndim
-        )
+        x = _padded("gaussian_filter", x, widths, each, cval)
+        x = convolution(x, np.astype(w, x.dtype), mode="valid", method="image", ndim=x.ndim)
     return x
 
 
@@ -269,7 +272,8 @@ def _collocation(n: int, order: int, mode: str) -> Any:
 
 def _spline_filter(x: Any, order: int, mode: str, axis: int) -> Any:
     """The coefficients along an axis counted from the end, as SciPy finds them."""
-    return sn.spline_filter1d(x, order, axis, output=np.result_type(x, float), mode=mode).astype(x.dtype, copy=False)
+    doubles = x.astype(complex if x.dtype.kind == "c" else float, copy=False)
+    return sn.spline_filter1d(doubles, order, axis, doubles.dtype, mode).astype(x.dtype, copy=False)
 
 
 def _spline_filter_back(u: Any, order: int, mode: str, axis: int) -> Any:

@@ -138,3 +138,12 @@ def common(*arrays: Any) -> list[Any]:
     if len({x.dtype.kind == "c" for x in arrays}) == 1:
         return list(arrays)
     return [x.astype(np.result_type(x, np.complex64), copy=False) for x in arrays]
+
+
+def computed(dtype: Any) -> np.dtype[Any]:
+    """The precision in which LAPACK computes with arrays of a dtype: single of half, double of extended."""
+    dtype = np.dtype(dtype)
+    if dtype.char in "fdFD":
+        return dtype
+    wide = dtype.char not in "e"
+    return np.dtype(("complex128" if wide else "complex64") if dtype.kind == "c" else "float64" if wide else "float32")

@@ -13,7 +13,7 @@ from ...core.registry import OPS, Via
 from ...core.tracing import canonical, highest, primitive
 from ...ops.linalg.pieces import T
 from ...ops.matrices import Stored, along
-from ..rows import as_argument, as_result, own
+from ..rows import as_argument, as_result, computed, own
 
 __all__ = ["spsolve"]
 
@@ -24,7 +24,7 @@ def _solve(b: Any, data: Any, stored: Stored) -> Any:
     """By SuperLU; the vectors or columns b, or K of these, share a factorisation."""
     kind = sp.csc_array if stored.transposed else sp.csr_array
     matrix = kind((data, stored.indices, stored.indptr), shape=stored.extents).tocsc()
-    dtype = np.result_type(data, b, np.float32)
+    dtype = computed(np.result_type(data, b))
     return spl.splu(matrix.astype(dtype)).solve(b.astype(dtype))
 
 
@@ -76,7 +76,7 @@ _ROW = own(
         ],
         name="scipy.sparse.linalg.spsolve",
         domain=[case(A(3), _N, _M), case(A(3, 2), _N, _M.T)],
-        flops=lambda y, b, data, stored: 10.0 * np.size(data) + 4.0 * np.size(data) * np.size(y) / len(y),
+        flops=lambda y, b, data, stored: 10.0 * np.size(data) + 4.0 * np.size(data) * np.size(y) / np.shape(y)[0],
     )
 )
 solution: Any = primitive(_ROW)

@@ -28,7 +28,7 @@ def _distance(name: str, a: Any, b: Any, metric: str, p: float) -> Any:
     d = a - b
     if metric == "sqeuclidean":
         return np.sum(d * d, axis=-1)
-    orders = {"euclidean": 2, "cityblock": 1, "chebyshev": np.inf, "minkowski": p}
+    orders = {"euclidean": None, "cityblock": 1, "chebyshev": np.inf, "minkowski": p}
     if metric not in orders:
         raise ValueError(
             f"scipy.spatial.distance.{name}: metric={metric!r} has no rule; there are {', '.join(orders)}, "
