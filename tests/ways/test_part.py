@@ -59,11 +59,11 @@ def test_slow_ways_are_estimated():
         runs += 1
         return np.sum(np.sin(x))
 
-    found = admodes.compare(loss, np.ones(1_000_000), max_seconds=6)
+    found = admodes.compare(loss, np.ones(1_000_000), max_seconds=20)
     row = found["forward, one at a time"]
     assert row.applies
     assert row.estimated
-    assert row.seconds > 6
+    assert row.seconds > 20
     assert row.note == "seconds estimated from 1 of 1,000,000 directions"
     assert row.error is None
     assert not row.agrees
