@@ -164,25 +164,43 @@ def finding(rows: Sequence[Row]) -> str:
     )
 
 
+def heading(rows: Sequence[Row]) -> str:
+    """What the slide shows, in two lines."""
+    band, bow = _at(rows, "banded", "coloured"), _at(rows, "arrow", "mixed")
+    return (
+        f"A tridiagonal Jacobian takes {band['directions']} passes at any n;\n"
+        f"a full row and column {bow['directions']} by both modes, n by either alone"
+    )
+
+
+SLIDE = ("banded", "arrow")
+NAMES = {"random": "random, four neighbours", "stencil": "stencil, five points"}
+
+
 @style.styled
 def draw(rows: Sequence[Row]) -> Any:
-    """Directions above and seconds below, over n, one column a kind."""
-    made = style.figure(16, 8.4, finding(rows).replace("; ", ";\n"))
-    axes = made.subplots(2, len(KINDS), sharex=True, sharey="row")
-    for column, kind in enumerate(KINDS):
+    """Directions above and seconds below, over n, of two kinds."""
+    return _drawn(rows, SLIDE, style.WIDE, 7.2, heading(rows))
+
+
+@style.styled
+def detail(rows: Sequence[Row]) -> Any:
+    """The same of every kind."""
+    return _drawn(rows, KINDS, 16, 8.4, "Directions and seconds of four kinds of sparse Jacobians")
+
+
+def _drawn(rows: Sequence[Row], kinds: Sequence[str], width: float, height: float, title: str) -> Any:
+    made = style.figure(width, height, title)
+    axes = made.subplots(2, len(kinds), sharex=True, sharey="row")
+    for column, kind in enumerate(kinds):
         for row, quantity in enumerate(("directions", "seconds")):
             _panel(axes[row, column], [r for r in rows if r["kind"] == kind], kind, quantity)
-        axes[0, column].set_title(
-            {"random": "random, four neighbours", "stencil": "stencil, five points"}.get(kind, kind)
-        )
+        axes[0, column].set_title(NAMES.get(kind, kind))
         axes[1, column].set_xlabel("n, numbers in and out")
-    axes[0, 0].set_ylabel("directions carried (passes)")
-    axes[1, 0].set_ylabel("seconds for one Jacobian (median)")
+    axes[0, 0].set_ylabel("passes")
+    axes[1, 0].set_ylabel("seconds (median)")
     handles = [axes[1, 0].plot([], [], **LOOKS[way])[0] for way in WAYS]
-    handles.append(
-        axes[0, 0].plot([], [], linestyle="--", **style.THEORY, label="theory: n, entries a row; slopes 2, 1")[0]
-    )
-    made.legend(handles=handles, loc="outside lower center", ncols=6)
+    made.legend(handles=handles, loc="outside lower center", ncols=3 if len(kinds) == 2 else 5)
     return made
 
 
@@ -193,13 +211,19 @@ def _panel(ax: Any, rows: Sequence[Row], kind: str, quantity: str) -> None:
     ax.set(xscale="log", yscale="log")
     ns = np.array(sorted({r["n"] for r in rows}), float)
     if quantity == "directions":
-        ax.plot(ns, ns, linestyle="--", zorder=0, **style.THEORY)
-        ax.plot(ns, np.full(len(ns), LEAST[kind]), linestyle="--", zorder=0, **style.THEORY)
+        _theory(ax, ns, ns, "n")
+        _theory(ax, ns, np.full(len(ns), LEAST[kind]), "no fewer")
         return
     for way, slope in (("forward", 2), ("mixed", 1)):
         last = max((r for r in rows if r["way"] == way), key=lambda r: r["n"])
         reach = ns[(ns >= last["n"] / 40) & (ns <= last["n"])]
-        ax.plot(reach, last["seconds"] * (reach / last["n"]) ** slope, linestyle="--", zorder=0, **style.THEORY)
+        _theory(ax, reach, last["seconds"] * (reach / last["n"]) ** slope, "∝ n²" if slope == 2 else "∝ n")
+
+
+def _theory(ax: Any, x: Any, y: Any, says: str) -> None:
+    """A dashed line, with what it is at its end."""
+    ax.plot(x, y, linestyle="--", zorder=0, **style.THEORY)
+    ax.annotate(says, (x[-1], y[-1]), (-3, 5), textcoords="offset points", ha="right", color=style.GREY)
 
 
 def run(study: Study) -> str:
@@ -210,4 +234,5 @@ def run(study: Study) -> str:
         rows += measure(kind, n, 15 if study.full else 5, 0.4 if study.full else 0.05)
     study.table(rows)
     study.picture(draw(rows))
+    study.picture(detail(rows), "detail")
     return finding(rows)

@@ -1,4 +1,5 @@
-"""How the pictures look: large enough for a slide, colours that the colour-blind tell apart, shapes for grey print.
+"""How the pictures look: ten inches wide, so that 12 points are 16 on a slide; colours that the colour-blind tell
+apart, shapes for grey print.
 
 Pictures are the same, byte for byte, for the same data: the SVG carries no date and its names come from a fixed salt.
 """
@@ -22,6 +23,8 @@ FORWARD = {"color": VERMILION, "marker": "s", "linestyle": "-", "label": "forwar
 REVERSE = {"color": BLUE, "marker": "o", "linestyle": "-", "label": "reverse"}
 DIFFERENCES = {"color": GREEN, "marker": "^", "linestyle": "-", "label": "finite differences"}
 THEORY = {"color": GREY, "linewidth": 1.3}
+
+WIDE = 10.0  # inches: what fills a slide
 
 RC: Any = {
     "font.size": 12,
