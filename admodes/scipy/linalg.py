@@ -84,7 +84,7 @@ _TURNED = {"upper triangular": "lower triangular", "lower triangular": "upper tr
 
 def _solve(a: Any, b: Any, structure: Any = None) -> Any:
     """The whole matrix has the structure, so that it does not matter which part of it is read."""
-    return sl.solve(a, b, assume_a=structure)
+    return sl.solve(a, b, **({} if structure is None else {"assume_a": _LONG.get(structure, structure)}))
 
 
 def _solve_push_matrix(t: Any, y: Any, a: Any, b: Any, structure: Any = None) -> Any:
@@ -118,6 +118,7 @@ whole: Any = primitive(
 )
 
 _SHORT = {"gen": "general", "sym": "symmetric", "her": "hermitian", "pos": "positive definite"}
+_LONG = {name: short for short, name in _SHORT.items()}
 _STRUCTURED = {
     None: lambda a, uplo: a,
     "general": lambda a, uplo: a,

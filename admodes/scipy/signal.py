@@ -15,7 +15,7 @@ import scipy.signal as ss
 
 from ..core.domain import A, case
 from ..core.registry import Composite, Via, align, gather, lead_shape, spread
-from ..core.tracing import primitive
+from ..core.tracing import canonical, primitive
 from ..sparse.dependence import Walk, opaque
 from ..sparse.indexsets import mixed
 from .rows import as_argument, as_result, common, mirrors, own
@@ -287,6 +287,11 @@ def _causal(h: Any, x: Any) -> Any:
     return total
 
 
+def _near_one(a: Any) -> Any:
+    """A denominator near 1."""
+    return a / 6 + np.eye(1, a.size)[0]
+
+
 def _pattern_along(walk: Walk, instruction: Any, y: Any) -> Any:
     """Within a line; where the filter itself varies, everything."""
     x, a = instruction.args
@@ -306,7 +311,7 @@ recursive: Any = primitive(
             [as_argument(0, lambda u, y, x, a: np.flip(recursive(np.flip(u, axis=-1), a), axis=-1)), None],
             name="scipy.signal.lfilter-recursive",
             domain=[
-                case(A(5), A(3, within=lambda a: a / 6 + np.eye(1, 3)[0])), case(A(2, 4), A(1, within=((0.5, 2.0),))),
+                case(A(5), A(3, within=_near_one)), case(A(2, 4), A(1, within=((0.5, 2.0),))),
             ],
             flops=lambda y, x, a: 2 * np.size(y) * np.size(a),
         ),
@@ -319,23 +324,25 @@ recursive: Any = primitive(
     Composite,
     arrays=3,
     domain=[
-        case(A(2), A(3, within=lambda a: a / 6 + np.eye(1, 3)[0]), A(6)),
-        case(A(3), A(2, within=lambda a: a / 6 + np.eye(1, 2)[0]), A(5, 2), axis=0),
+        case(A(2), A(3, within=_near_one), A(6)),
+        case(A(3), A(2, within=_near_one), A(5, 2), axis=0),
         case(A(4), A(1, within=((0.5, 2.0),)), A(3)),
+        case(A(2), A(3, within=_near_one), A(4), zi=A(2)), case(A(4), A(2, within=_near_one), A(2, 2), zi=A(2, 3)),
     ],
 )  # fmt: skip
-def lfilter(b: Any, a: Any, x: Any, axis: int = -1) -> Any:
-    """A signal through a linear filter: Σ_k a_k y_{n−k} = Σ_k b_k x_{n−k}, from rest.
+def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
+    """A signal through a linear filter: Σ_k a_k y_{n−k} = Σ_k b_k x_{n−k}, from rest or from a state.
 
     Parameters
     ----------
     b, a : coefficients of the numerator and the denominator, vectors; a[0] is not zero.
     x : real or complex signal, of any shape.
     axis : along which it is filtered.
+    zi : the state before, max(len(a), len(b)) − 1 numbers along the axis.
 
     Returns
     -------
-    y, of the shape of x.
+    y, of the shape of x; with zi the pair of y and the state after.
 
     Source: scipy.signal.lfilter; Oppenheim and Schafer, "Discrete-Time Signal Processing" (3rd ed., 2010), 6.3.
 
@@ -344,4 +351,20 @@ def lfilter(b: Any, a: Any, x: Any, axis: int = -1) -> Any:
     np.float64(1.0)
     """
     b, a, x = np.atleast_1d(b), np.atleast_1d(a), np.moveaxis(x, axis, -1)
-    return np.moveaxis(_causal(b, recursive(x, a)), -1, axis)
+    if zi is None:
+        return np.moveaxis(_causal(b, recursive(x, a)), -1, axis)
+    b, a, zi = b / a[0], a / a[0], np.moveaxis(canonical(zi), axis, -1)
+    n, order = x.shape[-1], max(a.shape[0], b.shape[0]) - 1
+    zi = np.broadcast_to(zi, (*x.shape[:-1], order))
+    late = np.concatenate([zi[..., :n], np.zeros((*x.shape[:-1], max(n - order, 0)), zi.dtype)], axis=-1)
+    y = _causal(b, recursive(x, a)) + recursive(late, a)
+    left = np.concatenate([zi[..., n:], np.zeros((*x.shape[:-1], min(n, order)), zi.dtype)], axis=-1)
+    after = [left[..., k] + _left(b, x, k, n) - _left(a, y, k, n) for k in range(order)]
+    zf = np.stack(after, axis=-1) if after else zi
+    return np.moveaxis(y, -1, axis), np.moveaxis(zf, -1, axis)
+
+
+def _left(h: Any, x: Any, k: int, n: int) -> Any:
+    """What the last elements will add to the k-th after the end: Σ_i h_{k+1+i} x_{n−1−i}."""
+    count = min(h.shape[0] - k - 1, n)
+    return np.flip(x[..., n - count :], axis=-1) @ h[k + 1 : k + 1 + count] if count > 0 else 0.0

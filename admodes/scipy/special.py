@@ -15,9 +15,13 @@ from ..core.registry import Composite
 from ..special import Axis
 from .rows import mirrors
 
-__all__ = ["log_softmax", "logsumexp", "multigammaln", "polygamma", "softmax"]
+__all__ = [
+    "log_softmax", "logsumexp", "multigammaln", "polygamma", "softmax", "spherical_in", "spherical_jn", "spherical_kn",
+    "spherical_yn",
+]  # fmt: skip
 
 _ALONG = OnlyReal([case(A(3)), case(A(2, 3), axis=0), case(A(2, 3), axis=(0, 1)), case(A(2, 3, 2), axis=-2)])
+_ORDERS = OnlyReal([case(1, A(3, within=POSITIVE)), case(np.array([[0], [2]]), A(3, within=POSITIVE), derivative=True)])
 _WEIGHTED = [
     case(A(2, 3), 1, A(2, 3, within=POSITIVE)),
     case(A(2, 3), axis=0, keepdims=True),
@@ -146,3 +150,95 @@ def multigammaln(a: Any, d: int) -> Any:
     np.float64(-0.5772)
     """
     return special.multigammaln(a, d)
+
+
+@mirrors(Composite, arrays=2, domain=_ORDERS)
+def spherical_jn(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The spherical Bessel function j_n(z), or its derivative: `admodes.special.spherical_jn`.
+
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant.
+    z : real or complex, of any shape that broadcasts with n.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_jn.
+
+    >>> from admodes import grad
+    >>> bool(np.isclose(grad(lambda z: spherical_jn(1, z))(1.5), spherical_jn(1, 1.5, derivative=True)))
+    True
+    """
+    return special.spherical_jn(n, z, derivative)
+
+
+@mirrors(Composite, arrays=2, domain=_ORDERS)
+def spherical_yn(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The spherical Bessel function of the second kind, y_n(z), or its derivative: `admodes.special.spherical_yn`.
+
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant.
+    z : real or complex, of any shape that broadcasts with n.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_yn.
+
+    >>> from admodes import grad
+    >>> bool(np.isclose(grad(lambda z: spherical_yn(1, z))(1.5), spherical_yn(1, 1.5, derivative=True)))
+    True
+    """
+    return special.spherical_yn(n, z, derivative)
+
+
+@mirrors(Composite, arrays=2, domain=_ORDERS)
+def spherical_in(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The modified spherical Bessel function i_n(z), or its derivative: `admodes.special.spherical_in`.
+
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant.
+    z : real or complex, of any shape that broadcasts with n.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_in.
+
+    >>> from admodes import grad
+    >>> bool(np.isclose(grad(lambda z: spherical_in(1, z))(1.5), spherical_in(1, 1.5, derivative=True)))
+    True
+    """
+    return special.spherical_in(n, z, derivative)
+
+
+@mirrors(Composite, arrays=2, domain=_ORDERS)
+def spherical_kn(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The modified spherical Bessel function of the second kind, k_n(z), or its derivative.
+
+    Parameters
+    ----------
+    n : integers ≥ 0, the order; constant.
+    z : real or complex, of any shape that broadcasts with n.
+    derivative : give the derivative by z instead.
+
+    Returns
+    -------
+    An array of the shape that n and z broadcast to.
+
+    Source: scipy.special.spherical_kn.
+
+    >>> from admodes import grad
+    >>> bool(np.isclose(grad(lambda z: spherical_kn(1, z))(1.5), spherical_kn(1, 1.5, derivative=True)))
+    True
+    """
+    return special.spherical_kn(n, z, derivative)

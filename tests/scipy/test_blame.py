@@ -54,6 +54,10 @@ MIRRORED = {
     "special.logsumexp": lambda x: scipy.special.logsumexp(x),
     "special.log_softmax": lambda x: scipy.special.log_softmax(x),
     "special.polygamma": lambda x: scipy.special.polygamma(1, x),
+    **{
+        f"special.spherical_{kind}": lambda x, kind=kind: getattr(scipy.special, f"spherical_{kind}")(1, x)
+        for kind in ("jn", "yn", "in", "kn")
+    },
     "special.multigammaln": lambda x: scipy.special.multigammaln(x + 3, 2),
     "signal.fftconvolve": lambda x: scipy.signal.fftconvolve(x, x),
     "signal.lfilter": lambda x: scipy.signal.lfilter([1.0], [1.0, 0.5], x),
