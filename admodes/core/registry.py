@@ -154,6 +154,7 @@ class Op:
 
     pushes: Sequence[Callable[..., Any] | None] = ()
     pulls: Sequence[Callable[..., Any] | None] = ()
+    evaluate: Callable[..., Any]  # may be a method of a class of rows
 
     # The rest is for the few rows that need it, and stands in their classes.
 
@@ -201,7 +202,8 @@ class Op:
         self.sequence = sequence
         self.names = parameter_names(fn)
         self.params = frozenset(params)
-        self.evaluate = evaluate or fn
+        if evaluate is not None or not hasattr(type(self), "evaluate"):
+            self.evaluate = evaluate or fn
         self.flops = flops
         self.products = products
         self.domain = domain

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import pytree
 from ..core.errors import NotConverged
 from .linear import LinearSolver
-from .rule import Problem, Solver
+from .rule import Equations, Problem, Solver
 
 MOST_ITERATIONS = 1000
 
@@ -67,13 +67,13 @@ def _minus(z: Any, image: Any) -> Any:
     return pytree.unflatten(structure, [a - b for a, b in zip(zs, images, strict=True)])
 
 
-def _iterated(problem: Problem, q: Sequence[Any]) -> Any:
+def _iterated(equations: Equations, q: Sequence[Any]) -> Any:
     from scipy.optimize import NoConvergence, newton_krylov
 
     def residual(z: Any) -> Any:
-        return problem.g(z, *q)
+        return equations.g(z, *q)
 
-    z = problem.z0
+    z = equations.z0
     start, before = z, np.inf
     for k in range(MOST_ITERATIONS):
         change = residual(z)

@@ -144,16 +144,11 @@ class _Solve(Op):
     """x = A(z, q)⁻¹ b or A⁻ᵀ b; arguments (b, z, *q), b of shape (n,) or (rows, n)."""
 
     def __init__(self, system: System, transposed: bool) -> None:
-        super().__init__(_solve, name="linear solve", arrays=None, evaluate=self.at, flops=self.operations)
+        super().__init__(_solve, name="linear solve", arrays=None, flops=_operations)
         self.system, self.transposed = system, transposed
         self.pushes = self.pulls = Each()
-        self.push_all, self.pull_all = self.pushed, self.pulled
 
-    def operations(self, y: Any, b: Any, z: Any, *q: Any) -> float:
-        n = self.system.n
-        return 2 / 3 * n**3 + 2 * n * np.size(b)  # a dense factorisation, and two triangular solves a row
-
-    def at(self, b: Any, z: Any, *q: Any) -> Any:
+    def evaluate(self, b: Any, z: Any, *q: Any) -> Any:
         if highest((b, z, q)) is not None:
             return apply(self, (b, z, *q), {})
         rows = np.reshape(b, (-1, self.system.n))
@@ -162,7 +157,7 @@ class _Solve(Op):
     def product(self, x: Any, z: Any, *q: Any) -> Any:
         return self.system.product(self.transposed, x, z, *q)
 
-    def pushed(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    def push_all(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         moving = sorted(k for k in given if k)
         right = given.get(0)
         if moving:
@@ -177,7 +172,7 @@ class _Solve(Op):
             right = -change if right is None else right - change
         return self._rows(self.transposed, right, args)
 
-    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         w = self._rows(not self.transposed, u, args)
         lead = u.shape[: u.ndim - y.ndim]
         return [w, *Recording(lambda *point: self.product(y, *point), tuple(args[1:])).pull([-w], lead)]
@@ -186,6 +181,12 @@ class _Solve(Op):
         _, z, *q = args
         rows = np.reshape(right, (-1, self.system.n))
         return np.reshape(self.system.solve(transposed, rows, z, q), right.shape)
+
+
+def _operations(y: Any, b: Any, z: Any, *q: Any) -> float:
+    """A dense factorisation, and two triangular solves a row."""
+    n = int(np.shape(z)[0])
+    return 2 / 3 * n**3 + 2 * n * int(np.size(b))
 
 
 def _solve(b: Any, z: Any, *q: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import NotConverged
 from ..transforms.dense import grad, jacfwd
 from .linear import DENSE_SIZE, LinearSolver
-from .rule import Problem, Solver
+from .rule import Equations, Problem, Solver
 
 
 def minimize(
@@ -73,17 +73,17 @@ def minimize(
     return (found[0][0], found[1]) if full_output else found[0]
 
 
-def _free(problem: Problem, q: Sequence[Any]) -> Any:
+def _free(equations: Equations, q: Sequence[Any]) -> Any:
     from scipy.optimize import minimize as scipy_minimize
 
     def f(z: Any) -> float:
-        return float(problem.call(1, z, q))
+        return float(equations.call(1, z, q))
 
     def slope(z: Any) -> Any:
-        return problem.g(z, *q)
+        return equations.g(z, *q)
 
-    z = scipy_minimize(f, problem.z0, jac=slope, method="BFGS", options={"gtol": 1e-9}).x
-    if problem.n <= DENSE_SIZE:
+    z = scipy_minimize(f, equations.z0, jac=slope, method="BFGS", options={"gtol": 1e-9}).x
+    if equations.n <= DENSE_SIZE:
         H = jacfwd(slope)(z)
         lowest = float(np.linalg.eigvalsh((H + H.T) / 2)[0])
         if lowest < -1e-8 * (1 + float(np.abs(H).max())):
@@ -94,21 +94,21 @@ def _free(problem: Problem, q: Sequence[Any]) -> Any:
     return z
 
 
-def _constrained(problem: Problem, q: Sequence[Any]) -> Any:
+def _constrained(equations: Equations, q: Sequence[Any]) -> Any:
     """z by SLSQP, then the multipliers that fit it best."""
     from scipy.optimize import minimize as scipy_minimize
 
-    n = problem.n - problem.start[-1].size
-    rest = np.zeros(problem.n - n)
+    n = equations.n - equations.start[-1].size
+    rest = np.zeros(equations.n - n)
 
     def of(which: int) -> Callable[[Any], Any]:
-        return lambda z: np.ravel(problem.call(which, np.concatenate([z, rest]), q))
+        return lambda z: np.ravel(equations.call(which, np.concatenate([z, rest]), q))
 
     f, h = of(1), of(2)
     slope = grad(lambda z: f(z)[0])
     found = scipy_minimize(
         lambda z: float(f(z)[0]),
-        problem.z0[:n],
+        equations.z0[:n],
         jac=slope,
         constraints={"type": "eq", "fun": h, "jac": jacfwd(h)},
         method="SLSQP",

@@ -82,13 +82,14 @@ def odeint(
 
     def flow(y: Any, time: Any, *q: Any) -> Any:
         """f on raveled y."""
-        full = replaced(flat, moving, q)
+        full = replaced(rest, moving, q)
         params, captured = pytree.unflatten(structure, full)
         rate = rebuild(captured)(np.reshape(y, shape), time, *params)
         if np.shape(rate) != shape:
             raise ValueError(f"odeint: f gives shape {np.shape(rate)} where y has {shape}; they must agree")
         return np.reshape(rate, -1)
 
+    rest = replaced(flat, moving, [None] * len(moving))  # no traced value: see `closures`
     row = _Flow(flow, (method, rtol, atol))
     y = row.evaluate(np.reshape(y0, -1), t, *(flat[k] for k in moving))
     return np.reshape(y, (t.size, *shape))
@@ -98,12 +99,11 @@ class _Flow(Op):
     """y at the times t; arguments (y0, t, *q), y0 of shape (n,), result (T, n)."""
 
     def __init__(self, f: Callable[..., Any], how: tuple[str, float, float]) -> None:
-        super().__init__(_rows, name="odeint", arrays=None, evaluate=self.at)
+        super().__init__(_rows, name="odeint", arrays=None)
         self.f, self.how = f, how
         self.pushes = self.pulls = Each()
-        self.push_all, self.pull_all = self.pushed, self.pulled
 
-    def at(self, y0: Any, t: Any, *q: Any) -> Any:
+    def evaluate(self, y0: Any, t: Any, *q: Any) -> Any:
         if highest((y0, t, q)) is not None:
             return apply(self, (y0, t, *q), {})
         return self.integrated(y0, t, q).y.T if t.size > 1 else y0[None].copy()
@@ -129,7 +129,7 @@ class _Flow(Op):
             )
         return found
 
-    def pushed(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    def push_all(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """The sensitivities S, one row a direction: dS/dt = ∂f/∂y S + ∂f/∂q q̇, and ẏ(tᵢ) = S + f ṫᵢ."""
         y0, t, *q = args
         n = y0.size
@@ -165,7 +165,7 @@ class _Flow(Op):
             S = S + t_dot[:, :, None] * rates
         return np.reshape(S, (*lead, t.size, n))
 
-    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """The adjoint a = ȳ(t), backwards: da/dt = −(∂f/∂y)ᵀ a, dq̄/dt = −(∂f/∂q)ᵀ a, and a += ūᵢ at every time tᵢ."""
         y0, t, *q = args
         n, count = y0.size, t.size

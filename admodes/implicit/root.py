@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import NotConverged
 from ..transforms.dense import jacfwd
 from .linear import DENSE_SIZE, LinearSolver
-from .rule import Problem, Solver
+from .rule import Equations, Problem, Solver
 
 
 def root(
@@ -58,13 +58,13 @@ def root(
     return problem.solution(_scipy_root, solver, full_output)
 
 
-def _scipy_root(problem: Problem, q: Sequence[Any]) -> Any:
+def _scipy_root(equations: Equations, q: Sequence[Any]) -> Any:
     from scipy.optimize import root as scipy_root
 
-    z0 = problem.z0
+    z0 = equations.z0
 
     def residual(z: Any) -> Any:
-        return problem.g(z, *q)
+        return equations.g(z, *q)
 
     if z0.size <= DENSE_SIZE:
         found = scipy_root(residual, z0, jac=jacfwd(residual), method="hybr", options={"xtol": 1e-13})

@@ -21,8 +21,8 @@ from .linear import LinearSolver, System, along
 # A user's search: solver(residual, z0) -> z, on vectors.
 Solver = Callable[[Callable[[Any], Any], Any], Any]
 
-# Ours: search(problem, q) -> z at plain q.
-Search = Callable[["Problem", Sequence[Any]], Any]
+# Ours: search(equations, q) -> z at plain q.
+Search = Callable[["Equations", Sequence[Any]], Any]
 
 # Newton steps after the solver, which bring its tolerance to that of rounding; without one more they would not.
 POLISH = 3
@@ -45,7 +45,7 @@ class Information:
     derivative_error: float
 
 
-class Problem:
+class Equations:
     """g(z, *params) = 0 on raveled arrays: z a vector of n numbers, q the traced leaves of params and of closures.
 
     Other functions of the same arguments may come along for the search (`helpers`).
@@ -57,8 +57,7 @@ class Problem:
         g: Callable[..., Any],
         z0: Any,
         params: tuple[Any, ...],
-        linear_solver: LinearSolver,
-        helpers: Sequence[Callable[..., Any]] = (),
+        helpers: Sequence[Callable[..., Any]],
     ) -> None:
         self.caller = caller
         leaves, self.structure = pytree.flatten(z0)
@@ -70,11 +69,12 @@ class Problem:
         self.moving = [k for k, x in enumerate(self.flat) if isinstance(x, Tracer) and x.dtype.kind in "fc"]
         if any(np.iscomplexobj(x) for x in self.flat):
             raise TypeError(f"{caller}: a parameter is complex; pass its real and imaginary part as two real ones")
-        self.system = System(self.g, self.n, linear_solver)
 
-    @property
-    def q(self) -> list[Any]:
-        return [self.flat[k] for k in self.moving]
+    def parameters(self) -> list[Any]:
+        """The traced leaves, which stay with the caller: see `closures`."""
+        q = [self.flat[k] for k in self.moving]
+        self.flat = replaced(self.flat, self.moving, [None] * len(q))
+        return q
 
     @property
     def z0(self) -> Any:
@@ -105,14 +105,32 @@ class Problem:
             start += x.size
         return pytree.unflatten(self.structure, parts)
 
+
+class Problem:
+    """Equations, and the linear systems with their Jacobian matrix."""
+
+    def __init__(
+        self,
+        caller: str,
+        g: Callable[..., Any],
+        z0: Any,
+        params: tuple[Any, ...],
+        linear_solver: LinearSolver,
+        helpers: Sequence[Callable[..., Any]] = (),
+    ) -> None:
+        self.equations = Equations(caller, g, z0, params, helpers)
+        self.caller, self.g = caller, self.equations.g
+        self.system = System(self.g, self.equations.n, linear_solver)
+
     def solution(self, search: Search, solver: Solver | None, full_output: bool = False) -> Any:
         """z in the structure of z0, by the user's solver or by our search; differentiable by all it depends on."""
         if solver is not None:
             search = _by_user(solver)
-        if full_output and self.moving:
+        if full_output and self.equations.moving:
             raise TypeError(f"{self.caller}: full_output=True is for plain arguments, outside of a transform")
-        z = _Implicit(self, search).evaluate(*self.q)
-        return (self.tree(z), self.information(z)) if full_output else self.tree(z)
+        z = _Implicit(self, search).evaluate(*self.equations.parameters())
+        tree = self.equations.tree(z)
+        return (tree, self.information(z)) if full_output else tree
 
     def polished(self, z: Any, q: Sequence[Any]) -> Any:
         """z after a few Newton steps; an error where these do not come to rest."""
@@ -134,13 +152,14 @@ class Problem:
 
     def information(self, z: Any) -> Information:
         """At plain arguments: every float parameter is moved by its own size."""
-        self.moving = [k for k, x in enumerate(self.flat) if isinstance(x, float | np.floating) or _is_float_array(x)]
-        q = [np.asarray(x, dtype=float)[()] for x in self.q]
+        mine = self.equations
+        mine.moving = [k for k, x in enumerate(mine.flat) if isinstance(x, float | np.floating) or _is_float_array(x)]
+        q = [np.asarray(x, dtype=float)[()] for x in mine.parameters()]
         step = self.system.solve(False, self.g(z, *q), z, q)
         condition = self.system.condition
 
         def derivative(z: Any) -> Any:
-            moved = along(lambda *q: self.g(z, *q), q, [1 + np.abs(x) for x in q], ()) if q else np.zeros(self.n)
+            moved = along(lambda *q: self.g(z, *q), q, [1 + np.abs(x) for x in q], ()) if q else np.zeros(mine.n)
             return -self.system.solve(False, moved, z, q)
 
         here, there = derivative(z), derivative(z - step)
@@ -157,18 +176,18 @@ class _Implicit(Op):
     """z(q), the solution of one problem."""
 
     def __init__(self, problem: Problem, search: Search) -> None:
-        super().__init__(_solution, name=problem.caller, arrays=None, evaluate=self.at)
+        super().__init__(_solution, name=problem.caller, arrays=None)
         self.problem, self.search = problem, search
         self.pushes = self.pulls = Each()
-        self.push_all, self.pull_all = self.pushed, self.pulled
 
-    def at(self, *q: Any) -> Any:
+    def evaluate(self, *q: Any) -> Any:
         if highest(q) is not None:
             return apply(self, q, {})
-        z = np.reshape(np.asarray(self.search(self.problem, q), dtype=float), self.problem.n)
+        equations = self.problem.equations
+        z = np.reshape(np.asarray(self.search(equations, q), dtype=float), equations.n)
         return self.problem.polished(z, q) if q else z
 
-    def pushed(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    def push_all(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """ż = −A⁻¹ (∂g/∂q q̇)."""
         moving = sorted(given)
         t = given[moving[0]]
@@ -181,7 +200,7 @@ class _Implicit(Op):
         change = along(of_q, [args[k] for k in moving], [given[k] for k in moving], lead)
         return -self.problem.system.solve(False, change, y, args)
 
-    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """q̄ = −(∂g/∂q)ᵀ A⁻ᵀ z̄."""
         w = self.problem.system.solve(True, u, y, args)
         return Recording(lambda *q: self.problem.g(y, *q), tuple(args)).pull([-w], u.shape[:-1])
@@ -196,7 +215,7 @@ def _is_float_array(x: Any) -> bool:
 
 
 def _by_user(solver: Solver) -> Search:
-    return lambda problem, q: solver(lambda z: problem.g(z, *q), problem.z0)
+    return lambda equations, q: solver(lambda z: equations.g(z, *q), equations.z0)
 
 
 def _start(caller: str, x: Any) -> Any:

@@ -67,9 +67,10 @@ def checkpoint(f: Function) -> Function:
             return f(*args, **kwargs)
 
         def run(*leaves: Any) -> Any:
-            args, kwargs, captured = pytree.unflatten(structure, replaced(flat, moving, leaves))
+            args, kwargs, captured = pytree.unflatten(structure, replaced(rest, moving, leaves))
             return rebuild(captured)(*args, **kwargs)
 
+        rest = replaced(flat, moving, [None] * len(moving))  # no traced value: see `closures`
         return _Again(run).call([flat[k] for k in moving])
 
     return checkpointed
@@ -84,17 +85,24 @@ def _held(x: Any) -> Any:
     return held(x) if isinstance(x, Tracer) else x
 
 
+def _checkpoint(*leaves: Any) -> Any:
+    """The name under which a tape shows a checkpoint."""
+
+
 class _Later(Op):
-    """An operation of one call, whose pull runs functions again."""
+    """An operation of one call, whose pull runs a function again: `run`, which gives a tree."""
 
     out_structure: Any = None
     several = False
     level = 0
 
-    def __init__(self, f: Function, evaluate: Function) -> None:
-        super().__init__(f, name="checkpoint", arrays=None, evaluate=evaluate)
+    def __init__(self) -> None:
+        super().__init__(_checkpoint, name="checkpoint", arrays=None)
         self.pushes = self.pulls = Each()
-        self.push_all = self.pushed
+
+    def run(self, *leaves: Any) -> Any:
+        """The function, of traced values."""
+        raise NotImplementedError
 
     def call(self, leaves: Sequence[Any]) -> Any:
         """The tree of results for these arguments."""
@@ -106,7 +114,7 @@ class _Later(Op):
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         self.level = trace.level
-        return trace.process(self, args, params) if isinstance(trace, Tape) else self.packed(self.fn(*args))
+        return trace.process(self, args, params) if isinstance(trace, Tape) else self.packed(self.run(*args))
 
     def packed(self, tree: Any) -> Any:
         """The leaves of a result, as a tuple where they are several."""
@@ -129,12 +137,12 @@ class _Later(Op):
             )
         return y
 
-    def pushed(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    def push_all(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         moving = sorted(given)
         primals = [args[k] for k in moving]
         lead = lead_shape(given[moving[0]], primals[0])
         _, _, tangents = push_forward(
-            lambda *leaves: self.fn(*replaced(args, moving, leaves)),
+            lambda *leaves: self.run(*replaced(args, moving, leaves)),
             pytree.flatten_arguments(tuple(primals))[1],
             primals,
             [given[k] for k in moving],
@@ -147,12 +155,18 @@ class _Again(_Later):
     """One function, run again."""
 
     def __init__(self, f: Function) -> None:
-        super().__init__(f, lambda *leaves: self.inside(self.packed(f(*leaves))))
-        self.pull_all = self.pulled
+        super().__init__()
+        self.f = f
 
-    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    def run(self, *leaves: Any) -> Any:
+        return self.f(*leaves)
+
+    def evaluate(self, *leaves: Any) -> Any:
+        return self.inside(self.packed(self.f(*leaves)))
+
+    def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         us = self.parts(u)
-        return Recording(self.fn, tuple(map(_held, args))).pull(us, lead_shape(us[0], self.parts(y)[0]))
+        return Recording(self.f, tuple(map(_held, args))).pull(us, lead_shape(us[0], self.parts(y)[0]))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -265,8 +279,8 @@ def _run(steps: _Steps, x: Any, snapshots: int | None, max_bytes: int | None, di
     if snapshots is not None and max_bytes is not None:
         raise ValueError("snapshots= and max_bytes= both say how many states are kept; give one of them")
     op = _Chain(steps, x, (snapshots, max_bytes, disk), ys)
-    leaves = [op.flat[k] for k in op.moving]
-    found: tuple[Any, Any] = op.call(leaves) if leaves else op.whole()
+    leaves = op.leaves()
+    found: tuple[Any, Any] = op.call(leaves) if leaves else op.run()
     return found
 
 
@@ -397,8 +411,7 @@ class _Chain(_Later):
     """A chain of steps, reversed from snapshots. Its arguments are the traced ones of `flat`, state first."""
 
     def __init__(self, steps: _Steps, x: Any, limits: tuple[int | None, int | None, int], ys: bool) -> None:
-        super().__init__(self.whole, self.first)
-        self.pull_all = self.pulled
+        super().__init__()
         self.steps, self.ys = steps, ys
         self.snapshots, self.max_bytes, self.disk = limits
         state, self.structure = pytree.flatten(x)
@@ -415,7 +428,14 @@ class _Chain(_Later):
         flat = replaced(self.flat, self.moving, leaves)
         return pytree.unflatten(self.structure, flat[: self.states]), flat[self.states :]
 
-    def whole(self, *leaves: Any) -> tuple[Any, Any]:
+    def leaves(self) -> list[Any]:
+        """The traced values, which stay with the caller: see `closures`."""
+        found = [self.flat[k] for k in self.moving]
+        self.flat = replaced(self.flat, self.moving, [None] * len(found))
+        self.steps.rest = [None] * len(self.steps.rest)
+        return found
+
+    def run(self, *leaves: Any) -> tuple[Any, Any]:
         """All steps, nothing kept."""
         state, rest = self.full(leaves)
         ys: list[Any] = []
@@ -453,7 +473,7 @@ class _Chain(_Later):
         leaves = [pytree.flatten(y)[0] for y in ys]
         return pytree.unflatten(pytree.flatten(ys[0])[1], [np.stack(parts) for parts in zip(*leaves, strict=True)])
 
-    def first(self, *leaves: Any) -> Any:
+    def evaluate(self, *leaves: Any) -> Any:
         """All steps: snapshots are taken on the way, and the last step goes on a tape."""
         state, rest = self.full(leaves)
         if not self.steps.exists(0):
@@ -505,7 +525,7 @@ class _Chain(_Later):
             )
         return int((self.max_bytes - tape) // max(one, 1))
 
-    def pulled(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         us = self.parts(u)
         lead = lead_shape(us[0], self.parts(y)[0])
         start, rest = self.full([_held(x) for x in args])

@@ -33,11 +33,22 @@ def closed_over(f: Any) -> tuple[list[Tracer], Rebuild]:
     """
     search = _Search()
     search.look(f)
-    return search.found, functools.partial(_rebuilt, f, search.known, search.holding)
+    if not search.found:
+        return [], functools.partial(_same, f)
+    places = [_Place() for _ in search.found]
+    renewal = _Renewal(search.known, search.holding, places)
+    pattern = renewal.new(f)
+    known = {id(place): k for k, place in enumerate(places)}
+    return search.found, functools.partial(_rebuilt, pattern, known, set(map(id, renewal.made.values())))
 
 
-# Classes, where functions that call themselves would do: those are circles, which hold a tape, with all its arrays,
-# until the garbage collector comes by.
+# Who keeps an operation keeps its function, and a tape keeps operations: a function that held traced values would be in
+# a circle with their tape, which lives, with all its arrays, until the garbage collector comes by.  So it holds places
+# in their stead; and what follows is classes, where functions that call themselves, which are circles too, would do.
+
+
+class _Place:
+    """Where a traced value stood."""
 
 
 class _Search:
@@ -68,6 +79,10 @@ class _Search:
         return id(x) in self.holding
 
 
+def _same(f: Callable[..., Any], values: list[Any]) -> Any:
+    return f
+
+
 def _rebuilt(f: Callable[..., Any], known: dict[int, int], holding: set[int], values: list[Any]) -> Any:
     return _Renewal(known, holding, values).new(f)
 
@@ -80,7 +95,7 @@ class _Renewal:
         self.made: dict[int, Any] = {}
 
     def new(self, x: Any) -> Any:
-        if isinstance(x, Tracer) and id(x) in self.known:
+        if id(x) in self.known:
             return self.values[self.known[id(x)]]
         if id(x) not in self.holding:
             return x
