@@ -7,6 +7,7 @@ are BLAS-3 work.  Everything is plain NumPy on possibly traced values.
 from __future__ import annotations
 
 import functools
+import math
 import string
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
+
+from .zeros import singular
 
 
 class Subscripts(NamedTuple):
@@ -37,16 +40,21 @@ def split_subscripts(text: str) -> Subscripts:
 
 
 @lru_cache(maxsize=4096)
-def push_plan(text: str, i: int, directions: bool) -> Callable[..., Any]:
-    """Run the contraction with operand i replaced by its tangent (directions lead): plan(*operands)."""
+def push_plan(text: str, i: int, directions: bool, product: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """Run the contraction with operand i replaced by its tangent (directions lead): plan(*operands).
+
+    product: what multiplies instead of np.multiply, where an operand is singular (see `by_products`).
+    """
     sets = split_subscripts(text)
     z = sets.fresh if directions else ""
     inputs = tuple(z + s if j == i else s for j, s in enumerate(sets.inputs))
-    return contraction(Subscripts(inputs, z + sets.output))
+    return by_products(Subscripts(inputs, z + sets.output), product)
 
 
 @lru_cache(maxsize=4096)
-def pull_plan(text: str, i: int, directions: bool) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+def pull_plan(
+    text: str, i: int, directions: bool, product: Callable[..., Any] | None = None
+) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
     """The transpose in operand i: run(u, *other operands), then expand(g, shape of operand i) if there is one."""
     sets = split_subscripts(text)
     z = sets.fresh if directions else ""
@@ -56,7 +64,7 @@ def pull_plan(text: str, i: int, directions: bool) -> tuple[Callable[..., Any], 
     # A letter that it repeats (a diagonal) takes its cotangent on that diagonal alone.
     known = set(sets.output) | set("".join(others))
     reached = "".join(dict.fromkeys(c for c in wanted if c in known))
-    run = contraction(Subscripts((z + sets.output, *others), z + reached))
+    run = by_products(Subscripts((z + sets.output, *others), z + reached), product)
     if reached == wanted:
         return run, None
     unique = "".join(dict.fromkeys(wanted))
@@ -85,6 +93,34 @@ def _onto_diagonals(g: Any, unique: str, wanted: str) -> Any:
         g = np.where(np.eye(n, dtype=bool).reshape((n,) + (1,) * (g.ndim - lead - axis - 1) + (n,)), g[..., None], 0.0)
         order.append(g.ndim - lead - 1)
     return np.transpose(g, (*range(lead), *(lead + i for i in order)))
+
+
+SINGULAR_PRODUCTS = 10**7  # of more products than these a contraction is not written out
+
+
+def by_products(sets: Subscripts, product: Callable[..., Any] | None) -> Callable[..., Any]:
+    """The contraction; where an operand holds inf or nan, one product after the other by `product`, and their sum."""
+    run = contraction(sets)
+    if product is None or any(len(set(s)) < len(s) for s in sets.inputs):
+        return run
+    summed = [c for c in dict.fromkeys("".join(sets.inputs)) if c not in sets.output]
+    every = sets.output + "".join(summed)
+
+    def contract(*operands: Any) -> Any:
+        spread = [
+            np.reshape(
+                np.transpose(x, sorted(range(len(s)), key=lambda k: every.index(s[k]))),
+                [dict(zip(s, np.shape(x), strict=True)).get(c, 1) for c in every],
+            )
+            for s, x in zip(sets.inputs, operands, strict=True)
+        ]
+        size = math.prod(np.broadcast_shapes(*(x.shape for x in spread)))
+        if size > SINGULAR_PRODUCTS or not any(map(singular, operands)):
+            return run(*operands)
+        products = functools.reduce(product, spread)
+        return np.sum(products, axis=tuple(range(len(sets.output), len(every))))
+
+    return contract
 
 
 @lru_cache(maxsize=4096)

@@ -497,20 +497,28 @@ class Contraction(Op):
         row.setdefault("arrays", 2)
         super().__init__(fn, **row)
         self.subscripts = subscripts
+        self.product: Callable[..., Any] | None = None
         self.pushes, self.pulls = Each(self._push), Each(self._pull)
+
+    @cached_property
+    def strong(self) -> Op:
+        twin = copy.copy(self)
+        twin.product = OPS[strong_product].evaluate
+        twin.pushes, twin.pulls = Each(twin._push), Each(twin._pull)
+        return twin
 
     def _push(self, i: int, t: Any, y: Any, *args: Any, **params: Any) -> Any:
         text = self.subscripts(*args, **params)
         skip = len(args) - 1 - text.count(",")  # einsum's subscripts stand before its operands
         lead = t.shape[: t.ndim - args[i].ndim]
-        t = push_plan(text, i - skip, bool(lead))(*args[skip:i], t, *args[i + 1 :])
+        t = push_plan(text, i - skip, bool(lead), self.product)(*args[skip:i], t, *args[i + 1 :])
         return self._fitted(t, y, lead)
 
     def _pull(self, i: int, u: Any, y: Any, *args: Any, **params: Any) -> Any:
         text = self.subscripts(*args, **params)
         skip = len(args) - 1 - text.count(",")
         x, lead = args[i], u.ndim - y.ndim
-        run, expand = pull_plan(text, i - skip, bool(lead))
+        run, expand = pull_plan(text, i - skip, bool(lead), self.product)
         g = run(u, *args[skip:i], *args[i + 1 :])
         if expand is not None:
             g = expand(g, x.shape)

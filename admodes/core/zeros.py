@@ -89,6 +89,13 @@ def lost(tangents: Iterable[Any]) -> bool:
     return False
 
 
+def singular(x: Any) -> bool:
+    """Whether an array, traced or plain, holds inf or nan."""
+    while hasattr(x, "transform"):
+        x = x.value
+    return not np.isfinite(x).all()
+
+
 def strong_product(a: Any, b: Any) -> Any:
     """a · b, and 0 where either is exactly 0, whatever the other is."""
     with np.errstate(all="ignore"):

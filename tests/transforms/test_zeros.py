@@ -83,6 +83,11 @@ COMPOSED = {
     "deviation of constants": (np.std, [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]),
     "normalisation of constants": (lambda x: np.sum((x - x.mean()) / (x.std() + 1e-3)), [2.0, 2.0], [0.0, 0.0]),
     "length": (lambda x: np.sqrt(np.sum(x**2)), [0.0, 0.0], [0.0, 0.0]),
+    "length by a product": (lambda x: np.sqrt(x @ x), [0.0, 0.0], [0.0, 0.0]),
+    "length by einsum": (lambda x: np.sqrt(np.einsum("i,i", x, x)), [0.0, 0.0], [0.0, 0.0]),
+    "lengths of rows": (lambda x: np.sum(np.sqrt(np.vecdot(x * np.eye(2), x * np.eye(2)))), [0.0, 2.0], [0.0, 1.0]),
+    "length by matrices": (lambda x: np.sqrt(x[None] @ np.diag([2.0, 3.0]) @ x[:, None])[0, 0], [0.0, 0.0], [0.0, 0.0]),
+    "root of a product": (lambda x: np.sum(np.sqrt(np.eye(2) @ x) * [0.0, 1.0]), [0.0, 4.0], [0.0, 0.25]),
     "entropy": (lambda x: np.sum(np.where(x > 0, x * np.log(x), 0.0)), [0.0, 1.0], [0.0, 1.0]),
     "power": (lambda x: np.sum(np.where(x > 0, x**0.5, x)), [0.0, 4.0], [1.0, 0.25]),
     "angle": (lambda x: np.sum(np.where(x > 0, np.arctan2(x, x * 0), 0.0)), [0.0, 1.0], [0.0, 0.0]),
@@ -177,6 +182,20 @@ def test_at_a_tip_the_second_derivative_is_nan_and_never_zero(f, x, mode):
     away = x + [0.3, -0.2, 0.5, 0.1][: x.size]
     smooth = {2: lambda x: np.sum(x**2), 4: lambda x: np.sum(np.real(np.fft.rfft(x) * np.conj(np.fft.rfft(x))))}[x.size]
     assert np.allclose(ad.hessian(f, mode=mode)(away), ad.hessian(smooth)(away))
+
+
+@pytest.mark.parametrize("mode", NESTINGS)
+@pytest.mark.parametrize("order", [1.5, 3, 4])
+def test_at_the_tip_of_a_norm_of_any_order(order, mode):
+    def f(x):
+        return np.linalg.norm(x, order)
+
+    assert np.isnan(np.diag(ad.hessian(f, mode=mode)(np.zeros(2)))).all()
+    x, steps = np.array([0.3, -0.2]), 1e-6 * np.eye(2)
+    slopes = [(ad.grad(f)(x + h) - ad.grad(f)(x - h)) / 2e-6 for h in steps]
+    assert np.allclose(ad.hessian(f, mode=mode)(x), slopes, atol=1e-7)
+    if order > 2:
+        assert np.allclose(ad.hessian(f, mode=mode)(np.array([0.0, 2.0])), 0)  # smooth where one element is 0
 
 
 NOTHING = np.array([-np.inf, -np.inf])

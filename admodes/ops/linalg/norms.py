@@ -33,9 +33,11 @@ def _p_length(x: Any, axes: tuple[int, ...], p: float) -> Any:
 
 
 def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
-    size = np.abs(x)
-    direction = slope(np.conjugate(x), size) if x.dtype.kind == "c" else np.sign(x)
-    return direction * slope(size, y) ** (p - 1)
+    if x.dtype.kind == "c":
+        size = np.abs(x)
+        return slope(np.conjugate(x), size) * slope(size, y) ** (p - 1)
+    share = slope(x, y)
+    return np.sign(share) * np.abs(share) ** (p - 1)
 
 
 def _norm_row(fn: Any, slope: Any, power: float, domain: Any) -> Op:
