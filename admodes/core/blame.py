@@ -27,7 +27,10 @@ _ROOTS = (
     "anderson", "bisect", "brenth", "brentq", "broyden1", "broyden2", "fsolve", "newton", "newton_krylov", "ridder",
     "root", "root_scalar", "toms748",
 )  # fmt: skip
+_SPARSE = ("bicg", "bicgstab", "cg", "cgs", "factorized", "gmres", "lgmres", "minres", "splu")
 _IN_PLACE = {
+    **{f"scipy.sparse.linalg.{name}": "admodes.scipy.sparse.linalg.spsolve" for name in _SPARSE},
+    **{f"scipy.integrate.{name}": "admodes.scipy.integrate.quad" for name in ("dblquad", "fixed_quad", "quad_vec")},
     **{f"scipy.optimize.{name}": "admodes.root, which differentiates the solution" for name in _ROOTS},
     "scipy.optimize.fixed_point": "admodes.fixed_point, which differentiates the solution",
     "scipy.integrate.solve_ivp": "admodes.odeint, which differentiates the solution",

@@ -18,8 +18,7 @@ import scipy.sparse.linalg as spl
 
 from ..core.domain import A, OnlyReal, case
 from ..core.registry import Composite, Linear
-from ..core.tracing import primitive
-from ..core.views import ground
+from ..core.tracing import canonical, primitive
 from ..ops.special.rows import horner
 from .rows import mirrors, own
 from .signal import convolution
@@ -54,15 +53,14 @@ def _padded(name: str, x: Any, widths: Sequence[tuple[int, int]], modes: Sequenc
             raise ValueError(f"scipy.ndimage.{name}: mode={mode!r} is not one of {', '.join(_MODES)}")
         if not before and not behind:
             continue
+        n = x.shape[axis]
         if mode in ("constant", "grid-constant"):
-            pads = [(0, 0)] * x.ndim
-            pads[axis] = before, behind
-            x = np.pad(x, pads, constant_values=cval)
+            edges = [x.shape[:axis] + (count,) + x.shape[axis + 1 :] for count in (before, behind)]
+            first, last = (np.astype(np.broadcast_to(canonical(cval), edge), x.dtype) for edge in edges)
         else:
-            n = x.shape[axis]
-            ends = (np.arange(-before, 0), np.arange(n, n + behind))
-            first, last = (np.take(x, _continued(i, n, mode), axis=axis) for i in ends)
-            x = np.concatenate([first, x, last], axis=axis)
+            places = (np.arange(-before, 0), np.arange(n, n + behind))
+            first, last = (np.take(x, _continued(i, n, mode), axis=axis) for i in places)
+        x = np.concatenate([first, x, last], axis=axis)
     return x
 
 
@@ -218,9 +216,9 @@ def gaussian_filter(
     modes = [mode] * len(along) if isinstance(mode, str) else list(mode)
     x = input
     for axis, s, k, r, m in zip(along, *given, modes, strict=True):
-        if not ground(s) > 1e-15:
+        if not s > 1e-15:
             continue
-        reach = int(truncate * float(ground(s)) + 0.5) if r is None else int(r)
+        reach = int(truncate * s + 0.5) if r is None else int(r)
         w = np.reshape(_gaussian(s, k, reach), [-1 if a == axis else 1 for a in range(x.ndim)])
         widths, each = [(0, 0)] * x.ndim, ["nearest"] * x.ndim
         widths[axis], each[axis] = (reach, reach), m

@@ -104,6 +104,9 @@ OTHERS = {
     "integrate.solve_ivp": (
         lambda x: scipy.integrate.solve_ivp(lambda t, y: -x[0] * y, (0, 1), [1.0]).y[:, -1], "admodes.odeint",
     ),
+    "integrate.quad_vec": (
+        lambda x: scipy.integrate.quad_vec(lambda t: t * x, 0, 1)[0], "admodes.scipy.integrate.quad",
+    ),
     "integrate.odeint": (
         lambda x: scipy.integrate.odeint(lambda y, t: -x[0] * y, [1.0], [0, 1.0]), "admodes.odeint",
     ),
@@ -116,7 +119,7 @@ OTHERS = {
         lambda x: scipy.optimize.least_squares(lambda z: z - x[0], [1.0]).x, "admodes.minimize",
     ),
     "interpolate.interp1d": (lambda x: scipy.interpolate.interp1d(T, x)(0.5), "np.interp"),
-    "sparse.linalg.cg": (lambda x: scipy.sparse.linalg.cg(M, x[:2])[0], "admodes.custom_op"),
+    "sparse.linalg.cg": (lambda x: scipy.sparse.linalg.cg(M, x[:2])[0], "admodes.scipy.sparse.linalg.spsolve"),
 }  # fmt: skip
 
 

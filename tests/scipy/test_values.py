@@ -96,6 +96,43 @@ def test_images_refuse_what_has_no_rule():
             traced(f, x)
 
 
+def test_flat_code_of_what_values_decide():
+    """How far a Gaussian reaches, which rows are exchanged, which piece a place is in: at other values all anew."""
+    x = rng.normal(size=12)
+    smooth = admodes.compile(lambda s: ndimage.gaussian_filter(x, s))
+    for s in (0.4, 1.0, 2.3):
+        np.testing.assert_allclose(smooth(s), scipy.ndimage.gaussian_filter(x, s), rtol=1e-12)
+    solved = admodes.compile(lambda a: linalg.lu_solve(linalg.lu_factor(a), x[:4]))
+    for _ in range(4):
+        a = rng.normal(size=(4, 4))
+        np.testing.assert_allclose(solved(a), np.linalg.solve(a, x[:4]), rtol=1e-9)
+    knots = np.arange(12.0)
+    for read in (
+        lambda at: interpolate.CubicSpline(knots, x)(at),
+        lambda at: interpolate.make_interp_spline(knots, x)(at),
+        lambda at: ndimage.map_coordinates(x, at[None], mode="nearest"),
+    ):
+        flat = admodes.compile(read)
+        for _ in range(4):
+            at = rng.uniform(0, 11, 5)
+            np.testing.assert_allclose(flat(at), read(at), rtol=1e-9)
+    tail = admodes.compile(lambda z: stats.triang.logpdf(z, 0.4))
+    for _ in range(4):
+        z = rng.uniform(-0.5, 1.5, 5)
+        np.testing.assert_allclose(tail(z), scipy.stats.triang.logpdf(z, 0.4), rtol=1e-9)
+
+
+def test_constants_of_borders_may_be_traced():
+    x, at = rng.normal(size=5), np.array([[-3.0, 1.2, 9.0]])
+    for ours, theirs in (
+        (lambda c: ndimage.map_coordinates(x, at, cval=c), lambda c: scipy.ndimage.map_coordinates(x, at, cval=c)),
+        (lambda c: ndimage.correlate(x, x[:3], mode="constant", cval=c),
+         lambda c: scipy.ndimage.correlate(x, x[:3], mode="constant", cval=c)),
+    ):  # fmt: skip
+        agree(ours, theirs, np.float64(0.3))
+        np.testing.assert_allclose(jacfwd(ours)(0.3), theirs(1.3) - theirs(0.3), atol=1e-12)
+
+
 # ---------------------------------------------------------------------------------------------------
 # Signals
 # ---------------------------------------------------------------------------------------------------
