@@ -25,6 +25,7 @@ from .core.errors import (
     PatternTooDense,
     SingularJacobian,
     WorkerLost,
+    WrongDerivative,
 )
 from .custom import custom_op, register
 from .elimination import LinearizedGraph, linearized_graph
@@ -37,6 +38,7 @@ from .ways.jacobians import jacobian
 
 if TYPE_CHECKING:
     from .explanation.explain import Explanation, explain
+    from .checking import Check, check
     from .implicit import fixed_point, minimize, odeint, root
     from .sparse.pattern import hessian_pattern, jacobian_pattern
     from .sparse.plan import sparse_hessian_plan, sparse_jacobian_plan
@@ -47,6 +49,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "Bracketing",
+    "Check",
     "Comparison",
     "Cost",
     "Detached",
@@ -64,6 +67,8 @@ __all__ = [
     "Program",
     "SingularJacobian",
     "WorkerLost",
+    "WrongDerivative",
+    "check",
     "checkpoint",
     "checkpoint_chain",
     "checkpoint_scan",
@@ -108,6 +113,8 @@ __all__ = [
 _LATE = {
     "Explanation": ".explanation.explain",
     "explain": ".explanation.explain",
+    "Check": ".checking",
+    "check": ".checking",
     "fixed_point": ".implicit",
     "minimize": ".implicit",
     "odeint": ".implicit",

@@ -26,7 +26,7 @@ FLOORS = [
     ["special"],
     ["transforms", "program"],
     ["sparse", "elimination", "operators"],
-    ["chains", "implicit"],
+    ["chains", "implicit", "checking"],
     ["scipy"],
     ["ways", "explanation"],
     ["coverage"],

@@ -24,6 +24,7 @@ EXAMPLES = {
     "trace": ("admodes trace numpy:linalg.norm --shape x=5", "admodes trace numpy:sum --shape a=5 --of gradient"),
     "cost": ("admodes cost numpy:linalg.det --shape a=8,8 --of gradient",),
     "plan": ("admodes plan numpy:diff --arg 'a=np.linspace(0, 1, 50)'",),
+    "check": ("admodes check numpy:linalg.det --shape a=4,4", "admodes check numpy:tanh --arg 'x=0.5' --json"),
     "coverage": ("admodes coverage numpy.linalg", "admodes coverage --missing --json"),
     "explain": (
         "admodes explain numpy:linalg.norm --shape x=3",
@@ -72,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     add_function(one)
     one.add_argument("--target", choices=WALKS, default="gradient", help="what both modes are to give")
     one.add_argument("--out", type=Path, metavar="PAGE.html", help="write the page, one HTML file")
+    one = add("check", run.check, "both modes against each other and against differences; status 1 where they part")
+    add_function(one)
     one = add("coverage", run.covered, "which functions can be differentiated, and why the others cannot")
     one.add_argument("area", nargs="*", help=f"modules, of {', '.join(coverage.AREAS)}; all unless given")
     one.add_argument("--missing", action="store_true", help="only the functions that raise, with the reasons")

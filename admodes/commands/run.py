@@ -115,6 +115,13 @@ def explain(options: argparse.Namespace) -> int:
     return DONE
 
 
+def check(options: argparse.Namespace) -> int:
+    f = _one(loaded(options.function))
+    found = admodes.check(f, *arguments(f, options))
+    print(found.to_json() if options.json else found)
+    return DONE if found.ok else FAILED
+
+
 def covered(options: argparse.Namespace) -> int:
     unknown = sorted(set(options.area) - set(coverage.AREAS))
     if unknown:

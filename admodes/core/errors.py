@@ -225,6 +225,17 @@ class SingularJacobian(Travelling, ValueError):
         )
 
 
+class WrongDerivative(Travelling, AssertionError):
+    """A derivative parts from what `check` held it against; an AssertionError, for tests.
+
+    >>> import numpy as np
+    >>> from admodes import check, custom_op
+    >>> check(custom_op(np.exp, partial=lambda y, x: x), 1.5).raise_()
+    Traceback (most recent call last):
+    admodes.core.errors.WrongDerivative: exp: forward parts from central differences...
+    """
+
+
 class IllConditioned(UserWarning):
     """∂g/∂z is nearly singular at the solution of an implicit function: the derivative has few digits. A warning.
 
