@@ -393,10 +393,10 @@ class Judged:
             UNCLEAR: "the differences are good to few digits: noise, a jump, or a scale out of reach",
             UNDEFINED: "there is no finite derivative here",
         }.get(kind, "")
-        shown = kind == PARTS
+        shown = kind in (PARTS, UNCLEAR)
         return replace(
             found, where=place, ours=self.ours[k] if shown else None, theirs=self.theirs[k] if shown else None,
-            note=f"at {place} {note}" if note else "",
+            note=note if shown else f"at {place} {note}",
         )  # fmt: skip
 
 

@@ -75,7 +75,8 @@ class Argument:
         self.tried = False
 
     def pushed(self, t: Any, y: Any, *args: Any, **params: Any) -> Any:
-        self._try(y, args, params)
+        if not self.tried:
+            self._try(y, args, params)
         x = args[self.place]
         if self.push is not None:
             return self._each(self._push, t, x, y, args, params, y)
@@ -95,7 +96,8 @@ class Argument:
         return found if isinstance(y, tuple) else found[0]
 
     def pulled(self, u: Any, y: Any, *args: Any, **params: Any) -> Any:
-        self._try(y, args, params)
+        if not self.tried:
+            self._try(y, args, params)
         return self._each(self._pull, u, y, args[self.place], args, params, y)
 
     @property
@@ -121,10 +123,13 @@ class Argument:
         """The leading axes of directions t of x, which may be a tuple of arrays."""
         if isinstance(x, tuple):
             t, x = t[0], x[0]
-        return tuple(t.shape[: t.ndim - np.ndim(x)])
+        lead: tuple[int, ...] = t.shape[: t.ndim - np.ndim(x)]
+        return lead
 
     def _fitting(self, found: Any, to: Any, lead: tuple[int, ...], what: str) -> Any:
         """What a rule gave as arrays of the shapes that directions of `to` have."""
+        if type(found) is np.ndarray and type(to) is np.ndarray and found.shape == lead + to.shape:
+            return found
         if type(to) is Parts:
             leaves, structure = pytree.flatten(found)
             if structure != to.structure and not (_is_row(found) and _is_row(to.like(to)) and len(leaves) == len(to)):
@@ -155,8 +160,6 @@ class Argument:
     # On the first use ---------------------------------------------------------------------------------
 
     def _try(self, y: Any, args: Any, params: Any) -> None:
-        if self.tried:
-            return
         y, *args = (a._make(map(ground, a)) if type(a) is Parts else ground(a) for a in (y, *args))
         x = args[self.place]
         told = self._linear(self._push, x, y, args, params, self.told[0]) if self.push else True

@@ -34,6 +34,7 @@ from experiments.__main__ import main, parser
 
 ROOT = Path(frame.__file__).resolve().parent.parent
 EXPERIMENTS = [
+    "accuracy",
     "bracketing",
     "cheap_gradient",
     "checkpointing",
@@ -42,6 +43,7 @@ EXPERIMENTS = [
     "full_jacobian",
     "gallery",
     "gradient_cost",
+    "granularity",
     "hessian",
     "implicit",
     "memory",
