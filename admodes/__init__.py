@@ -37,8 +37,8 @@ from .ways.hessians import hessian, hvp
 from .ways.jacobians import jacobian
 
 if TYPE_CHECKING:
-    from .explanation.explain import Explanation, explain
     from .checking import Check, check
+    from .explanation.explain import Explanation, explain
     from .implicit import fixed_point, minimize, odeint, root
     from .sparse.pattern import hessian_pattern, jacobian_pattern
     from .sparse.plan import sparse_hessian_plan, sparse_jacobian_plan
