@@ -147,7 +147,7 @@ def draw(rows: Sequence[Row]) -> Any:
     ratios = [at(rows, n, "pull by hand")["over_composed"] for n in (small, most)]
     title = (
         f"A softmax with its pull by hand takes {ratios[0]:.2f}× (n = {small}) to {ratios[1]:.2f}× (n = {most:,}) the "
-        f"time of one composed of NumPy calls;\nits tape holds {at(rows, big, 'pull by hand')['vectors']:.1f} vectors "
+        f"time\nof one composed of NumPy calls; its tape holds {at(rows, big, 'pull by hand')['vectors']:.1f} vectors "
         f"beside the result, not {at(rows, big, 'composed')['vectors']:.1f}"
     )
     made = style.figure(13, 6, title)
@@ -161,7 +161,9 @@ def draw(rows: Sequence[Row]) -> Any:
     sizes = np.array(sorted({row["n"] for row in rows}))
     for count in (1, 2):
         right.plot(sizes, 8 * count * sizes, linestyle=":", **style.THEORY)
-        right.annotate(f"{count} n doubles", (sizes[0], 8 * count * sizes[0]), (6, 12 if count > 1 else -8),
+        shift, side = ((-4, 6), "right") if count > 1 else ((6, -12), "left")
+        middle = sizes[len(sizes) // 3]
+        right.annotate(f"{'2' * (count - 1)}n doubles", (middle, 8 * count * middle), shift, ha=side,
                        textcoords="offset points", color=style.GREY)  # fmt: skip
     left.set(xscale="log", yscale="log", xlabel="length n of the vector", ylabel="microseconds", title="Tape and pull")
     right.set(xscale="log", yscale="log", xlabel="length n of the vector", ylabel="bytes",
