@@ -21,9 +21,7 @@ setting up a tape and finding its arguments for each step, which states of 4 KB 
 from __future__ import annotations
 
 import copy
-import gc
 import time
-import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +32,7 @@ from admodes.transforms.revolve import forward_steps
 
 from . import style
 from .frame import Row, Study
+from .memory import peak
 
 SITES, DT = 500, 1e-3
 STEPS, FULL_STEPS = 300, 10_000
@@ -118,18 +117,6 @@ def seconds_of(call: Callable[[], Any], rounds: int) -> float:
     return min(taken)
 
 
-def bytes_of(call: Callable[[], Any]) -> int:
-    """The most bytes alive at once in one call, beyond those before it."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        call()
-        return tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
-
-
 class Prediction:
     """Seconds and bytes of any number of snapshots, from one step's."""
 
@@ -146,7 +133,7 @@ class Prediction:
         self.step = (fewest - most) / without
         self.taped = (most - forward_steps(CALIBRATED, all_) * self.step) / CALIBRATED
         self.state = short.h.nbytes
-        self.base = bytes_of(lambda: short.gradient(short.kept(few))) - few * self.state
+        self.base = peak(short.gradient, (short.kept(few),)) - few * self.state
 
     def seconds(self, steps: int, snapshots: int) -> float:
         return forward_steps(steps, snapshots) * self.step + steps * self.taped
@@ -176,7 +163,7 @@ def measured(recurrence: Recurrence, prediction: Prediction, snapshots: int, dis
         "steps_predicted": forward_steps(steps, total) + steps,
         "seconds": seconds,
         "seconds_predicted": None if disk else prediction.seconds(steps, total),
-        "bytes": bytes_of(lambda: seen.gradient(seen.kept(snapshots, disk))),
+        "bytes": peak(seen.gradient, (seen.kept(snapshots, disk),)),
         "bytes_predicted": prediction.bytes(snapshots),
     }
 
@@ -194,7 +181,7 @@ def taped(recurrence: Recurrence, rounds: int) -> tuple[dict[str, Any], Any]:
         "steps_predicted": steps,
         "seconds": seconds_of(lambda: recurrence.gradient(recurrence.plain), rounds),
         "seconds_predicted": None,
-        "bytes": bytes_of(lambda: recurrence.gradient(recurrence.plain)),
+        "bytes": peak(recurrence.gradient, (recurrence.plain,)),
         "bytes_predicted": None,
     }
     return row, right
@@ -273,17 +260,8 @@ def _pareto(ax: Any, rows: Sequence[Row], prediction: Prediction) -> None:
                 ax.annotate(text, (row["bytes"] / 1e6, row["seconds"]), (6, 6), textcoords="offset points", fontsize=10)
     ax.set(xscale="log", yscale="log", xlabel="peak memory, MB", ylabel="seconds for one gradient")
     ax.set_title("Time against memory (numbers: states kept)")
-    _plain_numbers(ax)
+    style.plain_numbers(ax.xaxis, ax.yaxis)
     ax.legend(loc="upper right")
-
-
-def _plain_numbers(ax: Any) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.set_minor_formatter(NullFormatter())
 
 
 def _steps(ax: Any, rows: Sequence[Row], streamed: Sequence[Row]) -> None:
@@ -319,7 +297,7 @@ def _steps(ax: Any, rows: Sequence[Row], streamed: Sequence[Row]) -> None:
         ylabel="runs of each step",
         title="Steps run, predicted and counted",
     )
-    _plain_numbers(ax)
+    style.plain_numbers(ax.xaxis, ax.yaxis)
     ax.legend()
 
 

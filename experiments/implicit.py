@@ -23,7 +23,6 @@ solution itself; the adjoint equation's error follows its tolerance.
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +33,7 @@ import admodes
 from . import digits, style
 from . import implicit_layers as layers
 from .frame import SEED, Row, Study
+from .memory import peak
 
 HIDDEN, BATCH, STEP = 64, 32, 0.3
 EPOCHS, FULL_EPOCHS = 8, 15
@@ -139,15 +139,9 @@ def memory(learn: digits.Split, iterations: Sequence[int], rng: np.random.Genera
             return layers.loss(p, layers.unrolled(p, images, k), labels, PENALTY)
 
         for way, f in (("fixed point", at_rest), ("unrolled", by_steps)):
-            admodes.grad(f)(parameters)
-            tracemalloc.start()
-            try:
-                before = tracemalloc.get_traced_memory()[0]
-                admodes.grad(f)(parameters)
-                most = tracemalloc.get_traced_memory()[1] - before
-            finally:
-                tracemalloc.stop()
-            rows.append({"way": way, "iterations": k, "bytes": most})
+            gradient = admodes.grad(f)
+            gradient(parameters)
+            rows.append({"way": way, "iterations": k, "bytes": peak(gradient, (parameters,))})
     return rows
 
 
@@ -288,18 +282,9 @@ def draw_layer(curve: Sequence[Row], kept: Sequence[Row]) -> Any:
         beside.plot(x, y, **{**look, "label": label})
     beside.set(xscale="log", yscale="log", xlabel="iterations of the layer", ylabel="peak memory of one gradient, MB")
     beside.set_title(f"Memory, a batch of {BATCH}")
-    _plain(beside.xaxis, beside.yaxis)
+    style.plain_numbers(beside.xaxis, beside.yaxis)
     beside.legend(loc="upper left")
     return made
-
-
-def _plain(*axes: Any) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    for axis in axes:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.set_minor_formatter(NullFormatter())
 
 
 @style.styled
@@ -331,7 +316,7 @@ def draw_solvers(errors: Sequence[Row], apart: Any, ode: Sequence[Row]) -> Any:
     right.plot(counts, 3 * last * (counts / counts[-1]) ** -4, linestyle="--", label="slope −4", **style.THEORY)
     right.set(xscale="log", yscale="log", xlabel="evaluations of the right-hand side, forward")
     right.set(ylabel="largest error / largest entry", title="The gradient of an oscillator's end")
-    _plain(right.xaxis)
+    style.plain_numbers(right.xaxis)
     right.legend(loc="upper right", fontsize=9.5)
     return made
 

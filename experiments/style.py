@@ -58,6 +58,16 @@ def figure(width: float, height: float, title: str) -> Figure:
     return made
 
 
+def plain_numbers(*axes: Any) -> None:
+    """Ticks of logarithmic axes at 1, 2, 5, 10 …, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
 @styled
 def save(made: Figure, path: Path) -> None:
     """Write the figure in the format of the path's suffix."""

@@ -1,15 +1,13 @@
 """Annealed orders: the best known counts of graphs of the literature, in machine code and in Python; lower bounds."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from admodes.elimination import LinearizedGraph
 from admodes.elimination.annealing import _in_python, _native
-
-DATA = Path(__file__).parents[2] / "experiments" / "data" / "elimination"
+from experiments.elimination import graph_of
 
 # Multiplications: forward, reverse and Markowitz order, AlphaGrad (Lohoff and Neftci, 2024), the fewest known.
 KNOWN = {
@@ -20,14 +18,6 @@ KNOWN = {
     "random_g": (632, 566, 451, 417, 409),
     "BlackScholes_Jacobian": (None, None, 350, 312, 297),
 }
-
-
-def graph_of(name):
-    """Vertices that a file names as inputs and as intermediates are constants of the function: no inputs."""
-    _, inputs, outputs, intermediates, *edges = (DATA / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    inputs, outputs, intermediates = ([int(v) for v in line.split()[1:]] for line in (inputs, outputs, intermediates))
-    edges = [tuple(map(int, edge.split())) for edge in edges if edge]
-    return LinearizedGraph.from_edges(edges, inputs=[v for v in inputs if v not in intermediates], outputs=outputs)
 
 
 @pytest.mark.parametrize("name", KNOWN)
