@@ -32,7 +32,7 @@ COUNTING, PATTERN, FIRST_CALLS, CLOCK = 0.2, 0.5, 0.7, 0.85
 ROUGHLY = 5.0
 
 # The derivatives that are so many equal passes, and what may go to timing a part of those of one way.
-PARTED, PARTLY = ("gradient", "jacobian"), 0.1
+PARTED, PARTLY = ("gradient", "jacobian", "hessian"), 0.1
 
 # Of the time that is left, what the import of another library may take.
 IMPORTING = 0.4

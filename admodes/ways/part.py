@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..core import pytree
 from ..transforms.arguments import chosen_leaves
+from ..transforms.dense import jacrev
 from ..transforms.directions import chunk_for, unit_directions
 from ..transforms.recording import Recording, push_forward
 from .differences import along, evaluations, raveled_function
@@ -62,9 +63,16 @@ def of_pulls(q: Question, chunk: int | None = None) -> Part:
     return Part(lambda: Recording(f, pytree.unflatten(structure, leaves)), each, q.m / k, f"{k:,} of {q.m:,} rows")
 
 
+def of_gradient(q: Question, inner: Callable[..., Any] = jacrev) -> Question:
+    """The question whose Jacobian is the Hessian: the gradient, by jacrev or by jacfwd."""
+    f, primals = q.chosen
+    places = tuple(range(len(primals)))
+    return replace(q, f=inner(f, places), layers=(), args=primals, argnums=places, value=primals)
+
+
 def of_differences(q: Question, scheme: str) -> Part:
     """One column of divided differences."""
-    f, primals = q.chosen
+    f, primals = (of_gradient(q) if q.target == "hessian" else q).chosen
     raveled, x = raveled_function(f, primals)
     unit = np.zeros_like(x)
     unit[0] = 1

@@ -26,7 +26,7 @@ from .foreign import PEERS, Peer
 from .hessians import Mode as Nesting
 from .hessians import hessian, hvp
 from .jacobians import jacobian
-from .part import Part, of_differences, of_pulls, of_pushes
+from .part import Part, of_differences, of_gradient, of_pulls, of_pushes
 from .question import Question, argument_names, code_argnums
 from .row import UNKNOWN
 
@@ -307,8 +307,15 @@ def _nesting(mode: Nesting) -> Way:
         lambda q: hessian(q.f, q.argnums, mode),
         f"admodes.hessian({{f}}{{a}}, mode={mode!r}){{x}}",
         lambda q, e: e.hessian(mode, False), lambda q, e: e.hessian(mode, True),
-        grows="n", compilable=True,
+        grows="n", compilable=True, part=lambda q: _of_nesting(q, mode),
     )  # fmt: skip
+
+
+def _of_nesting(q: Question, mode: Nesting) -> Part:
+    """A chunk of the columns, or of the rows, of the gradient's Jacobian."""
+    outer, _, inner = mode.partition("-over-")
+    gradient = of_gradient(q, jacfwd if inner == "forward" else jacrev)
+    return of_pushes(gradient) if outer == "forward" else of_pulls(gradient)
 
 
 def _coloured(mode: str) -> Way:

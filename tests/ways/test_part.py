@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import admodes
+from admodes.ways import table
 from admodes.ways.differences import CENTRAL, COMPLEX, ONE_SIDED
 from admodes.ways.part import RUNS, Part, of_differences, of_pulls, of_pushes
 from admodes.ways.question import ask
@@ -41,6 +42,33 @@ def test_a_part_of_divided_differences_is_a_column(scheme, passes):
     part = of_differences(question(), scheme)
     assert part.passes == passes
     np.testing.assert_allclose(part.each(part.once()), admodes.jacfwd(field)(X)[:, 0], rtol=1e-6, atol=1e-7)
+
+
+def curved(x):
+    return np.sum(np.sin(x) * x[0])
+
+
+@pytest.mark.parametrize("mode", ["forward-over-reverse", "reverse-over-forward", "forward-over-forward",
+                                  "reverse-over-reverse"])  # fmt: skip
+def test_a_part_is_columns_or_rows_of_the_hessian(mode):
+    H = admodes.hessian(curved)(X)
+    part = table._of_nesting(question(curved, "hessian"), mode)
+    found = part.each(part.once())
+    (some,) = found[2] if mode.startswith("forward") else found
+    np.testing.assert_allclose(some, H[:, : len(some)].T, rtol=1e-12, atol=1e-15)
+    assert part.passes == 12 / len(some)
+
+
+def test_a_part_of_a_hessian_by_differences_is_one_of_the_gradient():
+    part = of_differences(question(curved, "hessian"), CENTRAL)
+    np.testing.assert_allclose(part.each(part.once()), admodes.hessian(curved)(X)[:, 0], rtol=1e-6, atol=1e-7)
+
+
+def test_every_uncompiled_way_of_passes_to_a_matrix_has_a_part():
+    for target in ("jacobian", "hessian"):
+        for way in table.ways(target):
+            alike = way.grows in ("n", "m") and not way.prepares and "checkpointed" not in way.name
+            assert (way.part is not None) == alike, (target, way.name)
 
 
 def test_once_is_done_once():
