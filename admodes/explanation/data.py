@@ -187,7 +187,8 @@ class _Telling:
         """The derivative itself, block by block, as each mode gives it."""
         story, p = self.story, self.story.problem
         if p.target == "jacobian":
-            labels = [f"J, {p.m} × {p.n}"]
+            shown = story.by_forward is not None
+            labels = [f"J, {p.m:,} × {p.n:,}{'' if shown else ': too large for a page'}"]
         elif p.target == "jvp":
             labels = [f"J·t{_of(i, p.results)}" for i in range(len(p.results))]
         else:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.zeros import strong_product
 from ..program.program import Program, record
 from ..program.recording import Value
 from ..program.straightline import as_input, is_input
@@ -160,7 +161,8 @@ class Story:
         fewer, more, which = (r, f, "reverse") if r.multiply_adds < f.multiply_adds else (f, r, "forward")
         if not fewer.multiply_adds:
             return f"{first}: {which} mode needs none; {memory}."
-        return f"{first}: {which} mode does with {more.multiply_adds / fewer.multiply_adds:,.2g} times fewer; {memory}."
+        times = more.multiply_adds / fewer.multiply_adds
+        return f"{first}: {times:,.{0 if times >= 10 else 1}f} times fewer by {which} mode; {memory}."
 
 
 def tell(f: Callable[..., Any], args: tuple[Any, ...], target: str, given: Any) -> Story:
@@ -238,26 +240,49 @@ def _indexed(x: Any, k: int) -> str:
 
 
 def _results(p: Problem, seeds: Sequence[Any]) -> tuple[list[Any] | None, list[Any] | None]:
-    """What each mode gives in the end, by the transforms themselves; None where it is too large to be shown."""
+    """What each mode gives in the end, by the transforms themselves; None where it takes too many passes to be shown.
+
+    Forward mode gives columns of J, reverse mode rows; where one pass is enough it is that pass.
+    """
     xs = tuple(p.xs)
+    columns, rows = _by_columns(p), _by_rows(p)
     if p.target == "jvp":
-        return list(jvp(p, xs, tuple(seeds))[1]), None
-    if p.target == "vjp":
-        return None, list(vjp(p, *xs)[1](list(seeds)))
-    small = p.n * p.m <= MOST_ENTRIES
-    by_reverse = by_forward = None
-    if p.target == "gradient":
-        by_reverse = list(vjp(p, *xs)[1](unit(p.results, 0)))
-        if small:
-            (t,) = (np.ravel(y) for y in jvp(p, xs, tuple(unit_directions(xs, 0, p.n)))[1] if np.size(y))
-            ends = np.cumsum([x.size for x in xs])[:-1]
-            by_forward = [part.reshape(x.shape)[()] for part, x in zip(np.split(t, ends), xs, strict=True)]
-    elif small:
-        pushed = jvp(p, xs, tuple(unit_directions(xs, 0, p.n)))[1]
-        by_forward = [np.concatenate([np.reshape(t, (p.n, -1)) for t in pushed], axis=1).T]
-        pulled = vjp(p, *xs)[1](unit_directions([np.asarray(y) for y in p.results], 0, p.m))
-        by_reverse = [np.concatenate([np.reshape(u, (p.m, -1)) for u in pulled], axis=1)]
-    return by_forward, by_reverse
+        t = _raveled(seeds)
+        return list(jvp(p, xs, tuple(seeds))[1]), None if rows is None else _parted(
+            strong_product(rows, t).sum(1), p.results
+        )
+    if p.target in ("vjp", "gradient"):
+        us = list(seeds) if p.target == "vjp" else unit(p.results, 0)
+        by_reverse = list(vjp(p, *xs)[1](us))
+        u = _raveled(us)[:, None]
+        return None if columns is None else _parted(strong_product(u, columns).sum(0), p.xs), by_reverse
+    return None if columns is None else [columns], None if rows is None else [rows]
+
+
+def _by_columns(p: Problem) -> Any:
+    """The Jacobian of the raveled function by n pushes; None where it is too large."""
+    if p.n * p.m > MOST_ENTRIES:
+        return None
+    pushed = jvp(p, tuple(p.xs), tuple(unit_directions(p.xs, 0, p.n)))[1]
+    return np.concatenate([np.reshape(t, (p.n, -1)) for t in pushed], axis=1).T
+
+
+def _by_rows(p: Problem) -> Any:
+    """The same by m pulls."""
+    if p.n * p.m > MOST_ENTRIES:
+        return None
+    pulled = vjp(p, *p.xs)[1](unit_directions([np.asarray(y) for y in p.results], 0, p.m))
+    return np.concatenate([np.reshape(u, (p.m, -1)) for u in pulled], axis=1)
+
+
+def _raveled(parts: Sequence[Any]) -> Any:
+    return np.concatenate([np.ravel(part) for part in parts])
+
+
+def _parted(whole: Any, like: Sequence[Any]) -> list[Any]:
+    """A vector as arrays of the shapes of others."""
+    ends = np.cumsum([np.size(x) for x in like])[:-1]
+    return [part.reshape(np.shape(x))[()] for part, x in zip(np.split(whole, ends), like, strict=True)]
 
 
 def _count(k: int, one: str, several: str = "") -> str:

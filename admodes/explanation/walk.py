@@ -12,7 +12,7 @@ import numpy as np
 from ..program.program import Program
 from ..program.recording import GUARD, Instruction, Value, leaves
 from .local import Local, Structure, pattern, structure
-from .sweeps import BACK, FORTH, Step, Sweep
+from .sweeps import BACK, END, FORTH, START, Step, Sweep
 
 # Steps of one mode that a page holds; further passes are told of, not shown.
 MOST_STEPS = 240
@@ -195,30 +195,37 @@ class _Counter:
         self.multiply_adds = self.flops = 0.0
         self.peak = 0
 
-    def add(self, at: str, number: int, instruction: int, step: Step) -> None:
-        self.multiply_adds += self.sweep.multiply_adds.get(step, 0.0)
-        self.flops += self.sweep.flops.get(step, 0.0)
-        before = self.ticks[-1].memory if self.ticks else self.sweep.memory[FORTH, -1]
-        memory = before if at == "seed" else self.sweep.memory.get(step, before)
-        self.peak = max(self.peak, memory)
-        self.ticks.append(Tick(at, number, instruction, step, self.multiply_adds, self.flops, memory, self.peak))
+    def add(self, at: str, number: int, instruction: int, *steps: Step) -> None:
+        """A step as it is shown, with the work of one of the sweep, or of two."""
+        self.multiply_adds += sum(self.sweep.multiply_adds.get(step, 0.0) for step in steps)
+        self.flops += sum(self.sweep.flops.get(step, 0.0) for step in steps)
+        before = self.ticks[-1].memory if self.ticks else self.sweep.memory[START]
+        memory = before if at == "seed" else self.sweep.memory.get(steps[0], before)
+        self.peak = max(self.peak, memory, *(self.sweep.memory.get(step, 0) for step in steps))
+        self._tick(at, number, instruction, steps[0], memory)
+
+    def sweep_through(self, number: int, steps: Sequence[Step]) -> None:
+        """One pass: its seed and its steps; what the transform does after the last belongs to that."""
+        plan = [("seed", START), *(("step", step) for step in steps)]
+        for k, (at, step) in enumerate(plan, 1):
+            self.add(at, number, step[1], step, *([END] if k == len(plan) else []))
 
     def end(self, passes: int, multiply_adds: float, flops: float) -> tuple[Tick, ...]:
-        last = self.ticks[-1]
-        self.ticks.append(Tick("end", passes - 1, -1, (BACK, -1), multiply_adds, flops, last.memory, self.peak))
+        """All steps, the totals of all passes last."""
+        self.multiply_adds, self.flops = multiply_adds, flops
+        self._tick("end", passes - 1, -1, END, self.ticks[-1].memory)
         return tuple(self.ticks)
+
+    def _tick(self, at: str, number: int, instruction: int, step: Step, memory: int) -> None:
+        self.ticks.append(Tick(at, number, instruction, step, self.multiply_adds, self.flops, memory, self.peak))
 
 
 def forward_mode(graph: Graph, sweep: Sweep, passes: int, shown: Sequence[Pass]) -> Mode:
     """Forward mode: each pass computes values and tangents together."""
     counter = _Counter(sweep)
     for number in range(len(shown)):
-        counter.add("seed", number, -1, (FORTH, -1))
-        for k in graph.steps:
-            counter.add("step", number, k, (FORTH, k))
-        _rest(counter)
-    cost = sweep.cost
-    total = passes * cost.multiply_adds, passes * cost.flops
+        counter.sweep_through(number, [(FORTH, k) for k in graph.steps])
+    total = passes * sweep.cost.multiply_adds, passes * sweep.cost.flops
     return Mode(sweep, passes, tuple(shown), counter.end(passes, *total), *total)
 
 
@@ -227,32 +234,13 @@ def reverse_mode(graph: Graph, sweep: Sweep, passes: int, shown: Sequence[Pass])
     counter = _Counter(sweep)
     for k in graph.steps:
         counter.add("value", 0, k, (FORTH, k))
-    onto_tape = [sum(part.get((FORTH, k), 0.0) for k in (-1, *graph.steps)) for part in
-                 (sweep.multiply_adds, sweep.flops)]  # fmt: skip
+    onto_tape = counter.multiply_adds, counter.flops
     for number in range(len(shown)):
-        counter.add("seed", number, -1, (FORTH, -1))
-        for k in reversed(graph.steps):
-            if (BACK, k) in sweep.instructions:
-                counter.add("step", number, k, (BACK, k))
-        _rest(counter)
+        reached = [(BACK, k) for k in reversed(graph.steps) if (BACK, k) in sweep.instructions]
+        counter.sweep_through(number, reached)
     whole = sweep.cost.multiply_adds, sweep.cost.flops
     total = [once + passes * (both - once) for once, both in zip(onto_tape, whole, strict=True)]
     return Mode(sweep, passes, tuple(shown), counter.end(passes, *total), *total)
-
-
-def _rest(counter: _Counter) -> None:
-    """What the transform does after the last operation belongs to the last step."""
-    last = counter.ticks.pop()
-    step = (BACK, -1)
-    counter.multiply_adds += counter.sweep.multiply_adds.get(step, 0.0)
-    counter.flops += counter.sweep.flops.get(step, 0.0)
-    counter.peak = max(counter.peak, counter.sweep.memory.get(step, 0))
-    counter.ticks.append(
-        Tick(
-            last.at, last.number, last.instruction, last.step,
-            counter.multiply_adds, counter.flops, last.memory, counter.peak,
-        )
-    )  # fmt: skip
 
 
 def shown_passes(passes: int, steps: int) -> int:
