@@ -188,13 +188,12 @@ def _told(p: Problem, args: tuple[Any, ...], given: Any) -> Story:
     variables_ = variables(p.places, sources)
     called = names(p.program, variables_)
     n_passes, m_passes = (1 if one_tangent else p.n), (1 if one_cotangent else p.m)
-    steps = len(graph.steps)
     forth = [
         graph.forward(_seed_of(p, k, one_tangent, called), pushed.run(seeds if one_tangent else unit(p.xs, k)))
-        for k in range(shown_passes(n_passes, steps))
+        for k in range(shown_passes(n_passes, graph))
     ]
     back = []
-    for k in range(shown_passes(m_passes, steps)):
+    for k in range(shown_passes(m_passes, graph)):
         us = seeds if one_cotangent else unit(p.results, k)
         given_results = _given(p, us)
         back.append(graph.reverse(_result_seed(p, k, one_cotangent), pulled.run(us), given_results))

@@ -14,8 +14,9 @@ from ..program.recording import GUARD, Instruction, Value, leaves
 from .local import Local, Structure, pattern, structure
 from .sweeps import BACK, END, FORTH, START, Step, Sweep
 
-# Steps of one mode that a page holds; further passes are told of, not shown.
+# Steps of one mode that a page holds, and numbers that all its passes carry; further passes are told of, not shown.
 MOST_STEPS = 240
+MOST_CARRIED = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,8 @@ def reverse_mode(graph: Graph, sweep: Sweep, passes: int, shown: Sequence[Pass])
     return Mode(sweep, passes, tuple(shown), counter.end(passes, *total), *total)
 
 
-def shown_passes(passes: int, steps: int) -> int:
+def shown_passes(passes: int, graph: Graph) -> int:
     """How many passes a page shows."""
-    return max(1, min(passes, MOST_STEPS // max(steps + 1, 1)))
+    carried = sum(v.size for v in graph.active)
+    most = min(MOST_STEPS // (len(graph.steps) + 1), MOST_CARRIED // max(carried, 1))
+    return max(1, min(passes, most))

@@ -214,6 +214,12 @@ def test_many_passes_are_told_of_and_few_are_shown():
     assert story.forward.multiply_adds == 1000 * story.forward.sweep.cost.multiply_adds
 
 
+def test_passes_of_large_arrays_are_few():
+    story = told(lambda x: np.sum(x * x), np.ones(300_000))
+    assert len(story.forward.shown) == 3
+    assert story.forward.passes == 300_000
+
+
 def test_several_results_and_trees():
     def f(p):
         frac, whole = np.modf(p["x"])
