@@ -11,6 +11,7 @@ estimate of the error from differences at neighbouring steps.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,5 +142,7 @@ def complex_step(at: Point, t: Any) -> Any:
     """Im f(x + i h t)/h; raises what f raises, and TypeError where f gives real numbers."""
     largest = float(np.max(np.abs(t), initial=0.0)) or 1.0
     h = (1e-30 if at.eps > 1e-10 else 1e-100) / largest
-    found = at.at(at.moved(t, 1j * h))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)  # what drops imaginary parts takes none
+        found = at.at(at.moved(t, 1j * h))
     return np.imag(found) / h if np.iscomplexobj(found) else np.zeros(found.shape)

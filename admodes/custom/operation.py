@@ -15,7 +15,7 @@ from ..core.reverse import Tape
 from ..core.tracing import Tracer, highest, primitive
 from ..ops.matrices import product
 from .differences import SCHEMES, Foreign
-from .stated import Argument, Parts, Rule, as_tree, enclosed, unstated
+from .stated import Argument, Parts, Rule, as_tree, called_as, enclosed, same, unstated
 from .trees import ByStructure, has_tree
 
 Rules = Rule | Sequence[Rule | None] | None
@@ -184,8 +184,15 @@ def _function(op: Op, fn: Callable[..., Any]) -> Callable[..., Any]:
     inner = primitive(op)
     plain = op.evaluate
 
+    tried = False
+
     def evaluate(*args: Any, **params: Any) -> Any:
+        nonlocal tried
+        before = None if tried else [a.copy() if type(a) is np.ndarray else a for a in args]
         y = own(plain(*args, **params), called(fn))
+        if before is not None:
+            _unchanged(fn, args, before)
+            tried = True
         if isinstance(op, Elementwise):
             _elementwise(fn, y, args[: op.arrays])
         return y
@@ -215,6 +222,16 @@ def _function(op: Op, fn: Callable[..., Any]) -> Callable[..., Any]:
         return as_tree(inner(*args, **params))
 
     return _named(function, fn)
+
+
+def _unchanged(fn: Any, args: Sequence[Any], before: Sequence[Any]) -> None:
+    """Raise if the function, when it is first differentiated, changed an argument: no rule could say so."""
+    for i, (a, b) in enumerate(zip(args, before, strict=True)):
+        if type(a) is np.ndarray and not same(a, b):
+            raise ValueError(
+                f"custom_op {called(fn)}: the function changes its argument {i} in place, which its rule cannot tell "
+                "of. Let it work on a copy, or return what it computes."
+            )
 
 
 def _of_trees(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -293,7 +310,9 @@ class _Kept:
 
 def _named(function: Any, fn: Any) -> Any:
     """The function under the name, and with the docstring, of the user's."""
-    function.__name__ = function.__qualname__ = called(fn)
+    function.__name__ = called(fn)
+    function.__qualname__ = getattr(fn, "__qualname__", called(fn))
+    function.__module__ = getattr(fn, "__module__", None) or function.__module__  # by which it is pickled
     function.__doc__, function.__wrapped__ = fn.__doc__, fn
     return function
 
@@ -439,6 +458,10 @@ def _row(
 ) -> Op:  # fmt: skip
     _exactly_one(caller, fn, partial, transpose, push, pull, composite)
     name = f"{caller} {called(fn)}"
+    for word, rules_of in {"partial": partial, "transpose": transpose, "push": push, "pull": pull}.items():
+        _rules_only(name, word, rules_of)
+    if composite is not None and not callable(composite):
+        raise TypeError(f"{name}: composite= is a {type(composite).__name__}; it must be a function.")
     op: Op
     if composite is not None:
         return Composite(fn, composite, flops=flops)
@@ -466,6 +489,23 @@ class _Ruled(Via):
         pushes = [None if rule is None else rule.pushed for rule in rules]
         super().__init__(fn, pushes, [None if r is None or r.derived else r.pulled for r in rules], flops=flops)
         self.rules, self.params = rules, AnyName()
+
+
+def _rules_only(name: str, word: str, rules: Any) -> None:
+    """Raise if something among the rules is none."""
+    several = isinstance(rules, list | tuple)
+    if several and (not rules or word == "transpose"):
+        raise TypeError(
+            f"{name}: {word}={rules!r}; it must be {'a rule' if word == 'transpose' else 'a rule or more'}."
+        )
+    for rule in rules if several else [rules]:
+        number = word == "partial" and isinstance(rule, int | float | complex | np.number)
+        if rule is not None and not callable(rule) and not number:
+            wanted = "a function or a number" if word == "partial" else "a function"
+            raise TypeError(
+                f"{name}: {word}= has a {type(rule).__name__}, {rule!r}, where {wanted} is expected, or None where the "
+                "derivative is zero."
+            )
 
 
 def _arguments(name: str, push: Any, pull: Any, batched: bool) -> list[Argument | None]:
@@ -522,7 +562,13 @@ def _partial(name: str, p: Any, i: int) -> Any:
     if not callable(p):
         return p
 
+    tried = False
+
     def rule(y: Any, *args: Any, **params: Any) -> Any:
+        nonlocal tried
+        if not tried:
+            called_as(p, f"{name}: partial {i}", ("y",), args, params)
+            tried = True
         found = p(y, *args, **params)
         if np.broadcast_shapes(np.shape(found), y.shape) != y.shape:
             raise ValueError(

@@ -6,6 +6,7 @@ random directions and at the point where it was called.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -135,7 +136,7 @@ class Argument:
             if structure != to.structure and not (_is_row(found) and _is_row(to.like(to)) and len(leaves) == len(to)):
                 raise ValueError(f"{self.name}: {what} gives {_kind(found)} where {_kind(to.like(to))} is expected.")
             found = tuple(map(_array, leaves))
-        elif isinstance(found, tuple | list | dict):
+        elif found is None or isinstance(found, tuple | list | dict):
             raise ValueError(f"{self.name}: {what} gives {_kind(found)} where one array is expected.")
         else:
             found = _array(found)
@@ -162,6 +163,9 @@ class Argument:
     def _try(self, y: Any, args: Any, params: Any) -> None:
         y, *args = (a._make(map(ground, a)) if type(a) is Parts else ground(a) for a in (y, *args))
         x = args[self.place]
+        for rule, what, d in ((self.push, self.told[0], "t"), (self.pull, self.told[1], "u")):
+            if rule is not None:
+                called_as(rule, f"{self.name}: {what}", (d, "y"), args, params)
         told = self._linear(self._push, x, y, args, params, self.told[0]) if self.push else True
         if self.pull and self.push:
             told &= self._adjoint(x, y, args, params)
@@ -169,11 +173,21 @@ class Argument:
             told &= self._linear(self._pull, y, y, args, params, self.told[1])
         self.tried = told
 
+    def _unchanged(self, rule: Rule, d: Any, y: Any, args: Any, params: Any) -> Any:
+        """What a rule gives; an error if it changes what it is given, which others hold too."""
+        given = [*parts_of(d), *parts_of(y), *(part for a in args for part in parts_of(a))]
+        before = [a.copy() if type(a) is np.ndarray else a for a in given]
+        found = rule(d, y, args, params)
+        if any(type(a) is np.ndarray and not same(a, b) for a, b in zip(given, before, strict=True)):
+            what = self.told[1] if rule == self._pull else self.told[0]
+            raise ValueError(f"{self.name}: {what} changes its arguments in place; let it work on a copy, t = t * y.")
+        return found
+
     def _linear(self, rule: Rule, of: Any, y: Any, args: Any, params: Any, what: str) -> bool:
         """rule(t + s) = rule(t) + rule(s) at random t and s of opposite signs; False where that tells nothing."""
         t = _random(1, of)
         s = _zip(lambda p, q: -p * (1.5 + np.abs(q)), t, _random(2, of))
-        a, b, both = (parts_of(rule(d, y, args, params)) for d in (t, s, _zip(np.add, t, s)))
+        a, b, both = (parts_of(self._unchanged(rule, d, y, args, params)) for d in (t, s, _zip(np.add, t, s)))
         informative = False
         for p, q, r in zip(a, b, both, strict=True):
             scale = float(np.max(np.abs(p) + np.abs(q) + np.abs(r), initial=0.0))
@@ -194,7 +208,8 @@ class Argument:
     def _adjoint(self, x: Any, y: Any, args: Any, params: Any) -> bool:
         """⟨u, push(t)⟩ = ⟨pull(u), t⟩ at random t and u; False where that tells nothing."""
         t, u = _random(1, x), _random(3, y)
-        pushed, pulled = self._push(t, y, args, params), self._pull(u, y, args, params)
+        pushed = self._unchanged(self._push, t, y, args, params)
+        pulled = self._unchanged(self._pull, u, y, args, params)
         terms = [p * q for p, q in zip(parts_of(u), parts_of(pushed), strict=True)]
         others = [p * q for p, q in zip(parts_of(pulled), parts_of(t), strict=True)]
         left, right = (sum(np.sum(term).real for term in products) for products in (terms, others))
@@ -210,6 +225,27 @@ class Argument:
                 f"Σ u · push(t) is {left:.6g}, Σ pull(u) · t is {right:.6g}. admodes.check tells which is wrong."
             )
         return bool(np.isfinite(scale) and scale > 0)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same, nan included."""
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
+def called_as(rule: Rule, what: str, first: tuple[str, ...], args: Sequence[Any], params: dict[str, Any]) -> None:
+    """Raise if a rule cannot be called with what it will be called with."""
+    try:
+        signature = inspect.signature(rule)
+    except (TypeError, ValueError):  # builtins without a signature
+        return
+    try:
+        signature.bind(*first, *args, **params)
+    except TypeError as error:
+        places = [*first, *(f"argument {i}" for i in range(len(args))), *(f"{name}=…" for name in params)]
+        raise TypeError(
+            f"{what} is called with ({', '.join(places)}), all that the function was called with behind "
+            f"{' and '.join(first)}, and takes {signature}: {error}. What it does not need it may take as *_, **_."
+        ) from None
 
 
 def parts_of(y: Any) -> tuple[Any, ...]:
@@ -250,6 +286,8 @@ def _is_row(tree: Any) -> bool:
 
 
 def _kind(y: Any) -> str:
+    if y is None:
+        return "None"
     if isinstance(y, tuple | list) and type(y) in (tuple, list):
         return f"a {type(y).__name__} of {len(y)}"
     return f"a {type(y).__name__}"

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -708,3 +709,60 @@ def test_a_traced_argument_by_keyword():
     hidden = custom_op(lambda x, *, k: x * k, partial=lambda y, x: 1.0)
     with pytest.raises(TypeError, match="the argument k= is traced, and was given by keyword"):
         grad(lambda x: hidden(Y, k=x).sum())(Y)
+
+
+# Surprises -----------------------------------------------------------------------------------------------
+
+
+def doubled(x):
+    x *= 2
+    return x
+
+
+IN_PLACE = {
+    "push": (np.exp, {"push": lambda t, y, x: np.multiply(t, y, out=t)}, r"push 0 changes its arguments in place"),
+    "pull": (np.exp, {"pull": lambda u, y, x: np.multiply(u, y, out=u)}, r"pull 0 changes its arguments in place"),
+    "result": (np.exp, {"pull": lambda u, y, x: np.multiply(y, u, out=y)}, r"pull 0 changes its arguments in place"),
+    "function": (doubled, {"push": lambda t, y, x: 2 * t}, r"the function changes its argument 0 in place"),
+}
+
+
+@pytest.mark.parametrize("case", IN_PLACE)
+def test_what_changes_its_arguments_is_refused(case):
+    """exp(x) + x by a push that works on t itself would be exp(x) t + exp(x) t."""
+    fn, rules, message = IN_PLACE[case]
+    for run in (lambda f: jvp(f, (Y.copy(),), (Y.copy(),)), lambda f: vjp(f, Y.copy())[1](Y.copy())):
+        with pytest.raises(ValueError, match=message):
+            run(lambda x: custom_op(fn, **rules)(x) + x)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"push": lambda t, x: t}, r"push 0 is called with \(t, y, argument 0\).* takes \(t, x\)"),
+        ({"pull": lambda u: u}, r"pull 0 is called with \(u, y, argument 0\)"),
+        ({"partial": lambda x: x}, r"partial 0 is called with \(y, argument 0\)"),
+    ],
+)
+def test_rules_of_other_arguments(rules, message):
+    with pytest.raises(TypeError, match=message):
+        grad(lambda x: np.sum(custom_op(np.sin, **rules)(x)))(Y)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [{"push": []}, {"push": 3.0}, {"pull": [None, "text"]}, {"partial": "central"}, {"transpose": [np.sin]},
+     {"composite": 1}],
+)  # fmt: skip
+def test_rules_that_are_none(rules):
+    with pytest.raises(TypeError, match=next(iter(rules))):
+        custom_op(np.sin, **rules)
+
+
+@custom_op(partial=lambda y, x: y)
+def exponential(x):
+    return np.exp(x)
+
+
+def test_it_is_pickled_by_its_name():
+    assert pickle.loads(pickle.dumps(exponential)) is exponential
