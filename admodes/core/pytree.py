@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,10 +23,17 @@ _PLAIN = frozenset({np.ndarray, float, int, np.float64, np.float32})
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     """The leaves of a tree and its structure; None where the tree is one plain leaf."""
-    if type(tree) in _PLAIN or isinstance(tree, Tracer):
+    kind = type(tree)
+    if kind in _PLAIN or isinstance(tree, Tracer):
         return [tree], None
+    if kind is tuple:  # the arguments of a function, most often
+        for x in tree:
+            if type(x) not in _PLAIN and not isinstance(x, Tracer):
+                break
+        else:
+            return [*tree], _of_tuple(len(tree))
     leaves, structure = optree.tree_flatten(tree, namespace=NAMESPACE)
-    unknown = {type(x) for x in leaves if dataclasses.is_dataclass(x) and not isinstance(x, type)}
+    unknown = {kind for kind in {*map(type, leaves)} - _PLAIN if hasattr(kind, "__dataclass_fields__")}
     if unknown:
         with _REGISTERING:
             for kind in unknown - _REGISTERED:
@@ -35,14 +43,13 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     return leaves, None if len(leaves) == 1 and leaves[0] is tree else structure
 
 
-ONE_ARGUMENT = object()  # the structure of a tuple of one plain leaf
+@functools.lru_cache
+def _of_tuple(n: int) -> Any:
+    """The structure of a tuple of n leaves."""
+    return optree.tree_structure((0,) * n, namespace=NAMESPACE)
 
 
-def flatten_arguments(arguments: tuple[Any, ...]) -> tuple[list[Any], Any]:
-    """`flatten` for a tuple of arguments, fast for the one array that is most common."""
-    if len(arguments) == 1 and (type(arguments[0]) in _PLAIN or isinstance(arguments[0], Tracer)):
-        return [arguments[0]], ONE_ARGUMENT
-    return flatten(arguments)
+ONE_ARGUMENT = _of_tuple(1)
 
 
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
@@ -75,12 +82,12 @@ def _register(kind: type) -> None:
     optree.register_pytree_node(
         kind,
         lambda x: ([getattr(x, n) for n in names], None, names),
-        lambda _, children: _rebuild(kind, dict(zip(names, children, strict=True))),
+        lambda _, children: rebuilt(kind, dict(zip(names, children, strict=True))),
         namespace=NAMESPACE,
     )
 
 
-def _rebuild(kind: type, values: dict[str, Any]) -> Any:
+def rebuilt(kind: type, values: dict[str, Any]) -> Any:
     """An instance with these fields, without running __init__ again on derivatives."""
     new: Any = object.__new__(kind)
     for name, value in values.items():

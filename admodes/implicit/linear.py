@@ -195,4 +195,4 @@ def _solve(b: Any, z: Any, *q: Any) -> Any:
 
 def along(f: Callable[..., Any], primals: list[Any], tangents: list[Any], lead: tuple[int, ...]) -> Any:
     """The tangent of f(*primals), one array."""
-    return push_forward(f, pytree.flatten_arguments(tuple(primals))[1], primals, tangents, lead)[2][0]
+    return push_forward(f, pytree.flatten(tuple(primals))[1], primals, tangents, lead)[2][0]

@@ -209,7 +209,7 @@ def _rows(y0: Any, t: Any, *q: Any) -> Any:
 
 
 def _arguments(primals: list[Any]) -> tuple[Any, list[Any]]:
-    return pytree.flatten_arguments(tuple(primals))[1], primals
+    return pytree.flatten(tuple(primals))[1], primals
 
 
 def _real(x: Any, name: str) -> Any:

@@ -15,6 +15,7 @@ from ..core.tracing import Tracer, highest, is_memory, next_level
 from ..core.zeros import keeping, lost, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar
+from .matching import Matcher, matcher
 from .native.calls import needed
 from .native.worth import calls_until_native, with_kernels
 from .passes import PASSES, REASSOCIATING, Pass, optimise
@@ -40,7 +41,7 @@ class Runner:
     """
 
     __slots__ = (
-        "again", "calls", "float_function", "function", "keeping", "native", "passes", "pool", "program", "scalars",
+        "_run", "again", "calls", "float_function", "function", "keeping", "native", "passes", "pool", "program",
         "structure", "workspace",
     )  # fmt: skip
 
@@ -64,8 +65,17 @@ class Runner:
             self.function = emit(program, direct=True).function
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
         self.structure = program.out_structure
-        self.scalars = any(not v.ndim for v in program.inputs)
         self.workspace = program.workspace
+        scalars = any(not v.ndim for v in program.inputs)
+        self._run: Callable[[Sequence[Any]], Any] = (
+            (self._with_workspace_and_scalars if scalars else self._with_workspace)
+            if self.workspace
+            else self._on_floats
+            if self.float_function is not None
+            else self._on_scalars
+            if scalars
+            else self._on_arrays
+        )
         self.pool: list[list[np.ndarray]] = []
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
@@ -106,17 +116,19 @@ class Runner:
             self.keeping = None
             return self._keeping(again, arrays, out)
 
-    def _run(self, arrays: Sequence[Any]) -> Any:
-        if self.workspace:
-            out = self._with_workspace(arrays)
-        elif self.float_function is not None:
-            try:
-                out = self.float_function(*map(float, arrays))
-            except (ValueError, ArithmeticError):  # where NumPy gives nan or inf
-                out = self.function(*map(as_input, arrays))
-        else:
-            out = self.function(*(map(as_input, arrays) if self.scalars else arrays))
-        return out
+    # One of these is `_run`: the results for input arrays.
+
+    def _on_arrays(self, arrays: Sequence[Any]) -> Any:
+        return self.function(*arrays)
+
+    def _on_scalars(self, arrays: Sequence[Any]) -> Any:
+        return self.function(*map(as_input, arrays))
+
+    def _on_floats(self, arrays: Sequence[Any]) -> Any:
+        try:
+            return self.float_function(*map(float, arrays))  # type: ignore[misc]
+        except (ValueError, ArithmeticError):  # where NumPy gives nan or inf
+            return self.function(*map(as_input, arrays))
 
     def _with_workspace(self, arrays: Sequence[Any]) -> Any:
         try:
@@ -124,9 +136,12 @@ class Runner:
         except IndexError:
             space = [np.empty(v.shape, v.dtype) for v in self.workspace]
         try:
-            return self.function(*(map(as_input, arrays) if self.scalars else arrays), *space)
+            return self.function(*arrays, *space)
         finally:
             self.pool.append(space)
+
+    def _with_workspace_and_scalars(self, arrays: Sequence[Any]) -> Any:
+        return self._with_workspace([*map(as_input, arrays)])
 
 
 STRONG = OPS[strong_product]
@@ -186,6 +201,10 @@ class Kind(Branches):
         self.warned = False
 
 
+# Checkers tried before the arguments are flattened: those of the kinds met last.
+MATCHERS = 4
+
+
 class Kinds(dict[Any, Kind]):
     """The kinds met, and of each family of kinds, which differ in values that are no arrays, how many."""
 
@@ -194,6 +213,7 @@ class Kinds(dict[Any, Kind]):
         self.passes = passes
         self.native = native
         self.families: dict[Any, int] = {}
+        self.matchers: tuple[tuple[Matcher, Kind], ...] = ()  # replaced as a whole, so that threads need no lock
         self.warned = False
 
 
@@ -246,27 +266,38 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
 
     @functools.wraps(f)
     def compiled(*args: Any, **kwargs: Any) -> Any:
-        key: list[Any] = []
-        for a in args:
-            kind = type(a)
-            if kind is np.ndarray:
-                key.append(a.shape)
-                key.append(a.dtype.char)
-                if not a.flags.c_contiguous:
-                    key.append(layout(a))
-            elif kind is float or kind is np.float64:
-                key.append("d")
-            else:
-                return _general(f, kinds, args, kwargs)
-        known = kinds.get(tuple(key))
-        if known is None or kwargs:
-            return _general(f, kinds, args, kwargs, None if kwargs else tuple(key))
-        try:
-            return known.taken[0](args)
-        except GuardFailed:
-            return _other_branch(f, known, args, args, kwargs)
+        for match, known in kinds.matchers:
+            arrays = match(args, kwargs)
+            if arrays is not None:
+                try:
+                    return known.taken[0](arrays)
+                except GuardFailed:
+                    return _other_branch(f, known, arrays, args, kwargs)
+        return _by_key(f, kinds, args, kwargs)
 
     return compiled
+
+
+def _by_key(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Arrays and floats alone, whose kind needs no flattening; else any arguments."""
+    key: list[Any] = []
+    for a in args:
+        kind = type(a)
+        if kind is np.ndarray:
+            key.append(a.shape)
+            key.append(a.dtype.char)
+            if not a.flags.c_contiguous:
+                key.append(layout(a))
+        elif kind is float or kind is np.float64:
+            key.append("d")
+        else:
+            return _general(f, kinds, args, kwargs)
+    if kwargs:
+        return _general(f, kinds, args, kwargs)
+    known = kinds.get(tuple(key))
+    if known is None:
+        return _general(f, kinds, args, kwargs, tuple(key))
+    return _other_branch(f, known, args, args, kwargs)
 
 
 def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, Any], key: Any = None) -> Any:
@@ -290,6 +321,9 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
     known = Kind(kinds.passes, kinds.native)
     out = _other_branch(f, known, arrays, args, kwargs)
     if known.taken:
+        match = matcher(args, kwargs)
+        if match is not None:
+            kinds.matchers = ((match, known), *kinds.matchers[: MATCHERS - 1])
         kinds[key] = known
         kinds.families[family] = kinds.families.get(family, 0) + 1
     return out

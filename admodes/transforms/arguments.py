@@ -99,7 +99,7 @@ def chosen_leaves(
 ) -> tuple[Callable[..., Any], list[Any], Any]:
     """f as a function of the chosen arguments, their leaves, checked, and the structure of their tuple."""
     function, chosen = partial_at(f, argnums, args, kwargs)
-    leaves, structure = pytree.flatten_arguments(chosen)
+    leaves, structure = pytree.flatten(chosen)
     return (
         function,
         [pytree.differentiable(x, _argument, argnums, i, len(leaves)) for i, x in enumerate(leaves)],

@@ -143,7 +143,7 @@ class _Later(Op):
         lead = lead_shape(given[moving[0]], primals[0])
         _, _, tangents = push_forward(
             lambda *leaves: self.run(*replaced(args, moving, leaves)),
-            pytree.flatten_arguments(tuple(primals))[1],
+            pytree.flatten(tuple(primals))[1],
             primals,
             [given[k] for k in moving],
             lead,

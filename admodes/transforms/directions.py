@@ -121,7 +121,10 @@ def directions(leaves: Sequence[Shaped], ts: Sequence[Any], name: str, owner: st
     """Checked tangents or cotangents, each of its leaf's shape behind a common lead () or (K,)."""
     out, lead = [], None
     for i, (x, t) in enumerate(zip(leaves, ts, strict=True)):
-        t = direction(x, t, f"{name} {i}", f"{owner} {i}")
+        if type(t) is not np.ndarray or t.dtype != x.dtype:
+            t = direction(x, t, f"{name} {i}", f"{owner} {i}")
+        elif not t.ndim:
+            t = t[()]
         this = t.shape[: t.ndim - x.ndim]
         if lead is None:
             lead = this
@@ -172,16 +175,14 @@ def own(g: Any) -> Any:
 def private(arrays: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
     """Results of a sweep as arrays that may be written to and share no memory with each other or with those taken."""
     out: list[Any] = []
-    seen = {_memory(a) for a in taken if type(a) is np.ndarray}
+    seen = {id(a if a.base is None else a.base) for a in taken if type(a) is np.ndarray}
     for g in arrays:
         if type(g) is np.ndarray:
-            memory = _memory(g)
+            memory = id(g if g.base is None else g.base)
             if memory in seen or not g.flags.writeable:
                 g = g.copy()
             seen.add(memory)
-        out.append(clone(g))
+            out.append(g)
+        else:
+            out.append(clone(g))
     return out
-
-
-def _memory(a: np.ndarray) -> int:
-    return id(a if a.base is None else a.base)

@@ -66,7 +66,7 @@ class Recording:
     """One run of f on a tape, ready to pull cotangents back and to push tangents forward, any number of times."""
 
     def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...]) -> None:
-        leaves, self.in_structure = pytree.flatten_arguments(tuple(primals))
+        leaves, self.in_structure = pytree.flatten(tuple(primals))
         self.leaves = [pytree.differentiable(x, "argument {}".format, i) for i, x in enumerate(leaves)]
         run(f, self._record, f)
 

@@ -1,0 +1,107 @@
+"""A checker of arguments, written for the first ones of a kind: whether later ones are of it too, and their arrays.
+
+To flatten a tree and compare its structure takes as long as a small program.  The structure known, straight code reads
+each container and each leaf once, a fifth of a microsecond each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core import pytree
+from .straightline import is_input
+
+Matcher = Callable[[Any, Any], tuple[Any, ...] | None]
+
+
+def matcher(args: Any, kwargs: dict[str, Any]) -> Matcher | None:
+    """match(args, kwargs) -> the leaves that are inputs, None for arguments that are, or may be, of another kind.
+
+    None where these arguments hold what straight code does not tell as `compile` does: other containers than dicts,
+    lists, tuples, named tuples and dataclasses, arrays that are not in the order of C, keys and leaves other than
+    arrays, floats, strings, ints, bools and None.
+    """
+    writer = _Writer()
+    names = writer.walk((args, kwargs), "(args, kwargs)")
+    if names is None:
+        return None
+    inputs = [name for name in pytree.flatten(names)[0] if name in writer.inputs]
+    code = ["def match(args, kwargs):", *writer.lines, f"    return ({''.join(f'{name}, ' for name in inputs)})"]
+    space = {"ndarray": np.ndarray, "float64": np.float64, **writer.constants}
+    exec(compile("\n".join(code), "<matcher>", "exec"), space)
+    found: Matcher = space["match"]
+    return found
+
+
+class _Writer:
+    """Lines that leave `match` with None where a container or leaf is another."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.constants: dict[str, Any] = {}
+        self.inputs: set[str] = set()
+        self.count = 0
+
+    def constant(self, value: Any) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def demand(self, condition: str) -> None:
+        self.lines += [f"    if not ({condition}):", "        return None"]
+
+    def walk(self, x: Any, path: str) -> Any:
+        """A tree of the same containers with the names of the leaves; None where there is no telling."""
+        name = f"x{self.count}"
+        self.count += 1
+        self.lines.append(f"    {name} = {path}")
+        kind = type(x)
+        if dataclasses.is_dataclass(kind):
+            self.demand(f"type({name}) is {self.constant(kind)}")
+            fields = [f.name for f in dataclasses.fields(x)]
+            return self.parts(kind, fields, [(getattr(x, f), f"{name}.{f}") for f in fields])
+        if kind is dict:
+            if not all(type(key) in (str, int) for key in x):
+                return None
+            self.demand(f"type({name}) is dict and [*{name}] == {self.constant([*x])}")
+            return self.parts(kind, [*x], [(value, f"{name}[{key!r}]") for key, value in x.items()])
+        if kind in (list, tuple) or (issubclass(kind, tuple) and hasattr(kind, "_fields")):
+            self.demand(f"type({name}) is {self.constant(kind)} and len({name}) == {len(x)}")
+            return self.parts(kind, None, [(value, f"{name}[{i}]") for i, value in enumerate(x)])
+        if x is None:
+            self.demand(f"{name} is None")
+            return None if path == "(args, kwargs)" else _NOTHING
+        return name if self.leaf(x, name) else None
+
+    def parts(self, kind: Any, keys: Any, parts: list[tuple[Any, str]]) -> Any:
+        found = [self.walk(value, path) for value, path in parts]
+        if any(part is None for part in found):
+            return None
+        found = [None if part is _NOTHING else part for part in found]
+        if keys is None:
+            return kind._make(found) if hasattr(kind, "_make") else kind(found)
+        named = dict(zip(keys, found, strict=True))
+        return named if kind is dict else pytree.rebuilt(kind, named)
+
+    def leaf(self, x: Any, name: str) -> bool:
+        kind = type(x)
+        if kind is np.ndarray and x.flags.c_contiguous and is_input(x):
+            shape, dtype = self.constant(x.shape), self.constant(x.dtype)
+            test = f"type({name}) is ndarray and {name}.shape == {shape} and {name}.dtype is {dtype}"
+            self.demand(f"{test} and {name}.flags.c_contiguous")
+            self.inputs.add(name)
+        elif kind is float or kind is np.float64:
+            self.demand(f"type({name}) is float or type({name}) is float64")
+            self.inputs.add(name)
+        elif kind in (int, bool, str):
+            self.demand(f"type({name}) is {kind.__name__} and {name} == {self.constant(x)}")
+        else:
+            return False
+        return True
+
+
+_NOTHING = object()
