@@ -24,6 +24,7 @@ from __future__ import annotations
 import functools
 import opcode
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -39,16 +40,20 @@ from numpy import ndarray
 from . import stores  # noqa: F401  gathers stores of single elements
 from .blame import explained, statement_at
 from .blank import LENT, Blank, given, traced
+from .captured import Captured
 from .errors import noted
+from .pytree import flatten, unflatten
 from .registry import OPS
-from .tracing import Tracer, canonical, collected_lists, gathered
-from .views import ground
+from .tracing import Tracer, canonical, collected_lists, gathered, is_memory
+from .views import clone, duplicate, ground
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
 _AS_WRITTEN: ContextVar[bool] = ContextVar("as_written", default=False)
 # What was found to fill arrays of its own, and the packages to watch with it.
 _FILLING: dict[int, tuple[CodeType, frozenset[str]]] = {}  # by the identity of the code
+# What was found to write to arguments that it is not differentiated by.
+_WRITING: dict[int, CodeType] = {}
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -57,7 +62,8 @@ _FILLING: dict[int, tuple[CodeType, frozenset[str]]] = {}  # by the identity of 
 
 
 def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
-    """body(*args), which runs f under a transform of its own; again, watched, where f stores into arrays it makes."""
+    """body(*args), which runs f under a transform of its own; again, watched, where f stores into arrays it makes, and
+    with copies, where it writes to arguments that were `lent`."""
     as_written = _AS_WRITTEN.get()
     packages = _known(f) if _FILLING and not as_written else None
     before = noted.detached, noted.curable
@@ -69,12 +75,14 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
         noted.curable = not as_written and _WATCHED.get() is None
         return body(*args)
     except Exception as error:
-        if not noted.detached:
-            raise
-        noted.curable = False
-        return _again(f, body, args, error)
+        if not _wrote(f, error):
+            if not noted.detached:
+                raise
+            noted.curable = False
+            return _again(f, body, args, error)
     finally:
         noted.detached, noted.curable = noted.detached or before[0], before[1]
+    return run(f, body, *args)
 
 
 @contextmanager
@@ -114,21 +122,76 @@ def no_rerun() -> Iterator[None]:
         _AS_WRITTEN.reset(token)
 
 
-def lent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of f that it is not differentiated by: in a watched run what is made of them may be filled."""
-    if _WATCHED.get() is None:
-        return list(args), kwargs
-    return [_lent(a) for a in args], {name: _lent(a) for name, a in kwargs.items()}
+def lent(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of f that it is not differentiated by, by value: f may run again, and the caller's arrays stay.
+
+    Small arrays are copies, and all are where f was found to write to them; else a large one is a view that cannot be
+    written to, and where f tries it runs again.  In a watched run what is made of them may be filled.
+    """
+    copied = _AS_WRITTEN.get() or (bool(_WRITING) and id(_code(f)) in _WRITING)
+    lend = _Lending(copied, _WATCHED.get() is not None)
+    return [lend(a) for a in args], {name: lend(a) for name, a in kwargs.items()} if kwargs else kwargs
 
 
-def _lent(a: Any) -> Any:
-    return Blank(a, LENT) if type(a) is ndarray and a.dtype.kind in "fc" else a
+# Arrays of at most this many bytes are copied as fast as viewed.
+_SMALL = 1 << 12
+
+
+class _Lending:
+    def __init__(self, copied: bool, watched: bool) -> None:
+        self.copied, self.watched = copied, watched
+
+    def __call__(self, a: Any) -> Any:
+        kind = type(a)
+        if kind is ndarray:
+            return self.array(a)
+        if kind is float:
+            return a
+        if kind is Blank:
+            return self.array(a.value)
+        if isinstance(a, Tracer):
+            return clone(a)
+        if is_memory(a):
+            return self.array(a)
+        if kind is list or kind is tuple or kind is dict:  # of arrays and numbers; others may be the caller's records
+            leaves, structure = flatten(a)
+            kinds = {*map(type, leaves)}
+            if structure is not None and ndarray in kinds and all(k in _PARTS or issubclass(k, Tracer) for k in kinds):
+                return unflatten(structure, [self(x) for x in leaves])
+        return a
+
+    def array(self, a: Any) -> Any:
+        if a.flags.writeable:
+            if self.copied or a.nbytes <= _SMALL:
+                a = duplicate(a) if type(a) is ndarray else a.copy(order="K")
+            else:
+                a = a.view()
+                a.flags.writeable = False
+        return Blank(a, LENT) if self.watched and type(a) is ndarray and a.dtype.kind in "fc" else a
+
+
+_PARTS = frozenset({ndarray, Blank, int, float, complex, bool, str, np.float64, np.float32, np.int64, type(None)})
+
+# What NumPy, Cython, f2py and numba say of arrays that cannot be written to.
+_REFUSED = re.compile("read-?only|writ(e)?able|not acceptable", re.IGNORECASE)
+
+
+def _wrote(f: Any, error: Exception) -> bool:
+    """Whether an error says that f writes to an argument that was lent; from now on it has copies."""
+    if not _REFUSED.search(str(error)):
+        return False
+    code = _code(f)
+    if code is None or id(code) in _WRITING:
+        return False
+    _WRITING[id(code)] = code
+    return True
 
 
 def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...], error: Exception) -> Any:
     """Run f watched, until nothing more is found that could be."""
     watched = _WATCHED.get()
     packages = (_known(f) or frozenset()) | (watched or frozenset())
+    captured = around(f)
     while True:
         noted.detached = False
         found = _packages(error.__traceback__) - packages
@@ -138,8 +201,7 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
             _raise(error, packages | found)
         watched = packages = packages | found
         try:
-            with _watching(packages):
-                result = body(*args)
+            result = _attempt(f, body, args, packages)
         except Exception as once_more:
             if noted.detached:
                 error = once_more
@@ -147,10 +209,23 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
             if _packages(once_more.__traceback__) & found:  # a package that traced values do not go through
                 _raise(error, packages)
             raise
+        captured.unchanged()
         code = _code(f)
         if code is not None:
             _FILLING[id(code)] = code, packages
         return result
+
+
+def _attempt(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...], packages: frozenset[str]) -> Any:
+    """A watched run; a second one with copies of the arguments where f writes to these."""
+    try:
+        with _watching(packages):
+            return body(*args)
+    except Exception as error:
+        if not _wrote(f, error):
+            raise
+    with _watching(packages):
+        return body(*args)
 
 
 def _raise(error: Exception, packages: frozenset[str]) -> NoReturn:
@@ -164,6 +239,13 @@ def _known(f: Any) -> frozenset[str] | None:
     code = _code(f)
     found = _FILLING.get(id(code))
     return None if found is None else found[1]
+
+
+def around(f: Any) -> Captured:
+    """The arrays that the function which a user wrote reads from around it, as they are now."""
+    while (inner := getattr(f, "_of", None) or getattr(f, "__wrapped__", None)) is not None:
+        f = inner
+    return Captured(f, is_users)
 
 
 def _code(f: Any) -> CodeType | None:

@@ -74,8 +74,8 @@ def lost(tangents: Iterable[Any]) -> bool:
         if kind is np.ndarray:
             if t.dtype.kind not in "fc":
                 continue
-            # One pass at the speed of memory: nan where an element is; else a number, or inf (of the sum: nan for that too,
-            # which costs a few numbers a second look).
+            # One pass at the speed of memory: nan where an element is; else a number, or inf.  The sum of a few numbers
+            # takes less; nan where two are inf and -inf too, it costs these a second look.
             total = sum(t.ravel().tolist()) if t.size <= 8 else t.dot(t) if t.ndim == 1 else np.vdot(t, t)
             if total != total:
                 return True

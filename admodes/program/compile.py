@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import around
 from ..core.registry import OPS
 from ..core.tracing import Tracer, highest, is_memory, next_level
 from ..core.zeros import keeping, lost, strong_product
@@ -359,9 +360,12 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
     if len(kind.taken) >= TRACES:
         _warn_once(f, kind)
         return f(*args, **kwargs)
+    captured = around(f)
+    before = captured.contents()
     try:
         runner = recorded(f, args, kwargs, kind.passes, kind.native)
     except (Foreign, ChangesArgument):  # f reads a traced value of a transform around it, or writes to an argument
+        captured.put_back(before)
         return f(*args, **kwargs)
     kind.add(runner)
     try:

@@ -72,7 +72,7 @@ def partial_at(
         return f, args
 
     def function(*chosen: Any) -> Any:
-        full, named = lent(args, kwargs)
+        full, named = lent(f, args, kwargs)
         given = set()
         for i, x in zip(places, chosen, strict=True):
             i %= len(args)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
-from ..core.creation import run
+from ..core.creation import around, run
 from ..core.forward import Dual, Forward, Keeping, Watched
 from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
 from ..core.views import arguments, clone
-from ..core.zeros import kept
+from ..core.zeros import kept, undetermined
 from .directions import directions, lowest, observer, own, private
 
 
@@ -24,7 +24,15 @@ def push_forward(
     """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
 
     def sweep(strong: bool) -> tuple[list[Any], Any, list[Any]]:
-        return run(f, _push_forward, f, structure, leaves, ts, _transform(leaves, lead, strong))
+        transform = _transform(leaves, lead, strong)
+        if not strong:
+            return run(f, _push_forward, f, structure, leaves, ts, transform)
+        captured = around(f)
+        with captured.restored():
+            again = run(f, _push_forward, f, structure, leaves, ts, transform)
+        if captured.changed:  # the first run was at other values than this one
+            undetermined()
+        return again
 
     found: tuple[list[Any], Any, list[Any]] = kept(sweep, lambda pushed: pushed[2])
     return found

@@ -28,14 +28,14 @@ def raveled_function(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[C
     kind = np.result_type(np.float32, *leaves)
     if len(primals) == 1 and len(leaves) == 1 and pytree.flatten(primals[0])[1] is None:
         shape = leaves[0].shape
-        return lambda z: _vector(f(z.reshape(shape)[()])), leaves[0].reshape(-1).astype(kind)
+        return lambda z: _vector(f(z.reshape(shape).copy()[()])), leaves[0].reshape(-1).astype(kind)
 
     def function(z: Any) -> Any:
         parts, start = [], 0
         for x in leaves:
             part = z[start : start + x.size].reshape(x.shape)
             dtype = x.dtype if x.dtype.kind == "f" and z.dtype.kind != "c" else z.dtype
-            parts.append(part.astype(dtype, copy=False)[()])
+            parts.append(part.astype(dtype)[()])  # a copy, which f may change
             start += x.size
         return _vector(f(*pytree.unflatten(structure, parts)))
 

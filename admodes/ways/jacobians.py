@@ -15,6 +15,7 @@ import numpy as np
 from ..chains.bracketing import Bracketing
 from ..chains.chain import JacobianChain
 from ..core import pytree
+from ..core.creation import around
 from ..core.tables import columns
 from ..transforms.arguments import SEVERAL, Argnums, check_asked, chosen_leaves, presented
 from ..transforms.dense import assemble, dense_jacobian, jacobian_forward, jacobian_reverse
@@ -233,8 +234,9 @@ class Jacobian:
     def _choice(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         known = self._at(args, kwargs)
         if not known.choice:
-            first = first_estimate(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic)
-            known.choice = first.choice if first.suffices else self.plan(*args, **kwargs).choice
+            with around(self.f).restored():
+                first = first_estimate(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic)
+                known.choice = first.choice if first.suffices else self.plan(*args, **kwargs).choice
         return known.choice
 
     def _with_bracketing(self, found: JacobianPlan, args: tuple[Any, ...], known: Known) -> JacobianPlan:
@@ -277,7 +279,7 @@ class Jacobian:
 
         check_by_probe(functools.partial(self.f, **kwargs), self.argnums, args, matrix)
         function, leaves, structure = chosen_leaves(self.f, self.argnums, args, kwargs)
-        results, out_structure = pytree.flatten(function(*pytree.unflatten(structure, leaves)))
+        results, out_structure = pytree.flatten(function(*pytree.unflatten(structure, [x.copy() for x in leaves])))
         blocks = split_matrix(matrix.toarray(), [np.shape(y) for y in results], leaves)
         return assemble(blocks, structure, out_structure, self.argnums)
 
