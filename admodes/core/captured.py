@@ -84,8 +84,8 @@ def _twice(name: str, a: Any) -> Detached:
     name = name or "a"
     return Detached.told(
         f"the function changes an array from outside ({name}, of shape {a.shape}) in place and had to run a second "
-        "time (to fill an array that it makes with traced values, to plan, or untraced): the change was made twice, and the "
-        f"result would be that of the second. Change a copy in the function: {name} = np.copy({name})."
+        "time (to fill an array that it makes with traced values, to plan, or untraced): the change was made twice, "
+        f"and the result would be that of the second. Change a copy in the function: {name} = np.copy({name})."
     )
 
 

@@ -199,7 +199,7 @@ class _Integral(Op):
                 return self.f(x, *replaced(q, moving, some))
 
             chosen = [q[k] for k in moving]
-            structure = pytree.flatten_arguments(tuple(chosen))[1]
+            structure = pytree.flatten(tuple(chosen))[1]
             return push_forward(f, structure, chosen, directions, lead)[2][0]
 
         return total + _Integral(rate, self.how).at(a, b, *q, *(given[k + 2] for k in moving))

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import by_value
 from ..core.registry import Each, Elementwise, Op, lead_shape
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer, apply, highest, pack, primitive
@@ -68,7 +69,7 @@ def checkpoint(f: Function) -> Function:
 
         def run(*leaves: Any) -> Any:
             args, kwargs, captured = pytree.unflatten(structure, replaced(rest, moving, leaves))
-            return rebuild(captured)(*args, **kwargs)
+            return by_value(f, rebuild(captured), args, kwargs)
 
         rest = replaced(flat, moving, [None] * len(moving))  # no traced value: see `closures`
         return _Again(run).call([flat[k] for k in moving])

@@ -28,7 +28,17 @@ WAYS = {
     "compiled": lambda f: ad.compile(ad.jacfwd(f)),
     "nested": lambda f: lambda x, a: ad.grad(lambda x: np.sum(ad.grad(total(f))(x, a) ** 2))(x),
     "sparse": lambda f: lambda *a, **k: ad.jacobian(f, mode="sparse")(*a, **k).toarray(),
+    "checkpoint, reverse": lambda f: ad.jacrev(ad.checkpoint(f)),
+    "checkpoint, forward": lambda f: ad.jacfwd(ad.checkpoint(f)),
     "plan": lambda f: lambda *a: ad.sparse_jacobian_plan(f, *a).dense(*a),
+}
+
+# vjp and its kin differentiate by all arguments, which are traced then.
+OF_ALL = {
+    "vjp": lambda f: lambda *a: ad.vjp(f, *a)[1](np.ones(3))[0],
+    "jvp": lambda f: lambda *a: ad.jvp(f, a, (np.ones(3), np.zeros_like(a[1])))[1],
+    "trace": lambda f: lambda *a: ad.trace(f, *a)(*a),
+    "checkpoint of both": lambda f: lambda *a: ad.grad(total(ad.checkpoint(f)), argnums=(0, 1))(*a)[0],
 }
 
 CHANGES = {
@@ -76,6 +86,20 @@ def test_what_f_writes_to_another_argument_stays_in_f(way, size):
                 found = derivative(X, a)
                 np.testing.assert_array_equal(a, before, err_msg=f"{name}, {kind}")
                 np.testing.assert_allclose(found, expected(way, f, a), rtol=1e-12, err_msg=f"{name}, {kind}")
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("way", OF_ALL)
+def test_what_f_writes_to_an_argument_stays_in_f(way, size):
+    for name, change in CHANGES.items():
+        f = changing(change)
+        for kind, a in arrays(size).items():
+            a = a.astype(float)
+            before = a.copy()
+            found = OF_ALL[way](f)(X, a)
+            np.testing.assert_array_equal(a, before, err_msg=f"{name}, {kind}")
+            wanted = OF_ALL[way](lambda x, a: f(x, a * 1.0))(X, a)
+            np.testing.assert_allclose(found, wanted, rtol=1e-12, err_msg=f"{name}, {kind}")
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
