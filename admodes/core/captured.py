@@ -29,7 +29,7 @@ class Captured:
             return
         self.seen.add(id(x))
         if is_memory(x):
-            if x.flags.writeable and x.dtype.kind in "fciub":
+            if x.dtype.kind in "fciub":
                 yield name, x
         elif isinstance(x, types.FunctionType):
             if self.of_user(x.__globals__.get("__name__", "")):
