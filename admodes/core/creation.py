@@ -133,16 +133,16 @@ def lent(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[An
     return [lend(a) for a in args], {name: lend(a) for name, a in kwargs.items()} if kwargs else kwargs
 
 
-def by_value(f: Any, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """call(*args, **kwargs), which runs f under the transforms there are, with its arguments `lent`."""
+def by_value(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """f(*args, **kwargs) under the transforms there are, with its arguments `lent`."""
     try:
         full, named = lent(f, args, kwargs)
-        return call(*full, **named)
+        return f(*full, **named)
     except Exception as error:
         if not _wrote(f, error):
             raise
     full, named = lent(f, args, kwargs)
-    return call(*full, **named)
+    return f(*full, **named)
 
 
 # Arrays of at most this many bytes are copied as fast as viewed.

@@ -69,7 +69,7 @@ def checkpoint(f: Function) -> Function:
 
         def run(*leaves: Any) -> Any:
             args, kwargs, captured = pytree.unflatten(structure, replaced(rest, moving, leaves))
-            return by_value(f, rebuild(captured), args, kwargs)
+            return by_value(rebuild(captured), args, kwargs)
 
         rest = replaced(flat, moving, [None] * len(moving))  # no traced value: see `closures`
         return _Again(run).call([flat[k] for k in moving])
