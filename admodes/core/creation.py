@@ -53,7 +53,7 @@ _AS_WRITTEN: ContextVar[bool] = ContextVar("as_written", default=False)
 # What was found to fill arrays of its own, and the packages to watch with it.
 _FILLING: dict[int, tuple[CodeType, frozenset[str]]] = {}  # by the identity of the code
 # What was found to write to arguments that it is not differentiated by.
-_WRITING: dict[int, CodeType] = {}
+_WRITING: dict[int, tuple[CodeType, int]] = {}  # by the identity of the code, with a number in the order found
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -68,6 +68,7 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
     packages = _known(f) if _FILLING and not as_written else None
     before = noted.detached, noted.curable
     noted.detached = False
+    known = len(_WRITING)
     try:
         if packages is not None:
             with _watching(packages):
@@ -75,7 +76,7 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
         noted.curable = not as_written and _WATCHED.get() is None
         return body(*args)
     except Exception as error:
-        if not _wrote(f, error):
+        if not _wrote(f, error, known):
             if not noted.detached:
                 raise
             noted.curable = False
@@ -135,11 +136,12 @@ def lent(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[An
 
 def by_value(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """f(*args, **kwargs) under the transforms there are, with its arguments `lent`."""
+    known = len(_WRITING)
     try:
         full, named = lent(f, args, kwargs)
         return f(*full, **named)
     except Exception as error:
-        if not _wrote(f, error):
+        if not _wrote(f, error, known):
             raise
     full, named = lent(f, args, kwargs)
     return f(*full, **named)
@@ -188,15 +190,18 @@ _PARTS = frozenset({ndarray, Blank, int, float, complex, bool, str, np.float64, 
 _REFUSED = re.compile("read-?only|writ(e)?able|not acceptable", re.IGNORECASE)
 
 
-def _wrote(f: Any, error: Exception) -> bool:
-    """Whether an error says that f writes to an argument that was lent; from now on it has copies."""
+def _wrote(f: Any, error: Exception, known: int) -> bool:
+    """Whether an error says that f writes to an argument that was lent; from now on it has copies.
+
+    known: how many such functions there were when the run began; f may have been found since, by a run inside this one.
+    """
     if not _REFUSED.search(str(error)):
         return False
     code = _code(f)
-    if code is None or id(code) in _WRITING:
+    if code is None:
         return False
-    _WRITING[id(code)] = code
-    return True
+    _, number = _WRITING.setdefault(id(code), (code, len(_WRITING) + 1))
+    return number > known
 
 
 def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...], error: Exception) -> Any:
@@ -230,11 +235,12 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
 
 def _attempt(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...], packages: frozenset[str]) -> Any:
     """A watched run; a second one with copies of the arguments where f writes to these."""
+    known = len(_WRITING)
     try:
         with _watching(packages):
             return body(*args)
     except Exception as error:
-        if not _wrote(f, error):
+        if not _wrote(f, error, known):
             raise
     with _watching(packages):
         return body(*args)
