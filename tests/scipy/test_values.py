@@ -298,6 +298,32 @@ def test_a_distribution_says_what_it_takes(one):
     assert list(one.shapes) == ([s.strip() for s in shapes.split(",")] if shapes else [])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("one", [d for d in DISTRIBUTIONS if not d.whole], ids=repr)
+def test_outside_of_the_support_derivatives_are_zero(one):
+    """By all parameters, in both modes, without a warning; far out on the line they are finite."""
+    shapes = [0.6] * len(one.shapes)
+    for method in one.methods:
+        f = getattr(one, method)
+        for x in (-30.0, 60.0):
+            low, high = (end(*shapes) if callable(end) else end for end in one._support)
+            for derivative in (jacfwd, jacrev):
+                slopes = derivative(lambda v: f(v[0], *shapes, *v[1:]))(np.array([x, 0.2, 1.3]))
+                assert np.isfinite(slopes).all() or method == "logcdf"
+                if not low < (x - 0.2) / 1.3 < high:
+                    np.testing.assert_array_equal(slopes, 0.0)
+
+
+def test_distances_of_a_point_to_itself():
+    """The derivative of |x − x| is 0, so that a kernel of distances is differentiated on its diagonal."""
+    x = rng.normal(size=(4, 2))
+    f = lambda x: np.sum(np.exp(-distance.cdist(x, x)) * np.arange(16.0).reshape(4, 4))  # noqa: E731
+    steps = 1e-6 * np.eye(8).reshape(8, 4, 2)
+    right = np.reshape([(f(x + e) - f(x - e)) / 2e-6 for e in steps], (4, 2))
+    np.testing.assert_allclose(grad(f)(x), right, atol=1e-7)
+    np.testing.assert_allclose(jacfwd(f)(x), right, atol=1e-7)
+
+
 def test_a_frozen_distribution():
     for f in (lambda s: stats.norm(0.3, scale=s).logpdf(1.0), lambda s: stats.norm.logpdf(1.0, 0.3, scale=s)):
         agree(f, lambda s: scipy.stats.norm(0.3, s).logpdf(1.0), np.array(0.7))
