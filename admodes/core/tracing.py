@@ -994,6 +994,7 @@ def changeable(x: Tracer) -> tuple[Any, np.ndarray]:
     if not g.flags.writeable:
         raise ValueError("assignment destination is read-only")
     memory = getattr(x, "memory", None)
+    _ = x.flags  # a program is told: which arrays show what is changed depends on the order in memory
     if memory is OVERLAPPING:
         raise TypeError(
             "the function changes an argument in place that shares memory with another of its arguments. A transform "

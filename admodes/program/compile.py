@@ -12,7 +12,7 @@ import numpy as np
 from ..core import pytree
 from ..core.creation import around
 from ..core.registry import OPS
-from ..core.tracing import Tracer, highest, is_memory, next_level
+from ..core.tracing import Tracer, highest, next_level
 from ..core.zeros import keeping, lost, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar
@@ -22,7 +22,7 @@ from .native.worth import calls_until_native, with_kernels
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .program import Program, record
 from .recording import ChangesArgument, Foreign, uncollected
-from .straightline import GuardFailed, as_input, is_input
+from .straightline import GuardFailed, as_input, is_input, layout
 
 P = ParamSpec("P")
 Y = TypeVar("Y")
@@ -335,21 +335,6 @@ def kind_of(x: Any) -> tuple[Any, ...]:
     if is_input(x):
         return np.shape(x), np.result_type(x).char
     return "static", type(x), (x.start, x.stop, x.step) if type(x) is slice else x
-
-
-def layout(x: Any) -> Any:
-    """The order in which the elements of an array lie, which f may see (by order="K", by a reshape): None where
-    it is C's; else the axes from the outermost on, which run backwards, and which go on where the next one ends."""
-    if not is_memory(x) or x.flags.c_contiguous:
-        return None
-    axes = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
-    steps = [x.strides[a] for a in axes] + [x.itemsize]
-    extents = [x.shape[a] for a in axes[1:]] + [1]
-    return (
-        tuple(axes),
-        tuple(step < 0 for step in steps),
-        tuple(step == n * inner for step, n, inner in zip(steps, extents, steps[1:], strict=False)),
-    )
 
 
 def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:

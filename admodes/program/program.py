@@ -25,7 +25,7 @@ from .native.group import kernels
 from .primitives import KERNELS
 from .recording import ChangesArgument, Recorder, Symbol, uncollected
 from .show.draw import draw, to_dot
-from .straightline import StraightLine, as_input, is_input
+from .straightline import StraightLine, as_input, is_input, layout
 
 _COLUMNS = (
     Column("part", side="<"),
@@ -55,6 +55,7 @@ class Program(Tabular, StraightLine):
     outputs : the leaves of the result: values, or constants.
     in_structure, out_structure : the trees of the arguments and of the result, of optree.
     static : the leaves of the arguments that are no arrays, part of the program; None where there is an input.
+    layouts : the orders in memory of the inputs, where f may see them (a view that is written to, .flags), else None.
     captured : what constant arrays are called in f, by their ids.
     workspace : buffers that a call brings with it, where a pass has planned to use memory again.
 
@@ -280,6 +281,7 @@ def _record(
         static=tuple(None if is_input(x) else x for x in leaves),
         out_structure=out_structure,
         captured=recorder.captured,
+        layouts=tuple(layout(as_input(x)) for x in leaves if is_input(x)) if recorder.seen else None,
     )
 
 

@@ -258,6 +258,16 @@ class Symbol(Tracer):
         self.transform = transform
         self.node = node
 
+    @property
+    def flags(self) -> Any:
+        self.transform.seen = True
+        return self.value.flags
+
+    @property
+    def strides(self) -> Any:
+        self.transform.seen = True
+        return self.value.strides
+
     def __bool__(self) -> bool:
         return bool(self.transform.assume(self if self.dtype.kind == "b" else np.not_equal(self, 0)))
 
@@ -283,7 +293,7 @@ class Symbol(Tracer):
 class Recorder(Trace):
     """The transform that evaluates and writes down."""
 
-    __slots__ = ("captured", "constants", "contents", "instructions", "names", "pulling", "strict")
+    __slots__ = ("captured", "constants", "contents", "instructions", "names", "pulling", "seen", "strict")
 
     def __init__(self, strict: bool = True, captured: Sequence[tuple[str, np.ndarray]] = ()) -> None:
         super().__init__()
@@ -294,6 +304,7 @@ class Recorder(Trace):
         self.names = {content(x) or id(x): name for name, x in captured}
         self.captured: dict[int, str] = {}  # the id of the copy that stands in the program -> the user's name for it
         self.pulling = False
+        self.seen = False  # whether the order in memory of an array was asked for
 
     def input(self, x: Any, name: str) -> Symbol:
         return Symbol(x, self, Value(np.shape(x), np.result_type(x), name))

@@ -45,6 +45,7 @@ class StraightLine:
     out_structure: Any
     workspace: tuple[Value, ...] = field(default=())
     captured: Mapping[int, str] = field(default_factory=dict)  # the id of a constant array -> its name in f
+    layouts: tuple[Any, ...] | None = None  # of the inputs, where f may see them
 
     def with_(self, **changes: Any) -> Self:
         """The program with some fields changed: changes are the new ones, by name."""
@@ -63,6 +64,11 @@ class StraightLine:
                 chosen.append(self._checked(x, next(inputs)))
             elif type(x) is not type(constant) or x != constant:
                 raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
+        if self.layouts is not None and self.layouts != tuple(map(layout, chosen)):
+            raise GuardFailed(
+                "the function sees the order in memory of its arguments (by .flags, order='K', a view that is written "
+                "to), and it is another here"
+            )
         return chosen
 
     def values(self, inputs: Mapping[Value, Any]) -> dict[Value, Any]:
@@ -100,6 +106,21 @@ def is_input(x: Any) -> bool:
 def as_input(x: Any) -> Any:
     """An input as a plain array or a scalar of NumPy."""
     return x if type(x) is np.ndarray else np.asarray(x) if is_memory(x) else np.asarray(x)[()]
+
+
+def layout(x: Any) -> Any:
+    """The order in which the elements of an array lie, which f may see (by order="K", by a reshape): None where
+    it is C's; else the axes from the outermost on, which run backwards, and which go on where the next one ends."""
+    if not is_memory(x) or x.flags.c_contiguous:
+        return None
+    axes = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
+    steps = [x.strides[a] for a in axes] + [x.itemsize]
+    extents = [x.shape[a] for a in axes[1:]] + [1]
+    return (
+        tuple(axes),
+        tuple(step < 0 for step in steps),
+        tuple(step == n * inner for step, n, inner in zip(steps, extents, steps[1:], strict=False)),
+    )
 
 
 def _tree(structure: Any) -> str:

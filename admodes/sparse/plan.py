@@ -18,8 +18,8 @@ from ..core.errors import PatternMiss
 from ..core.figures import svg
 from ..core.tables import Column, Record, Table, Tabular, whole
 from ..program import GuardFailed
-from ..program.compile import Branches, kind_of, layout, recorded
-from ..program.straightline import as_input, is_input
+from ..program.compile import Branches, kind_of, recorded
+from ..program.straightline import as_input, is_input, layout
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
 from ..transforms.directions import chunk_for, joined, raveled, unraveled

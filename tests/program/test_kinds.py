@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from admodes import compile, grad, sparse_jacobian_plan, vjp
+from admodes import GuardFailed, compile, grad, sparse_jacobian_plan, trace, vjp
 from admodes.program.compile import TRACES
 
 rng = np.random.default_rng(8)
@@ -193,3 +193,36 @@ def test_a_whole_number_that_changes_is_traced_so_often_and_no_more():
     assert len(runs) == TRACES + 3
     flat(X[:2], 3)
     assert len(runs) == TRACES + 3
+
+
+def _through_a_view(x):
+    y = x * 1.0
+    y.reshape(-1)[0] = 100.0
+    return y
+
+
+SEES = {
+    "order K": lambda x: np.ravel(x, order="K") * np.arange(6.0),
+    "order A": lambda x: x.reshape(-1, order="A") * np.arange(6.0),
+    "flags": lambda x: x * 2 if x.flags.c_contiguous else x * 3,
+    "strides": lambda x: x * x.strides[0],
+    "a view written to": _through_a_view,
+}
+
+
+@pytest.mark.parametrize("f", SEES.values(), ids=SEES)
+def test_a_program_is_not_for_another_order_in_memory_that_its_function_sees(f):
+    C = np.arange(6.0).reshape(2, 3) + 1
+    F = np.asfortranarray(C)
+    for traced_at, other in ((C, F), (F, C), (C, C[:, ::-1])):
+        program = trace(f, traced_at)
+        np.testing.assert_array_equal(program(traced_at + 1), f(traced_at + 1))
+        with pytest.raises(GuardFailed, match="order in memory"):
+            program(other)
+
+
+def test_a_program_is_for_every_order_in_memory_that_its_function_does_not_see():
+    C = np.arange(6.0).reshape(2, 3) + 1
+    program = trace(lambda x: np.sum(np.sin(x) @ x.T), C)
+    for x in (np.asfortranarray(C), C[:, ::-1], np.repeat(C, 2, axis=1)[:, ::2]):
+        np.testing.assert_allclose(program(x), np.sum(np.sin(x) @ x.T))
