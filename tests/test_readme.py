@@ -37,7 +37,7 @@ def test_the_readme(capsys, tmp_path, monkeypatch):
         printed = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
         assert printed == [line.rstrip() for line in shown]
         sessions += 1
-    assert sessions == 5
+    assert sessions == 6
 
 
 def test_what_the_readme_links_to_is_there():
