@@ -37,9 +37,7 @@ def closed_over(f: Any) -> tuple[list[Tracer], Rebuild]:
         return [], functools.partial(_same, f)
     places = [_Place() for _ in search.found]
     renewal = _Renewal(search.known, search.holding, places)
-    pattern = renewal.new(f)
-    known = {id(place): k for k, place in enumerate(places)}
-    return search.found, functools.partial(_rebuilt, pattern, known, set(map(id, renewal.made.values())))
+    return search.found, _Pattern(renewal.new(f), places, list(renewal.made.values()))
 
 
 # Who keeps an operation keeps its function, and a tape keeps operations: a function that held traced values would be in
@@ -83,8 +81,17 @@ def _same(f: Callable[..., Any], values: list[Any]) -> Any:
     return f
 
 
-def _rebuilt(f: Callable[..., Any], known: dict[int, int], holding: set[int], values: list[Any]) -> Any:
-    return _Renewal(known, holding, values).new(f)
+class _Pattern:
+    """A function with places, made anew with values by a call."""
+
+    def __init__(self, function: Any, places: list[_Place], parts: list[Any]) -> None:
+        self.function = function
+        self.known = {id(place): k for k, place in enumerate(places)}
+        self.holding = set(map(id, parts))
+        self.alive = places, parts  # so that these ids stay theirs
+
+    def __call__(self, values: list[Any]) -> Any:
+        return _Renewal(self.known, self.holding, values).new(self.function)
 
 
 class _Renewal:
