@@ -12,6 +12,9 @@ import numpy as np
 
 import admodes
 
+from ..program.native.calls import usable
+from ..program.native.machine import machine
+
 # What each optional part is for.
 OPTIONAL = {
     "llvmlite": "native kernels",
@@ -36,6 +39,7 @@ def report() -> dict[str, Any]:
         "numpy": np.__version__,
         "scipy": _version("scipy"),
         "blas": _blas(),
+        "native": _native(),
         "threads": {name: os.environ.get(name) for name in THREADS},
         "optional": {name: _version(name) for name in OPTIONAL},
     }
@@ -47,6 +51,15 @@ def _version(name: str) -> str | None:
         return version(name) if importlib.util.find_spec(name) else None
     except PackageNotFoundError:
         return None
+
+
+def _native() -> str:
+    """Whether native kernels can be made, and on what vectors."""
+    if not usable():
+        return "no kernels: they take llvmlite on a 64-bit CPython; pip install 'admodes[native]'"
+    found = machine()
+    has = "with" if found.vector_function("exp", 1, 8, found.lanes(8)) else "without"
+    return f"kernels on vectors of {8 * found.bytes} bits, {has} a vector library"
 
 
 def _blas() -> str:

@@ -173,7 +173,7 @@ class _Run:
             if why:
                 self.leave(way.name, UNFIT, why)
         forecast = self.forecast()
-        for belongs in (_by_passes, _coloured, _inexact, _foreign):
+        for belongs in (_by_passes, _coloured, _inexact, _native, _foreign):
             group = [way for way in self.ways if belongs(way) and self.rows[way.name].applies]
             for way in group:
                 self.step(f"counting {way.name}")
@@ -321,7 +321,7 @@ class _Run:
 
 
 def _by_passes(way: Way) -> bool:
-    return way.exact and way.peer is None and way.grows != COLOURS
+    return way.exact and way.peer is None and way.grows != COLOURS and not way.native
 
 
 def _coloured(way: Way) -> bool:
@@ -330,6 +330,10 @@ def _coloured(way: Way) -> bool:
 
 def _inexact(way: Way) -> bool:
     return not way.exact
+
+
+def _native(way: Way) -> bool:
+    return way.native
 
 
 def _foreign(way: Way) -> bool:

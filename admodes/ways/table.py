@@ -16,6 +16,7 @@ import numpy as np
 from ..core import pytree
 from ..elimination import linearized_graph
 from ..program.compile import compile
+from ..program.native.calls import usable
 from ..transforms.arguments import SEVERAL, partial_at
 from ..transforms.checkpoint import checkpoint_chain, default_snapshots
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
@@ -72,6 +73,7 @@ class Way:
     count: Callable[[Question], int] | None = None  # of the passes, where they are neither one nor n nor m
     part: Callable[[Question], Part] | None = None  # of its passes, to be timed where the whole takes too long
     prepares: bool = False  # whether the first call does more than the later ones
+    native: bool = False  # whether it compiles kernels, which may take seconds
 
     def passes(self, q: Question) -> int | None:
         """Directions carried through f, or evaluations of f; None where that is found while preparing."""
@@ -424,18 +426,32 @@ def compiled(way: Way) -> Way:
     )
 
 
-def _compiled_code(code: str) -> str:
+def natively(way: Way) -> Way:
+    """The same way as native kernels, whose cost the model, which is one of calls of NumPy, does not know."""
+    return replace(
+        compiled(way),
+        name=f"{way.name}, natively compiled",
+        derivative=lambda q: compile(way.derivative(q), native=True),
+        code=_compiled_code(way.code, ", native=True"),
+        estimate=_unknown,
+        native=True,
+        why_not=lambda q: way.why_not(q) or ("" if usable() else "takes llvmlite; pip install 'admodes[native]'"),
+    )
+
+
+def _compiled_code(code: str, options: str = "") -> str:
     for call in ("{x}", "({p})"):
         if code.endswith(f"){call}"):
-            return f"admodes.compile({code.removesuffix(call)}){call}"
-    return f"admodes.compile(lambda {{args}}: {code}){{x}}"
+            return f"admodes.compile({code.removesuffix(call)}{options}){call}"
+    return f"admodes.compile(lambda {{args}}: {code}{options}){{x}}"
 
 
 def ways(target: str) -> list[Way]:
-    """The rows of the table for a target, each compiled version behind its eager one."""
+    """The rows of the table for a target, each compiled version behind its eager one, and native ones, which take
+    longest to prepare, behind them all."""
     rows = [way for way in OWN if target in way.targets]
     own = [version for way in rows for version in ((way, compiled(way)) if way.compilable else (way,))]
-    return [*own, *(_foreign(peer, target) for peer in PEERS)]
+    return [*own, *(natively(way) for way in rows if way.compilable and not way.grows), *(_foreign(peer, target) for peer in PEERS)]
 
 
 def _foreign(peer: Peer, target: str) -> Way:

@@ -47,6 +47,7 @@ EXPERIMENTS = [
     "hessian",
     "implicit",
     "memory",
+    "native",
     "peers",
     "sparse",
     "speed",

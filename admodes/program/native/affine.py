@@ -85,7 +85,11 @@ def shown(instruction: Instruction) -> tuple[int, tuple[int, ...]] | None:
     if any(isinstance(x, Value) for x in instruction.uses[1:]):
         return None
     untouched = np.empty(source.shape, np.int8)  # of which nothing is read
-    view = instruction.op.fn(untouched, *instruction.args[1:], **instruction.params)
+    if instruction.op is INDEX:
+        index = as_tuple(instruction.args[1])
+        view = untouched[index if any(i is Ellipsis for i in index) else (*index, ...)]  # an element too is a view so
+    else:
+        view = instruction.op.fn(untouched, *instruction.args[1:], **instruction.params)
     if not (np.may_share_memory(view, untouched) and view.size and view.shape == instruction.out.shape):
         return None
     start = view.__array_interface__["data"][0] - untouched.__array_interface__["data"][0]

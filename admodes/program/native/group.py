@@ -33,7 +33,7 @@ class _Part:
     places: list[int] = field(default_factory=list)
 
 
-def kernels(program: P, make: Make = function_of) -> P:
+def kernels(program: P, make: Make = function_of, least: int | None = None) -> P:
     """The program with native kernels in place of the instructions that they compute."""
     program = _means_as_sums(program)
     body = program.instructions
@@ -44,7 +44,7 @@ def kernels(program: P, make: Make = function_of) -> P:
     parts: dict[int, _Part] = {}
     for k in sorted(native):
         parts.setdefault(level[k], _Part()).places.append(k)
-    chosen = {n: part for n, part in parts.items() if len(part.places) >= LEAST}
+    chosen = {n: part for n, part in parts.items() if len(part.places) >= (least or LEAST)}
     if not chosen:
         return program
     within = {k: n for n, part in chosen.items() for k in part.places}

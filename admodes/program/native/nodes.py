@@ -20,7 +20,7 @@ from .rows import MOST_MULTIPLIED, REDUCTIONS, ROWS, Entry, whole_power
 from .text import FLOATING, castable, kind_of
 
 # A reduction over so few elements is written out.
-FEW = 8
+FEW = 4
 
 _serial = itertools.count()
 
