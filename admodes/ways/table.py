@@ -451,7 +451,8 @@ def ways(target: str) -> list[Way]:
     longest to prepare, behind them all."""
     rows = [way for way in OWN if target in way.targets]
     own = [version for way in rows for version in ((way, compiled(way)) if way.compilable else (way,))]
-    return [*own, *(natively(way) for way in rows if way.compilable and not way.grows), *(_foreign(peer, target) for peer in PEERS)]
+    native = [natively(way) for way in rows if way.compilable and not way.grows]
+    return [*own, *native, *(_foreign(peer, target) for peer in PEERS)]
 
 
 def _foreign(peer: Peer, target: str) -> Way:
