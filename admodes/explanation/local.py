@@ -100,13 +100,13 @@ def structure(local: Local) -> Structure:
     Ju = np.ravel(local.pull(u))
     if not Jt.any() and not Ju.any():
         return Structure(ZERO, m, n)
-    one_a_row, one_a_column = _copies(Jt, t), _copies(Ju, np.concatenate([np.ravel(part) for part in u]))
-    if one_a_row or one_a_column:
-        return Structure(_moving(Jt, t, one_a_row, one_a_column), m, n)
     if len(ys) == 1 and ys[0].shape == np.shape(x):
         d = np.asarray(local.push(np.ones_like(x))[0])
         if _close(Jt, np.ravel(d * t)) and _close(Ju, np.ravel(d * u[0])):
-            return Structure(DIAGONAL, m, n, d)
+            return Structure(IDENTITY, m, n) if np.all(d == 1) else Structure(DIAGONAL, m, n, d)
+    one_a_row, one_a_column = _copies(Jt, t), _copies(Ju, np.concatenate([np.ravel(part) for part in u]))
+    if one_a_row or one_a_column:
+        return Structure(_moving(Jt, t, one_a_row, one_a_column), m, n)
     factor = _outer(local, ys, m, n)
     if factor is not None:
         return Structure(OUTER, m, n, factor)

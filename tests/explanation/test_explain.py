@@ -244,7 +244,7 @@ STRUCTURES = {
     "identity": (lambda x: x + 1.0, np.ones(3), IDENTITY),
     "reshape": (lambda x: np.reshape(x, (2, 3)), np.ones(6), IDENTITY),
     "diagonal": (np.tanh, rng.normal(size=4), DIAGONAL),
-    "relu": (lambda x: np.maximum(0, x), np.array([1.0, -2.0, 3.0]), SELECTION),
+    "relu": (lambda x: np.maximum(0, x), np.array([1.0, -2.0, 3.0]), DIAGONAL),
     "product with a constant": (lambda x: x * np.array([2.0, 3.0]), np.ones(2), DIAGONAL),
     "transpose": (np.transpose, rng.normal(size=(2, 3)), PERMUTATION),
     "flip": (np.flip, rng.normal(size=5), PERMUTATION),

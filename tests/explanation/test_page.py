@@ -44,7 +44,7 @@ def opened(browser, tmp_path):
             path = tmp_path / f"page{len(contexts)}.html"
             found.to_html(path)
         context = browser.new_context(viewport=viewport, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: wrong.append(message.text))
