@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
-from ..core.errors import MissingRule
 from ..core.forward import plus
 from ..core.registry import AnyName, Each, Op, inexact
 from ..core.reverse import transposed
@@ -87,8 +86,11 @@ class OfTrees(Op):
                 given[k] if k in given else np.zeros(lead + np.shape(leaves[k]), inexact(leaves[k])) for k in span
             )
             total = plus(total, rule.pushed(ts if type(args[i]) is Parts else ts[0], y, *args, **params))
-        if total is None:
-            raise MissingRule.told(f"custom_op {self.name}: the derivative by every traced argument is stated as None.")
+        if total is None:  # each stated as None: the derivative is zero
+            x, t = next((leaves[k], t) for k, t in given.items())
+            lead = t.shape[: t.ndim - np.ndim(x)]
+            zeros = tuple(np.zeros(lead + np.shape(part), inexact(part)) for part in parts_of(y))
+            return zeros if isinstance(y, tuple) else zeros[0]
         return total
 
     def _pull_all(self, u: Any, y: Any, leaves: Sequence[Any], params: dict[str, Any]) -> list[Any]:

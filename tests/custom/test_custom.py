@@ -449,6 +449,13 @@ def test_arguments_that_are_trees(rule, argnum):
         np.testing.assert_allclose(flat(jac(op, argnum)(POINT, Y)), flat(jacfwd(like, argnum)(POINT, Y)), atol=1e-14)
 
 
+def test_a_tree_by_which_the_derivative_is_zero():
+    op = custom_op(lambda p, x: np.sign(p["k"]) * x, push=[None, lambda t, y, p, x: np.sign(p["k"]) * t])
+    for way in (grad, jacfwd):
+        np.testing.assert_array_equal(way(lambda k: np.sum(op({"k": k}, Y)))(2.0), 0.0)
+    np.testing.assert_array_equal(jvp(lambda k: op({"k": k}, Y), (2.0,), (np.ones(4),))[1], np.zeros((4, 3)))
+
+
 def test_trees_where_there_is_no_rule_for_them():
     by_partial = custom_op(lambda p: p["x"] ** 2, partial=lambda y, p: 2 * p["x"])
     with pytest.raises(TypeError, match="partial= is for a function of arrays"):
