@@ -307,7 +307,7 @@ def _real_if_close(a: Any, tol: float = 100) -> Any:
 
 
 add(Composite(np.nan_to_num, _nan_to_num, domain=(REAL,)))
-add(Composite(np.real_if_close, _real_if_close, domain=(REAL,)))
+add(Composite(np.real_if_close, _real_if_close, domain=(REAL,))).by_values = True
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ add(
         ],
     )
 )
-add(Composite(np.trim_zeros, _trim_zeros, domain=[case(A(3)), case(A(3), "f")]))
+add(Composite(np.trim_zeros, _trim_zeros, domain=[case(A(3)), case(A(3), "f")])).by_values = True
 
 
 # Padding ------------------------------------------------------------------------------------------------

@@ -65,3 +65,16 @@ def test_a_change_of_the_argument_or_result_is_seen_where_numpy_shows_it(fn, op)
                     continue
                 found = ad.jvp(f, (x,), (np.ones_like(x),))[0]
                 np.testing.assert_allclose(found, right, rtol=1e-8, atol=1e-9)
+
+
+def test_where_a_result_lies_is_not_remembered_where_values_decide_it():
+    def trimmed(x):
+        y = x * 1.0
+        v = np.trim_zeros(y)
+        v *= 2
+        return np.concatenate([y, v])
+
+    for x in np.array([[0.0, 1.0, 2.0], [1.0, 2.0, 0.0], [0.0, 3.0, 4.0]]):
+        np.testing.assert_array_equal(ad.jvp(trimmed, (x,), (x,))[0], trimmed(x))
+    for z in ([1.0 + 1e-16j], [1.0 + 1.0j], [2.0 + 1e-16j]):
+        np.testing.assert_array_equal(ad.jvp(np.real_if_close, (np.array(z),), (np.array(z),))[0], np.real_if_close(z))
