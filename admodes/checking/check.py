@@ -44,7 +44,7 @@ def check(f: Callable[..., Any], *args: Any) -> Check:
 
     Raises
     ------
-    TypeError : no argument is a float, a complex number or an array of such. What f itself raises; what a mode raises
+    TypeError : f is no function; no argument is a float, a complex number or an array of such. What f itself raises; what a mode raises
         is a row.
 
     Source: CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, "can be used for numerical verification"; Griewank and
@@ -58,8 +58,14 @@ def check(f: Callable[..., Any], *args: Any) -> Check:
     >>> check(lambda x: np.sum(wrong(x)), np.array([0.5, 2.0])).summary
     '<lambda>: forward parts from central differences at result along x[1]: 6 for 12 (and 4 more)'
     """
+    if not callable(f):
+        raise TypeError(
+            f"check: f is a {type(f).__name__}, not a function; of a list of layers check their composition."
+        )
     at = point(f, args)
     remarks = []
+    if not np.array_equal(at.y, at.at(at.xs), equal_nan=True):
+        remarks.append("f gives other values when it is called again: it draws numbers, or changes what it reads")
     approximate = _approximate(f, args)
     if approximate:
         told = ", ".join(f"{name} by {scheme}" for name, scheme in approximate.items())

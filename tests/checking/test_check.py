@@ -207,6 +207,16 @@ def test_the_function_is_not_at_fault_for_its_arguments():
     np.testing.assert_array_equal(x, X)
 
 
+def test_functions_that_change_and_that_are_none():
+    numbers = np.random.default_rng(0)
+    found = check(lambda x: x * numbers.normal(), X)
+    assert not found.ok
+    assert any("when it is called again" in remark for remark in found.remarks)
+    assert check(np.sin, X).remarks == ()
+    with pytest.raises(TypeError, match="f is a list, not a function"):
+        check([np.sin, np.cos], X)
+
+
 def test_a_few_dozen_evaluations_are_enough():
     calls = []
 
