@@ -44,8 +44,8 @@ def check(f: Callable[..., Any], *args: Any) -> Check:
 
     Raises
     ------
-    TypeError : f is no function; no argument is a float, a complex number or an array of such. What f itself raises; what a mode raises
-        is a row.
+    TypeError : f is no function; no argument is a float, a complex number or an array of such. What f itself raises;
+        what a mode raises is a row.
 
     Source: CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, "can be used for numerical verification"; Griewank and
     Walther, "Evaluating Derivatives" (2nd ed., 2008), section 3.2, for the adjoint identity.
