@@ -156,7 +156,7 @@ def test_isinstance_is_not_asked_whether_an_array_is_plain(path):
             assert "ndarray" not in kinds or "Tracer" in kinds, f"line {node.lineno}: {ast.unparse(node)}"
 
 
-HEAVY = ["matplotlib", "rich", "sklearn", "scipy.special", "scipy.sparse", "scipy.linalg"]
+HEAVY = ["matplotlib", "rich", "sklearn", "scipy.special", "scipy.sparse", "scipy.linalg", "asyncio"]
 
 
 @pytest.mark.parametrize(

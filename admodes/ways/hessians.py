@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from typing import Any, Literal, ParamSpec, get_args
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, get_args
 
 import numpy as np
 
@@ -14,7 +13,9 @@ from ..core.types import Tangent, Tree
 from ..transforms.arguments import Argnums, check_asked, presented
 from ..transforms.dense import grad, jacfwd, jacrev, jvp
 from ..transforms.directions import check_chunk
-from .executors import check_executor, jacobian_by
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 P = ParamSpec("P")
 Mode = Literal["forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse", "sparse"]
@@ -74,6 +75,8 @@ def hessian(
         raise ValueError(f"hessian: mode={mode!r} is not one of {', '.join(MODES)}")
     check_chunk(chunk)
     if executor is not None:
+        from .executors import check_executor
+
         check_executor(executor)
     if mode == "sparse":
         return _sparse(f, argnums, chunk, executor)
@@ -88,6 +91,8 @@ def _by_workers(f: Callable[..., Any], argnums: Argnums, mode: str, chunk: int |
 
     @presented("The Hessian", f, argnums)
     def hessian_of(*args: Any, **kwargs: Any) -> Any:
+        from .executors import jacobian_by
+
         return jacobian_by(executor, f, argnums, nesting, chunk, False, args, kwargs)
 
     return hessian_of

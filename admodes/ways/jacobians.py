@@ -6,7 +6,6 @@ import functools
 import math
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -20,11 +19,12 @@ from ..core.tables import columns
 from ..transforms.arguments import SEVERAL, Argnums, check_asked, chosen_leaves, presented
 from ..transforms.dense import assemble, dense_jacobian, jacobian_forward, jacobian_reverse
 from ..transforms.directions import check_chunk
-from .executors import check_executor, jacobian_by
 from .meter import first_estimate
 from .prediction import BRACKETING, COLOURED, JacobianPlan, bracketed, predict
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ..sparse.plan import Scheme
 
 Mode = Literal["auto", "forward", "reverse", "sparse", "mixed", "bracketing"]
@@ -149,6 +149,8 @@ class Jacobian:
             raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, modes))}")
         check_chunk(chunk)
         if executor is not None:
+            from .executors import check_executor  # loads asyncio
+
             check_executor(executor)
         for name, value in (("chunk", chunk), ("executor", executor), ("holomorphic", holomorphic or None)):
             if value is not None and mode in COLOURED:
@@ -263,6 +265,8 @@ class Jacobian:
         if self.executor is None:
             method = jacobian_forward if mode == "forward" else jacobian_reverse
             return dense_jacobian(self.f, self.argnums, self.chunk, method, self.holomorphic, args, kwargs)
+        from .executors import jacobian_by
+
         return jacobian_by(self.executor, self.f, self.argnums, (mode,), self.chunk, self.holomorphic, args, kwargs)
 
     def _sparse(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
