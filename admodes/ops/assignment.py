@@ -22,7 +22,9 @@ from .index import advanced_axes, is_array, read, scatter
 
 def _put(x: Any, index: Any, value: Any) -> Any:
     y = np.array(x)
-    if np.result_type(value).kind == "c" and y.dtype.kind != "c" and np.size(y[index]):
+    if np.result_type(value).kind == "c" and y.dtype.kind != "c":
+        if not np.size(y[index]):
+            return y
         raise TypeError(
             "a complex value cannot be assigned into a real array; take its real part, or x.astype(complex)"
         )
