@@ -10,8 +10,15 @@ UNARY = [
     lambda a: a.astype(np.float32), lambda a: a.astype(np.float64), lambda a: a > 0.25, lambda a: a * 3,
     lambda a: 1.5 - a, lambda a: np.where(a > 0, a, -0.5), lambda a: a**3, lambda a: np.logical_not(a), np.reciprocal,
 ]  # fmt: skip
+
+
+def signed(a, b):
+    """np.copysign, but for the sign of nan, which nothing specifies."""
+    return np.copysign(a, np.where(np.isnan(b), 1.0, b))
+
+
 BINARY = [
-    np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.fmax, np.hypot, np.arctan2, np.copysign,
+    np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.fmax, np.hypot, np.arctan2, signed,
     np.less, np.equal, np.logical_or, np.heaviside, lambda a, b: np.where(a < b, a, b), lambda a, b: a * b + a,
 ]  # fmt: skip
 REDUCTIONS = [np.sum, np.max, np.min, np.prod, np.any, np.all, np.mean]
