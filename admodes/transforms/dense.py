@@ -46,7 +46,7 @@ def jvp(f: Callable[..., Y], primals: Sequence[Tree], tangents: Sequence[Tangent
 
     Parameters
     ----------
-    f : a function in plain NumPy.
+    f : a function in plain NumPy. All its arguments are taken by value: what it writes to them stays in it.
     primals : tuple of arguments, arrays or trees of arrays.
     tangents : tuple of the same structure; each leaf has the shape of its primal, or (K, *shape) for K
         directions at once.
@@ -86,7 +86,7 @@ def vjp(f: Callable[..., Y], *primals: Tree) -> tuple[Y, Callable[[Cotangent], t
 
     Parameters
     ----------
-    f : a function in plain NumPy.
+    f : a function in plain NumPy. All its arguments are taken by value: what it writes to them stays in it.
     *primals : its arguments, arrays or trees of arrays.
 
     Returns
@@ -132,6 +132,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     Parameters
     ----------
     f : a function in plain NumPy that returns a real scalar (has_aux: a pair of it and anything else).
+        All its arguments are taken by value: what it writes to them stays in it.
     argnums : which positional argument to differentiate by, counted from 0; a tuple of them gives a tuple of gradients.
     has_aux : f returns (scalar, aux), aux being anything; the gradient function returns (gradient, aux).
 
@@ -175,6 +176,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     Parameters
     ----------
     f : a function in plain NumPy that returns a real scalar (has_aux: a pair of it and anything else).
+        All its arguments are taken by value: what it writes to them stays in it.
     argnums : which positional argument to differentiate by, counted from 0; a tuple of them gives a tuple of gradients.
     has_aux : f returns (scalar, aux), aux being anything.
 
@@ -274,6 +276,7 @@ def jacfwd(
     Parameters
     ----------
     f : a function in plain NumPy of arrays, or trees of them, to an array or a tree.
+        All its arguments are taken by value: what it writes to them stays in it.
     argnums : which positional argument to differentiate by, counted from 0, or a tuple of them.
     chunk : how many directions are pushed at once; None takes so many that an array of them has at most 2²² numbers.
     holomorphic : f is a complex-differentiable function of complex arguments; the Jacobian is then df/dz.
@@ -307,6 +310,7 @@ def jacrev(
     Parameters
     ----------
     f : a function in plain NumPy of arrays, or trees of them, to an array or a tree.
+        All its arguments are taken by value: what it writes to them stays in it.
     argnums : which positional argument to differentiate by, counted from 0, or a tuple of them.
     chunk : how many directions are pulled at once; None takes so many that an array of them has at most 2²² numbers.
     holomorphic : f is a complex-differentiable function of complex arguments; the Jacobian is then df/dz.
