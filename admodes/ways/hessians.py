@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, get_args
+from concurrent.futures import Executor
+from typing import Any, Literal, ParamSpec, get_args
 
 import numpy as np
 
@@ -13,9 +14,6 @@ from ..core.types import Tangent, Tree
 from ..transforms.arguments import Argnums, check_asked, presented
 from ..transforms.dense import grad, jacfwd, jacrev, jvp
 from ..transforms.directions import check_chunk
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 P = ParamSpec("P")
 Mode = Literal["forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse", "sparse"]

@@ -6,6 +6,7 @@ import functools
 import math
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -23,8 +24,6 @@ from .meter import first_estimate
 from .prediction import BRACKETING, COLOURED, JacobianPlan, bracketed, predict
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from ..sparse.plan import Scheme
 
 Mode = Literal["auto", "forward", "reverse", "sparse", "mixed", "bracketing"]
