@@ -626,7 +626,7 @@ ERRORS = {
     "fill_diagonal": (lambda x: np.fill_diagonal(np.zeros((5, 5)), x), (Detached, ValueError), "detach|sequence"),
     "out": (lambda x: np.cumsum(x, out=np.zeros(5)), Detached, "np.cumsum"),
     "imag of scalars": (lambda x: x * np.imag(np.array([v + 0j for v in x])), TypeError, "np.stack"),
-    "view": (lambda x: x.view(np.int64), AttributeError, "'view'"),
+    "view": (lambda x: x.view(np.int64), TypeError, r"Convert with x\.astype"),
     "byteswap": (lambda x: x.byteswap(), AttributeError, "'byteswap'"),
     "tobytes": (lambda x: x.tobytes(), AttributeError, "'tobytes'"),
     "reshape copy": (lambda x: np.reshape(x, 5, copy=True), MissingRule, "np.reshape.*copy"),
