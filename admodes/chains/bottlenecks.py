@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from ..core.reverse import FIRST, Entry, Tape, Var, Watched, general_form
+from ..core.reverse import FIRST, Entry, Guarded, Tape, Var, general_form
 from ..core.tracing import Tracer, apply
 from ..core.types import Shaped
 from ..transforms.recording import Recording
@@ -26,7 +26,7 @@ class Stretch(Recording):
         number = {index: k for k, index in enumerate(kept)}
         self.leaves = [entries[first].y]
         self.tape = Tape()
-        self.tape.kept = {place: Watched(one.array, one.mark, FIRST) for place, one in whole.tape.kept.items()}
+        self.tape.kept = {place: Guarded(one.array, one.mark, FIRST) for place, one in whole.tape.kept.items()}
         parts = [entries[first]._replace(op=None), *(_renumbered(entries[index], number) for index in kept[1:])]
         self.tape.entries = [entry.recorded() for entry in parts]
         self.tape.closed = True

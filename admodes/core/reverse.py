@@ -62,7 +62,7 @@ class Tape(Trace):
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[tuple[Any, ...]] = []
-        self.kept: dict[Any, Watched] = {}  # place in memory -> large array under watch
+        self.kept: dict[Any, Guarded] = {}  # place in memory -> large array under watch
 
     # Recording ------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class Tape(Trace):
             place = a.__array_interface__["data"][0], a.shape, a.strides, a.dtype
             known = self.kept.get(place)
             if known is None:
-                self.kept[place] = Watched(a, now, turn)
+                self.kept[place] = Guarded(a, now, turn)
             elif known.mark == now:
                 known.turn = turn
             else:
@@ -197,7 +197,7 @@ class Tape(Trace):
         seeds: Sequence[tuple[int, Any]],
         inputs: int,
         observer: Callable[[Any, Any], None] | None = None,
-        watched: Sequence[Watched] = (),
+        watched: Sequence[Guarded] = (),
     ) -> list[Any]:
         """`pull`, by the one kind of products or the other; each array under watch is compared just before it is read,
         so that it comes from memory once."""
@@ -331,7 +331,7 @@ class Tape(Trace):
 FIRST = 1 << 62
 
 
-class Watched:
+class Guarded:
     """A large array and its fingerprint; holding it keeps its memory from being used again.
 
     turn: the last entry that has it, before which a pull compares it.
@@ -359,7 +359,7 @@ def may_change(a: Any) -> bool:
     return a is not None and type(a) is not bytes
 
 
-def _compare(waiting: list[Watched], index: int) -> int:
+def _compare(waiting: list[Guarded], index: int) -> int:
     """Compare the arrays whose turn is at an entry or after it; the turn of the next."""
     while waiting and waiting[-1].turn >= index:
         waiting.pop().compare()
