@@ -42,29 +42,30 @@ class Machine:
         """Elements of a vector where the widest has so many bytes."""
         return max(1, self.bytes // widest)
 
-    @cache  # noqa: B019  (there is one machine)
     def vector_function(self, name: str, arity: int, itemsize: int, lanes: int) -> str | None:
         """The symbol of a function of vectors, where the vector library has it."""
         letter = self.letters.get(itemsize * lanes)
         symbol = f"_ZGV{letter}N{lanes}{'v' * arity}_{name}{'f' if itemsize == 4 else ''}"
-        return symbol if letter is not None and self._found(symbol) else None
+        return symbol if letter is not None and _found(self.libraries, symbol) else None
 
-    @cache  # noqa: B019
     def scalar_function(self, name: str, itemsize: int) -> str | None:
         """The symbol of a function of the C library."""
         symbol = name + ("f" if itemsize == 4 else "")
-        return symbol if self._found(symbol) else None
+        return symbol if _found(self.libraries, symbol) else None
 
-    def _found(self, symbol: str) -> bool:
-        for library in self.libraries:
-            try:
-                address = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value
-            except AttributeError:
-                continue
-            with _lock:
-                _llvm().add_symbol(symbol, address)
-            return True
-        return False
+
+@cache
+def _found(libraries: tuple[Any, ...], symbol: str) -> bool:
+    """Whether one of the libraries has a function of that name, which kernels may call from then on."""
+    for library in libraries:
+        try:
+            address = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value
+        except AttributeError:
+            continue
+        with _lock:
+            _llvm().add_symbol(symbol, address)
+        return True
+    return False
 
 
 @cache
