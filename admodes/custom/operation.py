@@ -525,7 +525,9 @@ def _arguments(name: str, push: Any, pull: Any, batched: bool) -> list[Argument 
 
 def _listed(rules: Rules) -> list[Rule | None]:
     """One rule an argument."""
-    return [] if rules is None else list(rules) if isinstance(rules, list | tuple) else [rules]  # type: ignore[list-item]
+    if rules is None:
+        return []
+    return [rules] if callable(rules) else [*rules]
 
 
 class _Elements(Elementwise):
