@@ -42,7 +42,7 @@ class System:
                 "LinearOperator and a right-hand side"
             )
         self.g, self.n, self.solver = g, n, solver
-        self.condition = np.nan  # of the last dense or sparse factorisation, in the 1-norm, estimated
+        self.condition = np.nan  # of the last factorisation, estimated in the 1-norm; without one a bound from below
         self._plan: Any = None
         self._factored: tuple[list[Any], Any] | None = None
 
@@ -109,7 +109,12 @@ class System:
 
         def solve(transposed: bool, b: Any) -> Any:
             A = J.T if transposed else J
-            return np.stack([np.asarray(solver(A, column)) for column in b.T], axis=1)
+            x = np.stack([np.asarray(solver(A, column)) for column in b.T], axis=1)
+            moving = np.any(b, 0)
+            if np.any(moving):
+                stretch = np.linalg.norm(x[:, moving], axis=0) / np.linalg.norm(b[:, moving], axis=0)
+                self._judge(_norm(J) * float(np.max(stretch)))
+            return x
 
         return solve
 
@@ -130,14 +135,33 @@ def _gmres(A: Any, b: Any) -> Any:
     from scipy.sparse.linalg import gmres
 
     x, failed = gmres(A, b, rtol=1e-13, atol=0.0, restart=min(A.shape[0], 400), maxiter=10)
-    residual = float(np.linalg.norm(A @ x - b))
+    rest = b - A @ x
+    residual = float(np.linalg.norm(rest))
     if failed and residual > 1e-8 * np.linalg.norm(b):
+        # σ_min ≤ ‖A x‖/‖x‖ of every x, and ‖Aᵀ r‖/‖r‖ of every r: small where r is what the range of A does not reach.
+        stretched = [(x, A @ x), (rest, A.T @ rest)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bound = _norm(A) * max(float(np.linalg.norm(v) / np.linalg.norm(Av)) for v, Av in stretched if np.any(v))
         raise NotConverged(
-            f"GMRES did not solve the linear system with ∂g/∂z of size {A.shape[0]}: the residual is {residual:.1e}. "
+            f"GMRES did not solve the linear system with ∂g/∂z of size {A.shape[0]}: the residual is {residual:.1e}, "
+            f"and the condition number is at least {bound:.1e}. "
             "Pass linear_solver=, a function of a LinearOperator and a right-hand side (with a preconditioner, say), "
             'or "dense".'
         )
     return x
+
+
+def _norm(A: Any, steps: int = 8) -> float:
+    """‖A‖₂ from below, within some percent, by the power method on AᵀA.
+
+    With any x it bounds the condition number from below, ‖A‖ ‖A⁻¹‖ ≥ ‖A‖ ‖x‖ / ‖A x‖, where no matrix is made.
+    """
+    x = np.random.default_rng(0).normal(size=A.shape[0])
+    for _ in range(steps):
+        x = A.T @ (A @ (x / np.linalg.norm(x)))
+        if not np.any(x):
+            return 0.0
+    return float(np.sqrt(np.linalg.norm(x)))
 
 
 class _Solve(Op):

@@ -34,7 +34,8 @@ class Information:
 
     residual : the largest |g(z, *params)| at the solution.
     error : the largest entry of the next Newton step, an estimate of the error of z.
-    condition : of ∂g/∂z, in the 1-norm, estimated; nan where no matrix was made.
+    condition : of ∂g/∂z: estimated in the 1-norm where a matrix is factored, else (GMRES, a solver of the user's) a
+        bound from below in the 2-norm, from the products made.
     derivative_error : how far that step would move the derivative along params, relative to it: an estimate of the
         part of the derivative's error that comes from the solver's tolerance.
     """
@@ -156,7 +157,6 @@ class Problem:
         mine.moving = [k for k, x in enumerate(mine.flat) if isinstance(x, float | np.floating) or _is_float_array(x)]
         q = [np.asarray(x, dtype=float)[()] for x in mine.parameters()]
         step = self.system.solve(False, self.g(z, *q), z, q)
-        condition = self.system.condition
 
         def derivative(z: Any) -> Any:
             moved = along(lambda *q: self.g(z, *q), q, [1 + np.abs(x) for x in q], ()) if q else np.zeros(mine.n)
@@ -167,7 +167,7 @@ class Problem:
         return Information(
             residual=float(np.max(np.abs(self.g(z, *q)), initial=0.0)),
             error=float(np.max(np.abs(step), initial=0.0)),
-            condition=condition,
+            condition=self.system.condition,
             derivative_error=float(np.max(np.abs(here - there), initial=0.0)) / scale,
         )
 

@@ -1,5 +1,6 @@
 """Implicit functions against closed forms: both modes, second order, K directions, compiled; what is refused."""
 
+import re
 import tracemalloc
 
 import numpy as np
@@ -401,6 +402,35 @@ def flow_of(f, times=TIMES, **options):
 def test_errors(call, error, message):
     with np.errstate(all="ignore"), pytest.raises(error, match=message):
         ad.grad(lambda x: np.sum(call(x)))(1.0)
+
+
+@pytest.mark.parametrize("solver", LINEAR[3:], ids=["gmres", "own"])
+def test_ill_conditioned_without_a_matrix(solver):
+    """A bound from below by the products made: it judges like the estimate of a factorisation."""
+    D = np.array([1.0, 2.0, 1e-13, 4.0])
+
+    def solved(x):
+        return ad.root(lambda z, x: D * (z - x), np.zeros(4), x, linear_solver=solver)
+
+    with pytest.warns(ad.IllConditioned, match=r"condition number of about 4\.0e\+13"):
+        ad.jacrev(solved)(np.ones(4))
+    _, information = ad.root(
+        lambda z, x: (D + 1) * (z - x),
+        np.zeros(4),
+        np.array([0.0, 0.0, 1.0, 0.0]),
+        linear_solver=solver,
+        full_output=True,
+    )
+    assert 1 <= information.condition <= 5 * (1 + 1e-12)
+
+
+def test_gmres_that_fails_says_the_condition():
+    singular = np.ones((400, 400))
+    with pytest.raises((ad.NotConverged, ad.SingularJacobian), match="condition number") as caught:
+        ad.jacrev(lambda x: ad.root(lambda z, x: singular @ (z - x), np.ones(400), x, linear_solver="gmres"))(
+            np.ones(400)
+        )
+    assert float(re.search(r"condition number[^0-9]*([0-9.e+]+|inf)", str(caught.value))[1].rstrip(".")) > 1e12
 
 
 def test_ill_conditioned():
