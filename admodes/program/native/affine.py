@@ -86,14 +86,24 @@ def shown(instruction: Instruction) -> tuple[int, tuple[int, ...]] | None:
         return None
     untouched = np.empty(source.shape, np.int8)  # of which nothing is read
     if instruction.op is INDEX:
-        index = as_tuple(instruction.args[1])
-        view = untouched[index if any(i is Ellipsis for i in index) else (*index, ...)]  # an element too is a view so
+        view = _viewed(untouched, as_tuple(instruction.args[1]))
     else:
         view = instruction.op.fn(untouched, *instruction.args[1:], **instruction.params)
     if not (np.may_share_memory(view, untouched) and view.size and view.shape == instruction.out.shape):
         return None
-    start = view.__array_interface__["data"][0] - untouched.__array_interface__["data"][0]
-    return start, view.strides
+    return _start(view, untouched), view.strides
+
+
+def _viewed(x: np.ndarray, index: tuple[Any, ...]) -> np.ndarray:
+    """x[index] as a view, of a single element too, which x[0, 0] copies."""
+    view: np.ndarray = x[index if any(i is Ellipsis for i in index) else (*index, ...)]
+    return view
+
+
+def _start(view: np.ndarray, source: np.ndarray) -> int:
+    """Bytes from where the source begins to where its view does."""
+    start: int = view.__array_interface__["data"][0] - source.__array_interface__["data"][0]
+    return start
 
 
 def by_axes(offset: int, strides: tuple[int, ...], shape: tuple[int, ...], source: tuple[int, ...]) -> Map | None:
@@ -125,11 +135,10 @@ def scattered(instruction: Instruction) -> Map | None:
     lead = u.ndim - ndim
     out = instruction.outs[0]
     untouched = np.empty(out.shape, np.int8)
-    view = untouched[(slice(None),) * lead + as_tuple(index)]
+    view = _viewed(untouched, (slice(None),) * lead + as_tuple(index))
     if view.shape != u.shape or not view.size:
         return None
-    start = view.__array_interface__["data"][0] - untouched.__array_interface__["data"][0]
-    forms = by_axes(start, view.strides, u.shape, out.shape)
+    forms = by_axes(_start(view, untouched), view.strides, u.shape, out.shape)
     if forms is None or any(len(t) > 1 or any(abs(c) != 1 for _, c in t) for _, t in forms):
         return None
     return forms

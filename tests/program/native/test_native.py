@@ -88,7 +88,7 @@ def test_many_random_kernels_give_what_flat_code_gives(width):
 def compare_random_programs(seeds):
     for seed in seeds:
         f, x = random_program(seed, 6)
-        for g in (f, jacfwd(f)):
+        for g in (f, jacfwd(f), grad(lambda x, f=f: np.sum(np.sin(f(x))) * np.reshape(x, -1)[0])):
             with np.errstate(all="ignore"):
                 traced = trace(g, x)
                 close(optimise(traced, NATIVE)(x), optimise(traced)(x), 1e-8)
@@ -267,6 +267,24 @@ def test_numbers_arrays_without_axes_and_empty_ones(width):
         np.testing.assert_allclose(found, f(x), rtol=1e-15)
     none = np.zeros((0, 4))
     same(compile(lambda x: np.sum(np.exp(x) * x) + 1.0, native=True)(none), np.float64(1.0))
+
+
+# One element of an array, which NumPy copies where it shows a longer part.
+ELEMENTS = [
+    ((5,), 3), ((5,), -1), ((2, 3), (1, 2)), ((2, 3), (-1, 0)), ((3, 1, 4), (2, 0, -2)), ((2, 3), (0, slice(1, 2))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "index"), ELEMENTS)
+def test_cotangents_of_single_elements_go_where_they_belong(shape, index, width):
+    x = np.random.default_rng(4).normal(size=shape)
+    f = lambda x: np.sum(np.sin(x[index]) * np.sum(x * x) + x[index])  # noqa: E731
+    gradient, rows = grad(f), jacfwd(lambda x: np.sin(x[index]) * x[index])
+    close(native(gradient, x)(x), gradient(x))
+    close(native(rows, x)(x), rows(x))
+    alone = np.zeros(shape)
+    alone[index] = np.cos(x[index]) + 1
+    same(native(grad(lambda x: np.sum(np.sin(x[index]) + x[index])), x)(x), alone)
 
 
 def test_a_guard_that_fails_traces_again(width):
