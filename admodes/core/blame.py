@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import itertools
 import linecache
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import numpy as np
 
 from .errors import Detached
 from .registry import OPS
-from .tracing import highest
+from .tracing import Tracer, highest
 
 # The public name of a function of SciPy -> what is to be called in its place; None where nothing has that name.
 MIRROR: list[Callable[[str], str | None]] = []
@@ -59,13 +60,22 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
             cause = None
     if found is None or getattr(error, "explained", False):
         return error
-    foreign = _of_scipy(found, cause)
+    refused = refused_class(error)
+    foreign = "" if refused else _of_scipy(found, cause)
     place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
     array = _stored_into(statement)
     if foreign:
         new = Detached.told(
             f"{place}: {statement}: {foreign} does not dispatch to other arrays, and a traced value cannot go through "
             f"it. Write {_in_place(foreign)}."
+        )
+        new.explained = True
+        return new
+    if refused:
+        new = Detached.told(
+            f"{place}: {statement}: what is called there is written in C and takes NumPy's own arrays alone, so that a "
+            f"traced value cannot go through it ({error}). Write {_OWN_RULE}; for lu.solve(b) of splu "
+            f"{_IN_PLACE['scipy.sparse.linalg.splu']}(A, b)."
         )
         new.explained = True
         return new
@@ -81,6 +91,12 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
         new = Detached.told(f"{place}: {statement}: {cause}")
     new.explained = True
     return new
+
+
+def refused_class(error: BaseException) -> str:
+    """The class of the traced value that code in C refused without asking for its plain one; "" where none was."""
+    words = re.findall(r"\w+", str(error)) if isinstance(error, TypeError) else ()
+    return next((kind.__name__ for kind in Tracer.__subclasses__() if kind.__name__ in words), "")
 
 
 def statement_at(frame: FrameType, first: int, lasti: int) -> tuple[str, str]:

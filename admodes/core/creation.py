@@ -38,13 +38,13 @@ import numpy as np
 from numpy import ndarray
 
 from . import stores  # noqa: F401  gathers stores of single elements
-from .blame import explained, statement_at
+from .blame import explained, refused_class, statement_at
 from .blank import LENT, Blank, given, traced
 from .captured import Captured
 from .errors import noted
 from .pytree import flatten, unflatten
 from .registry import OPS
-from .tracing import Tracer, canonical, collected_lists, gathered, is_memory
+from .tracing import HANDS_ON, Tracer, canonical, collected_lists, gathered, is_memory
 from .views import clone, duplicate, ground
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
@@ -78,6 +78,8 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
     except Exception as error:
         if not _wrote(f, error, known):
             if not noted.detached:
+                if refused_class(error):
+                    _raise(error, packages or frozenset())
                 raise
             noted.curable = False
             return _again(f, body, args, error)
@@ -223,7 +225,10 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
             if noted.detached:
                 error = once_more
                 continue
-            if _packages(once_more.__traceback__) & found:  # a package that traced values do not go through
+            refused = refused_class(once_more)
+            if refused not in ("", Blank.__name__):
+                _raise(once_more, packages)
+            if refused or _packages(once_more.__traceback__) & found:  # a package that traced values do not go through
                 _raise(error, packages)
             raise
         captured.unchanged()
@@ -365,6 +370,11 @@ class Creation:
             return Blank(y, LENT)
         return given(y, [x for x in args if type(x) is Blank])
 
+    def handed_on(self, *args: Any, **kwargs: Any) -> Any:
+        """The function as a library has it that hands its arguments on to the user's code: of plain arrays NumPy's."""
+        special = _OF_TRACED.get(self.name) if traced((args, kwargs)) else None
+        return (special or self.fn)(*args, **kwargs)
+
     def __reduce__(self) -> Any:
         return _function, (self.name,)
 
@@ -490,7 +500,8 @@ class _Attribute:
             return fn
         frame = sys._getframe(1)
         if not _is_watched(frame, packages):
-            return fn
+            handed = self.name in CREATIONS and frame.f_globals.get("__name__") == HANDS_ON
+            return CREATIONS[self.name].handed_on if handed else fn
         if self.name in _CLASSES:  # only where a class is about to be called may a function stand for it
             return _CLASSES[self.name] if _is_called(frame.f_code, frame.f_lasti // 2) else fn
         return CREATIONS[self.name] if fn is CREATIONS[self.name].fn else fn

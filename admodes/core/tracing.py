@@ -486,7 +486,7 @@ class Tracer(Cell):
         if module.startswith("numpy.testing"):
             return np.asarray(ground(self))
         noted.detached = True
-        users = module.partition(".")[0] not in LIBRARIES
+        users = module.partition(".")[0] not in LIBRARIES or module == HANDS_ON
         # The parts of complex objects are out of reach: NumPy takes them for real.
         if users and (noted.curable or self.dtype.kind == "c"):
             raise Detached(
@@ -728,6 +728,8 @@ class Tracer(Cell):
 
 
 LIBRARIES = ("numpy", "scipy", "admodes")
+# Of these a module that converts arguments and hands them on to functions of the user's own: L @ x of a LinearOperator.
+HANDS_ON = "scipy.sparse.linalg._interface"
 
 
 def _asker(frame: Any) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, splu
 
 import admodes as ad
 
@@ -75,6 +75,49 @@ def test_a_linear_operator_pulls_by_its_transpose():
         assert np.allclose(way(lambda u: np.sin(u) @ L)(U), DENSE.T * np.cos(U))
         got, right = (way(lambda u, B=B: np.outer(np.sin(u), u) @ B)(U) for B in (L, DENSE))
         assert np.allclose(got, right)
+
+
+B = sparse.csr_matrix(DENSE)
+OPERATORS = {
+    "of a sparse matrix": aslinearoperator(B),
+    "of a dense one": aslinearoperator(DENSE),
+    "@": LinearOperator((4, 3), matvec=lambda v: B @ v),
+    "dot": LinearOperator((4, 3), matvec=B.dot),
+    "*": LinearOperator((4, 3), matvec=lambda v: B * v),
+    "dense": LinearOperator((4, 3), matvec=lambda v: DENSE @ v),
+    "transposed": aslinearoperator(B.T).T,
+    "sum": 0.5 * aslinearoperator(B) + 0.5 * aslinearoperator(DENSE),
+    "product": aslinearoperator(DENSE) * aslinearoperator(sparse.eye_array(3)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_linear_operator_on_the_left(name, way):
+    """SciPy converts x there and hands it on to functions of the user's own, which may hold sparse matrices."""
+    L = OPERATORS[name]
+    for f in (
+        lambda x: L @ np.sin(x),
+        lambda x: L.dot(np.sin(x)),
+        lambda x: L.matvec(np.sin(x)),
+        lambda x: L * np.sin(x),
+    ):
+        assert np.allclose(WAYS[way](f)(X), DENSE * np.cos(X))
+    columns, right = (WAYS[way](lambda x, M=M: M @ np.outer(x, x))(X) for M in (L, DENSE))
+    assert np.allclose(columns, right)
+
+
+SQUARE = sparse.csc_array(np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0], [4.0, 0.0, 5.0]]))
+SOLVED = splu(SQUARE)
+
+
+@pytest.mark.parametrize(
+    "f", [SOLVED.solve, lambda x: SOLVED.solve(x), lambda x: LinearOperator((3, 3), SOLVED.solve) @ x]
+)
+@pytest.mark.parametrize("transform", [ad.jacfwd, ad.jacrev, ad.compile])
+def test_code_in_c_that_takes_plain_arrays_alone_is_named(f, transform):
+    with pytest.raises(TypeError, match=r"test_matrices.py.* written in C .*spsolve\(A, b\)"):
+        transform(lambda x: f(x))(X)
 
 
 def test_overwriting_the_numbers_of_a_sparse_matrix_changes_no_derivative():
