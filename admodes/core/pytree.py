@@ -52,6 +52,11 @@ def _of_tuple(n: int) -> Any:
 ONE_ARGUMENT = _of_tuple(1)
 
 
+def is_tuple(structure: Any) -> bool:
+    """Whether a structure is that of a tuple of leaves."""
+    return structure is not None and bool(structure == _of_tuple(structure.num_leaves))
+
+
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
     """The tree of a structure with these leaves."""
     if structure is ONE_ARGUMENT:

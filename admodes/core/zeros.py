@@ -9,7 +9,8 @@ Source: "strong zero", W. Moses and V. Churavy, Enzyme; ForwardDiff's NaN-safe m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -79,15 +80,26 @@ def lost(tangents: Iterable[Any]) -> bool:
             total = sum(t.ravel().tolist()) if t.size <= 8 else t.dot(t) if t.ndim == 1 else np.vdot(t, t)
             if total != total:
                 return True
+        elif kind is float or kind is np.float64:
+            if t != t:
+                return True
         elif kind is list or kind is tuple:
             if lost(t):
                 return True
-        elif kind is not float and hasattr(t, "transform"):
+        elif hasattr(t, "transform"):
             if lost((t.value,)):
                 return True
         elif t is not None and t != t:
             return True
     return False
+
+
+def lost_numbers(ys: Sequence[Any]) -> bool:
+    """`lost`, of plain real numbers alone."""
+    try:
+        return math.isnan(math.fsum(ys))
+    except (OverflowError, ValueError):  # a sum beyond all numbers, inf beside -inf
+        return lost(ys)
 
 
 def singular(x: Any) -> bool:

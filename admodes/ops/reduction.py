@@ -164,7 +164,7 @@ def _share(y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     if x.dtype.kind in "fc" and np.isnan(y).any():  # NumPy lets a nan win
         same = same | np.isnan(x) & np.isnan(y)
     share = same * x.dtype.type(1)
-    return share / np.sum(share, axis=trailing(axis, x.ndim), keepdims=True)
+    return share * (1 / np.sum(share, axis=trailing(axis, x.ndim), keepdims=True))
 
 
 def _extreme_push(t: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:

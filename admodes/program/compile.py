@@ -13,15 +13,16 @@ from ..core import pytree
 from ..core.creation import around
 from ..core.registry import OPS
 from ..core.tracing import Tracer, highest, next_level
-from ..core.zeros import keeping, lost, strong_product
+from ..core.zeros import keeping, lost, lost_numbers, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar
 from .matching import Matcher, matcher
 from .native.calls import needed
 from .native.worth import calls_until_native, with_kernels
 from .passes import PASSES, REASSOCIATING, Pass, optimise
+from .primitives import KERNELS
 from .program import Program, record
-from .recording import ChangesArgument, Foreign, uncollected
+from .recording import ChangesArgument, Foreign, Value, uncollected
 from .straightline import GuardFailed, as_input, is_input, layout
 
 P = ParamSpec("P")
@@ -42,8 +43,8 @@ class Runner:
     """
 
     __slots__ = (
-        "_run", "again", "calls", "float_function", "function", "keeping", "native", "passes", "pool", "program",
-        "structure", "workspace",
+        "_run", "again", "as_is", "calls", "float_function", "function", "keeping", "lost", "native", "passes",
+        "pool", "program", "structure", "workspace",
     )  # fmt: skip
 
     def __init__(
@@ -66,8 +67,11 @@ class Runner:
             self.function = emit(program, direct=True).function
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
         self.structure = program.out_structure
+        self.as_is = pytree.is_tuple(self.structure)
+        numbers = all(isinstance(y, Value) and not y.ndim and y.dtype.kind == "f" for y in program.outputs)
+        self.lost = lost_numbers if numbers else lost
         self.workspace = program.workspace
-        scalars = any(not v.ndim for v in program.inputs)
+        scalars = _takes_scalars(program)
         self._run: Callable[[Sequence[Any]], Any] = (
             (self._with_workspace_and_scalars if scalars else self._with_workspace)
             if self.workspace
@@ -85,8 +89,10 @@ class Runner:
             assert self.native is not None
             return self.native(arrays)
         out = self._run(arrays)
-        if self.again is not None and lost(out):
+        if self.again is not None and self.lost(out):
             out = self._keeping(self.again, arrays, out)
+        if self.as_is:
+            return out
         return out[0] if self.structure is None else pytree.unflatten(self.structure, out)
 
     def _is_time(self) -> bool:
@@ -146,6 +152,13 @@ class Runner:
 
 
 STRONG = OPS[strong_product]
+
+
+def _takes_scalars(program: Program) -> bool:
+    """Whether inputs without axes must be scalars of NumPy: kernels take Python's floats too."""
+    numbers = {v for v in program.inputs if not v.ndim}
+    others = [v for i in program.instructions if i.op not in KERNELS for v in i.uses]
+    return any(v in numbers for v in (*others, *(y for y in program.outputs if isinstance(y, Value))))
 
 
 def recorded(

@@ -40,7 +40,7 @@ def kernels(program: P, make: Make = function_of, least: int | None = None) -> P
     makers = {v: k for k, i in enumerate(body) for v in i.outs}
     views = {k for k, i in enumerate(body) if i.into is None and shown(i) is not None}
     native = {k for k, i in enumerate(body) if k not in views and is_native(i)}
-    level = _levels(program, makers, views, native)
+    level = _sunk(program, makers, views, native, _levels(program, makers, views, native))
     parts: dict[int, _Part] = {}
     for k in sorted(native):
         parts.setdefault(level[k], _Part()).places.append(k)
@@ -69,7 +69,7 @@ def _means_as_sums(program: P) -> P:
 
 
 def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], native: set[int]) -> dict[int, int]:
-    """By instruction how many kernels, one behind the other, there are up to it; as late as what uses it allows."""
+    """By instruction how many kernels, one behind the other, there are up to it."""
     body = program.instructions
     level: dict[int, int] = {}
     for k, i in enumerate(body):
@@ -79,6 +79,23 @@ def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], na
             level[k] = max([level[k], *(_seen(j, body, makers, views, native, level) for j, _ in before if j in views)])
         else:
             level[k] = max((level[j] for j, _ in before), default=0)
+    return level
+
+
+def _sunk(
+    program: StraightLine, makers: dict[Value, int], views: set[int], native: set[int], level: dict[int, int]
+) -> dict[int, int]:
+    """The levels with what kernels compute as late as its uses allow, so that less is left in memory for later."""
+    latest: dict[int, int] = {}
+    last = max(level.values(), default=0)
+    for k in reversed(range(len(program.instructions))):
+        own = min(latest.get(k, last), last)
+        if k in native:
+            level[k] = max(level[k], own)
+        for v in program.instructions[k].uses:
+            if v in makers:
+                bound = own if k in views else level[k]
+                latest[makers[v]] = min(latest.get(makers[v], last), bound)
     return level
 
 
@@ -112,15 +129,16 @@ def _used_outside(
 
     def note(v: Value, user: int | None) -> None:
         k = makers.get(v)
+        while k in views:  # which a kernel reads through
+            v = program.instructions[k].args[0]
+            k = makers.get(v)
         if k in within and within[k] != user:
             found[within[k]][v] = None
-        elif k in views and user is not None:  # a kernel reads through it
-            source = program.instructions[k].args[0]
-            note(source, user)
 
     for k, i in enumerate(program.instructions):
-        for v in i.uses:
-            note(v, within.get(k))
+        if k not in views:
+            for v in i.uses:
+                note(v, within.get(k))
     for v in program.outputs:
         if isinstance(v, Value):
             note(v, None)
