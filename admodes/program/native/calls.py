@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from ..recording import Instruction, Value
+from ...core.tracing import apply
+from ..recording import Instruction, Value, mapped
 from .loops import Loops
 from .machine import Compiled, available, machine
-from .plan import Kernel
-from .text import Text, kind_of
+from .nodes import Load
+from .plan import Kernel, Nest, Root
+from .rows import REDUCTIONS
+from .text import ELEMENTS, Text, Writer, kind_of
 
 HEAD = object.__basicsize__  # bytes before what a type adds
 
@@ -107,16 +110,19 @@ def ir_of(kernel: Kernel) -> str:
     count = len(kernel.inputs) + len(kernel.outputs) + len(kernel.scratch)
     pointers = {k: f"%p{k}" for k in range(count)}
     body: list[str] = []
+    for slot, n in kernel.checked.items():
+        body += _checked(text, kernel.inputs[slot], slot, n, pointers)
     for nest in kernel.nests:
         body += Loops(text, nest, pointers).emit()
     parameters = ", ".join(f"ptr noalias %p{k}" if k >= len(kernel.inputs) else f"ptr %p{k}" for k in range(count))
     width = 8 * machine().bytes
     lines = [
-        f"define internal void @kernel({parameters}) #0 {{",
+        f"define internal i1 @kernel({parameters}) #0 {{",
         "entry:",
         *text.entry,
         *body,
-        "  ret void",
+        "  ret i1 true",
+        *(["outside:", "  ret i1 false"] if kernel.checked else []),
         "}",
         *_called(kernel, places),
         *text.declared,
@@ -126,8 +132,28 @@ def ir_of(kernel: Kernel) -> str:
     return "\n".join(lines)
 
 
+def _checked(text: Text, x: Any, slot: int, n: int, pointers: dict[int, str]) -> list[str]:
+    """The lines that leave the kernel where an index array is not all from −n to n − 1."""
+    kind, size = kind_of(x.dtype) or "", x.size
+    extremes = {fn: text.name() for fn in (np.min, np.max)}
+    load = Load(kind, slot, (0, (((0, 0, size), 1),) if size > 1 else ()))
+    lines: list[str] = []
+    for fn, name in extremes.items():
+        text.entry.append(f"  {name} = alloca {ELEMENTS[kind]}")
+        root = Root(Value((), x.dtype), -1, load, REDUCTIONS[fn], (0,))
+        lines += Loops(text, Nest((size,), (root,)), {slot: pointers[slot], -1: name}).emit()
+    to = Writer(text, 1, lines)
+    low, high = (to.add(f"load {ELEMENTS[kind]}, ptr {name}") for name in extremes.values())
+    inside = to.binary(
+        "and", "?", to.compare("oge", kind, low, str(-n)), to.compare("olt", kind, high, str(n))
+    )  # fmt: skip
+    label = text.name().removeprefix("%v")
+    return [*lines, f"  br i1 {inside}, label %inside{label}, label %outside", f"inside{label}:"]
+
+
 def _called(kernel: Kernel, places: Places) -> list[str]:
-    """The function of Python: None where it ran, NotImplemented where an argument must be copied first."""
+    """The function of Python: None where it ran, NotImplemented where an argument must be copied first, False where an
+    index is out of range."""
     lines = ["define ptr @call(ptr %self, ptr %args, i64 %count) #0 {", "entry:"]
     pointers = []
 
@@ -192,12 +218,15 @@ def _called(kernel: Kernel, places: Places) -> list[str]:
     long = sum(prod(nest.shape) for nest in kernel.nests) * len(kernel.instructions) >= LONG
     if long:
         lines.append(f"  %thread = call ptr {_address(api.PyEval_SaveThread)}()")
-    lines.append(f"  call void @kernel({', '.join(f'ptr {p}' for p in pointers)})")
+    lines.append(f"  %ran = call i1 @kernel({', '.join(f'ptr {p}' for p in pointers)})")
     if long:
         lines.append(f"  call void {_address(api.PyEval_RestoreThread)}(ptr %thread)")
-    for x in (None, NotImplemented):
-        if x is not None:
-            lines.append("refused:")
+    if kernel.checked:
+        lines.append("  br i1 %ran, label %done, label %outside")
+        lines.append("done:")
+    for x, label in ((None, ""), (NotImplemented, "refused"), *([(False, "outside")] if kernel.checked else [])):
+        if label:
+            lines.append(f"{label}:")
         lines.append(f"  call void {_address(api.Py_IncRef)}(ptr {_object(x)})")
         lines.append(f"  ret ptr {_object(x)}")
     return [*lines, "}"]
@@ -283,7 +312,7 @@ def _made(kernel: Kernel) -> Any:
         lines.append("    if w is None:")
         lines.append(f"        w = empty({places.scratch // 8})")
         given.append("w")
-    scope["again"] = _again(kernel, native)
+    scope["again"] = _again(kernel, native, places)
     lines.append(f"    if call({', '.join(given)}) is not None:")
     lines.append(f"        again(({', '.join(names)},), ({', '.join(given[len(names) :])},))")
     out = ", ".join(results[v] for v in kernel.outputs)
@@ -299,8 +328,9 @@ def _made(kernel: Kernel) -> Any:
     return function
 
 
-def _again(kernel: Kernel, native: Native) -> Any:
-    """The call with copies of the arguments in the order and dtype that the machine code takes."""
+def _again(kernel: Kernel, native: Native, places: Places) -> Any:
+    """The call with copies of the arguments in the order and dtype that the machine code takes; by NumPy, which raises,
+    where an index is out of range."""
 
     def again(given: tuple[Any, ...], results: tuple[Any, ...]) -> None:
         plain = []
@@ -309,7 +339,25 @@ def _again(kernel: Kernel, native: Native) -> Any:
                 raise ValueError(f"a kernel made for an array of shape {v.shape} was called with one of {np.shape(x)}")
             plain.append(np.empty(v.shape, v.dtype.char))
             plain[-1][...] = x
-        if native.call(*plain, *results) is not None:
+        status = native.call(*plain, *results)
+        if status is False:
+            _by_numpy(kernel, plain, places, results)
+        elif status is not None:
             raise RuntimeError("a kernel refuses arrays in the order of C")  # pragma: no cover
 
     return again
+
+
+def _by_numpy(kernel: Kernel, given: list[Any], places: Places, results: tuple[Any, ...]) -> None:
+    """The results of a kernel by its instructions: an index out of range may not be among those that are used."""
+    known = {x if isinstance(x, Value) else id(x): y for x, y in zip(kernel.inputs, given, strict=True)}
+
+    def of(x: Any) -> Any:
+        return known.get(x if isinstance(x, Value) else id(x), x)
+
+    for i in kernel.instructions:
+        known[i.outs[0]] = apply(i.op, mapped(i.args, of), mapped(i.params, of))
+    for v, y in zip(places.arrays, results, strict=False):
+        y[...] = known[v]
+    for j, v in enumerate(places.scalars):
+        results[len(places.arrays)].view(v.dtype)[j * (8 // v.dtype.itemsize)] = known[v]

@@ -6,17 +6,20 @@ Views are computed in a kernel where it reads them, and stay as they are for oth
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from ...core.indices import as_tuple
 from ...core.registry import OPS, Op
+from ...ops.index import INDEX, SCATTER
 from ..primitives import KERNELS, KernelFacts
 from ..recording import GUARD, SEED, Instruction, Value, leaves
 from ..straightline import StraightLine
 from .affine import shown
 from .calls import function_of
+from .gathers import index_values
 from .nodes import is_native, is_number
 
 P = TypeVar("P", bound=StraightLine)
@@ -35,7 +38,7 @@ class _Part:
 
 def kernels(program: P, make: Make = function_of, least: int | None = None) -> P:
     """The program with native kernels in place of the instructions that they compute."""
-    program = _means_as_sums(program)
+    program = _indices_as_arrays(_means_as_sums(program))
     body = program.instructions
     makers = {v: k for k, i in enumerate(body) for v in i.outs}
     views = {k for k, i in enumerate(body) if i.into is None and shown(i) is not None}
@@ -68,17 +71,36 @@ def _means_as_sums(program: P) -> P:
     return program.with_(instructions=tuple(body))
 
 
+def _indices_as_arrays(program: P) -> P:
+    """The lists in indices as the arrays that NumPy makes of them."""
+
+    def entry(x: Any) -> Any:
+        return x if type(x) is not list or any(isinstance(y, Value) for y in leaves(x)) else as_tuple((x,))[0]
+
+    body = []
+    for i in program.instructions:
+        if i.op is INDEX or i.op is SCATTER:
+            index = i.args[1]
+            index = tuple(map(entry, index)) if isinstance(index, tuple) else entry(index)
+            i = replace(i, args=(i.args[0], index, *i.args[2:]))
+        body.append(i)
+    return program.with_(instructions=tuple(body))
+
+
 def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], native: set[int]) -> dict[int, int]:
     """By instruction how many kernels, one behind the other, there are up to it."""
     body = program.instructions
     level: dict[int, int] = {}
     for k, i in enumerate(body):
-        before = [(makers[v], v) for v in i.uses if v in makers]
+        before = [makers[v] for v in i.uses if v in makers]
         if k in native:
-            level[k] = max((level[j] + (0 if j in native else _behind(j, views)) for j, _ in before), default=0)
-            level[k] = max([level[k], *(_seen(j, body, makers, views, native, level) for j, _ in before if j in views)])
+            sources = [_source(j, body, makers, views) for j in before]
+            level[k] = max((level[s] + (s not in native) for s in sources if s is not None), default=0)
+            for v in index_values(i):  # which a kernel looks at before it starts
+                s = _source(makers[v], body, makers, views) if v in makers else None
+                level[k] = max(level[k], 0 if s is None else level[s] + 1)
         else:
-            level[k] = max((level[j] for j, _ in before), default=0)
+            level[k] = max((level[j] for j in before), default=0)
     return level
 
 
@@ -92,33 +114,22 @@ def _sunk(
         own = min(latest.get(k, last), last)
         if k in native:
             level[k] = max(level[k], own)
+        indices = index_values(program.instructions[k]) if k in native else []
         for v in program.instructions[k].uses:
             if v in makers:
-                bound = own if k in views else level[k]
+                bound = own if k in views else level[k] - (v in indices)
                 latest[makers[v]] = min(latest.get(makers[v], last), bound)
     return level
 
 
-def _behind(j: int, views: set[int]) -> int:
-    """Whether a kernel stands behind what is no kernel's: not for views, which are seen through."""
-    return 0 if j in views else 1
-
-
-def _seen(
-    j: int,
-    body: tuple[Instruction, ...],
-    makers: dict[Value, int],
-    views: set[int],
-    native: set[int],
-    level: dict[int, int],
-) -> int:
-    """The level of what a view shows, for a kernel that reads it."""
+def _source(j: int, body: tuple[Instruction, ...], makers: dict[Value, int], views: set[int]) -> int | None:
+    """The instruction that makes what a view shows, for a kernel that sees through it; None for inputs."""
     while j in views:
         source = body[j].args[0]
         if source not in makers:
-            return 0
+            return None
         j = makers[source]
-    return level[j] + (0 if j in native else 1)
+    return j
 
 
 def _used_outside(

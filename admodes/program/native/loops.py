@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .affine import Form, Var, strides_of
-from .nodes import Apply, Cast, Choose, Constant, Inside, Load
+from .nodes import Apply, Cast, Choose, Constant, Gather, Inside, Load
 from .plan import Nest, Root
-from .sums import Accumulator
+from .sums import Accumulator, filled
 from .text import SIZES, Text, Writer, kind_of, memory_type
 
 # An innermost loop shorter than this is exchanged for a longer one.
@@ -29,7 +29,7 @@ class Loops:
         self.text = text
         self.nest = nest
         self.pointers = pointers
-        self.nodes = walk([root.node for root in nest.roots])
+        self.nodes = walk(self._starts())
         self.loop, self.tail, self.extent = self._merged()
         self.order = self._ordered()
         self.inner = self.order[-1] if self.order else -1
@@ -42,8 +42,14 @@ class Loops:
 
     # -- the shape of the nest ----------------------------------------------------------------------
 
+    def _starts(self) -> list[Any]:
+        """What the roots need directly."""
+        return [node for root in self.nest.roots for node in root.nodes]
+
     def steps(self, root: Root) -> dict[int, int]:
         """The steps of the axes in the memory of a result."""
+        if root.place is not None:
+            return _steps(root.place)
         kept = [a for a in range(len(self.nest.shape)) if a not in root.axes]
         extents = tuple(self.nest.shape[a] for a in kept)
         return {a: s for a, s, n in zip(kept, strides_of(extents), extents, strict=True) if n > 1}
@@ -51,7 +57,7 @@ class Loops:
     def _merged(self) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
         """Axes as one loop where every array goes on with the next of the outer where the inner ends: by axis the
         first one of its group and the last, whose step counts; and the extents of the loops."""
-        forms = [_steps(x.place) for x in self.nodes if isinstance(x, Load)]
+        forms = [_steps(x.place) for x in self.nodes if isinstance(x, Load | Gather)]
         forms += [self.steps(root) for root in self.nest.roots]
         tied = {axis for x in self.nodes if isinstance(x, Inside) for axis, _, _ in x.where}
         groups: list[list[int]] = []
@@ -84,7 +90,7 @@ class Loops:
         """In how many loops each node stands."""
         level: dict[int, int] = {}
         for x in self.nodes:
-            own: list[Var] = [v for v, _ in x.place[1]] if isinstance(x, Load) else []
+            own: list[Var] = [v for v, _ in x.place[1]] if isinstance(x, Load | Gather) else []
             own += x.where if isinstance(x, Inside) else ()
             found = [self.depth[self.loop[v[0]]] + 1 for v in own if v[0] in self.loop]
             level[id(x)] = max([*found, *(level[id(part)] for part in parts(x))], default=0)
@@ -140,6 +146,7 @@ class Loops:
     def emit(self) -> list[str]:
         """The lines of the nest."""
         sums = {id(root): Accumulator(self, root) for root in self.nest.roots if root.reduction is not None}
+        added = [root for root in self.nest.roots if root.offset is not None]
         counters = [self.counter() for _ in self.order]
         for k, axis in enumerate(self.order[:-1]):
             self.indices[axis] = self.head(k + 1).add(f"load i64, ptr {counters[k]}")
@@ -151,6 +158,7 @@ class Loops:
             piece = self.single(self.heads[0])
             self._write(piece, sums)
         fills = [line for s in sums.values() for line in s.fill()]
+        fills += [line for root in added for line in filled(self, root, 0)]
         behind = {id(s): s.after() for s in sums.values()}
         for k in reversed(range(max(1, len(self.order)))):
             inside = lines if k >= len(self.order) - 1 else self.loop_over(counters[k], 0, self._end(k), 1, lines)
@@ -210,9 +218,12 @@ class Loops:
 
     def _write(self, piece: Piece, sums: dict[int, Accumulator]) -> None:
         """What the roots leave in memory at the indices of a piece, and all that takes."""
-        for x in walk([root.node for root in self.nest.roots], piece.outside):
+        for x in walk(self._starts(), piece.outside):
             piece.compute(x)
         for root in self.nest.roots:
+            if root.offset is not None:
+                piece.add_behind(root)
+                continue
             value = piece.value(root.node)
             if root.reduction is None:
                 piece.store(root, root.node.kind, value)
@@ -269,6 +280,9 @@ class Piece:
         to = self.writer
         if isinstance(node, Load):
             return self._load(node)
+        if isinstance(node, Gather):
+            lanes, step = self.behind(node.kind, node.slot, node.place, node.offset)
+            return self.read(node.kind, lanes, step)
         if isinstance(node, Cast):
             return to.cast(self.value(node.arg), node.arg.kind, node.kind)
         if isinstance(node, Choose):
@@ -308,6 +322,44 @@ class Piece:
             at = moved if base == "0" else to.binary("add", "q", moved, base)
         first = pointer if at == "0" else to.add(f"getelementptr {memory}, ptr {pointer}, i64 {at}")
         return lambda k: to.add(f"getelementptr {memory}, ptr {first}, i64 {k * step}") if k * step else first
+
+    def behind(self, kind: str, slot: int, place: Form, offset: Any) -> tuple[Callable[[int], str], int]:
+        """The address of each lane so many elements behind a place, and the step between them; 0: any."""
+        base, step = self.loops.base(place, self.innermost)
+        to = Writer(self.loops.text, 1, self.writer.lines)
+        memory, pointer = memory_type(kind), self.loops.pointers[slot]
+        if not (self.innermost and self.loops.level[id(offset)] == len(self.loops.order)):
+            start = to.add(f"getelementptr {memory}, ptr {pointer}, i64 {self.loops.known[id(offset)]}")
+            return self.addresses(kind, start, base, step), step
+        lanes, offsets = self.addresses(kind, pointer, base, step), self.value(offset)
+
+        def lane(k: int) -> str:
+            one = self.writer.lane("q", offsets, k)
+            return to.add(f"getelementptr {memory}, ptr {lanes(k)}, i64 {one}")
+
+        return lane, 0
+
+    def add_behind(self, root: Root) -> None:
+        """Add to what index arrays say, lane after lane, for they may say the same twice."""
+        to, kind = self.writer, kind_of(root.value.dtype) or ""
+        value = to.cast(self.value(root.node), root.node.kind, kind)
+        assert root.place is not None
+        lanes, step = self.behind(kind, root.slot, root.place, root.offset)
+        fresh = self.fresh()
+        if to.lanes > 1 and step == 1:
+            before = self.read(kind, lanes, step)
+            total = to.binary("fadd", kind, before, value)
+            total = total if fresh is None else to.select(fresh, kind, total, before)
+            to.lines.append(f"  store {to.type(kind)} {total}, ptr {lanes(0)}, align {SIZES[kind]}")
+            return
+        if fresh is not None:
+            value = to.select(fresh, kind, value, to.constant(kind, 0))
+        one = Writer(self.loops.text, 1, to.lines)
+        for k in range(to.lanes):
+            address, part = lanes(k), to.lane(kind, value, k)
+            before = one.add(f"load {memory_type(kind)}, ptr {address}, align {SIZES[kind]}")
+            total = one.binary("fadd", kind, before, part)
+            to.lines.append(f"  store {memory_type(kind)} {total}, ptr {address}, align {SIZES[kind]}")
 
     def read(self, kind: str, lanes: Callable[[int], str], step: int) -> str:
         """What is in memory: of neighbours in one go."""
@@ -371,6 +423,8 @@ def parts(node: Any) -> tuple[Any, ...]:
         return node.args
     if isinstance(node, Choose):
         return node.condition, node.a, node.b
+    if isinstance(node, Gather):
+        return (node.offset,)
     return (node.arg,) if isinstance(node, Cast | Inside) else ()
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ...ops.index import SCATTER
+from ...ops.index import INDEX, SCATTER
 from ..recording import Instruction, Value
 from .affine import ZERO, Form, Map, Need, Var, bounds, by_axes, combined, scattered, shown, strides_of
+from .gathers import Gathering, gathering, wrapped
 from .rows import MOST_MULTIPLIED, REDUCTIONS, ROWS, Entry, whole_power
 from .text import FLOATING, castable, kind_of
 
@@ -41,6 +42,17 @@ class Load:
     kind: str
     slot: int
     place: Form
+    serial: int = field(default_factory=_next)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Gather:
+    """What is `offset` elements behind a place."""
+
+    kind: str
+    slot: int
+    place: Form
+    offset: Any
     serial: int = field(default_factory=_next)
 
 
@@ -119,15 +131,18 @@ def kind_of_argument(x: Any, computed: str) -> str:
 
 
 def is_native(i: Instruction) -> bool:
-    """Whether kernels compute an instruction: an elementwise one, a selection, a cast, a scatter of slices or a
+    """Whether kernels compute an instruction: an elementwise one, a selection, a cast, an index, a scatter or a
     reduction, on dtypes that they know."""
     if isinstance(i.out, tuple) or not i.outs or i.into is not None or i.buffer is not None:
         return False
     out = kind_of(i.out.dtype)
     if out is None or not i.out.size:
         return False
+    if i.op is INDEX:
+        return is_known(i.args[0]) and gathering(i) is not None
     if i.op is SCATTER:
-        return isinstance(i.args[0], Value) and i.args[0].dtype == i.out.dtype and scattered(i) is not None
+        same = isinstance(i.args[0], Value | np.ndarray) and i.args[0].dtype == i.out.dtype
+        return same and (scattered(i) is not None or (out in FLOATING and gathering(i) is not None))
     if not all(map(is_known, i.args[: 3 if i.op.fn is np.where else 1])):
         return False
     if i.op.fn is np.astype:
@@ -148,6 +163,11 @@ def _fits(x: Any, computed: str) -> bool:
     if not isinstance(x, Value | np.ndarray | np.generic):
         return computed in FLOATING or isinstance(x, bool) or (isinstance(x, int) and computed != "?")
     return castable(kind_of(x.dtype) or "", computed)
+
+
+def gathers_into(i: Instruction) -> bool:
+    """Whether an instruction adds to elements wherever index arrays say."""
+    return i.op is SCATTER and scattered(i) is None
 
 
 def reduced(i: Instruction) -> tuple[Any, tuple[int, ...]] | None:
@@ -204,6 +224,7 @@ class Puller:
         self.space = space
         self.known: dict[Any, Any] = {}
         self.maps: dict[Value, set[Map]] = {}  # where each value is computed
+        self.checked: dict[int, int] = {}  # slots of index arrays -> elements of the shortest axis that they index
 
     def node(self, x: Any, at: Map) -> Any:
         """The node of a value at indices. Its arguments come first, whatever the depth, without recursion."""
@@ -259,6 +280,8 @@ class Puller:
         shape, kind = i.outs[0].shape, kind_of(i.outs[0].dtype) or ""
         if i.op is SCATTER:
             return (yield from self._scattered(i, at))
+        if i.op is INDEX:
+            return (yield from self._gathered(i, at))
         if i.op.fn is np.astype:
             return Cast(kind, (yield from self._argument(i.args[0], at, shape, kind)))
         if i.op.fn is np.where:
@@ -275,6 +298,52 @@ class Puller:
             args.append((yield from self._argument(x, at, shape, computed)))
         power = _whole_power(i, kind, args[0]) if i.op.fn is np.power else None
         return Apply(kind, computed, entry.write, tuple(args)) if power is None else power
+
+    def _gathered(self, i: Instruction, at: Map) -> Making:
+        """The elements of an array in memory at an index by arrays."""
+        x, kind, found = i.args[0], kind_of(i.outs[0].dtype) or "", gathering(i)
+        assert found is not None
+        slot = self.slots.get(x if isinstance(x, Value) else id(x))
+        if slot is None or (isinstance(x, Value) and x in self.here):
+            raise Need(x)
+        return Gather(kind, slot, place_in(found, at), (yield from self._offset(found, at)))
+
+    def _offset(self, found: Gathering, at: Map) -> Making:
+        """How many elements index arrays lead on."""
+        total: Any = None
+        strides = found.strides
+        behind = at[found.first : found.first + len(found.broadcast)]
+        for axis, x in found.arrays:
+            self._check(x, found.shape[axis])
+            index = Cast("q", (yield from self._argument(x, behind, found.broadcast, "q")))
+            one = Apply("q", "q", wrapped(found.shape[axis]), (index,))
+            if strides[axis] != 1:
+                one = Apply("q", "q", ROWS[np.multiply].write, (one, Constant("q", strides[axis])))
+            total = one if total is None else Apply("q", "q", ROWS[np.add].write, (total, one))
+        return total
+
+    def _check(self, x: Any, n: int) -> None:
+        """Note that all of an index array, or of what it is a view of, is to be in range."""
+        if is_number(x):
+            return
+        while isinstance(x, Value) and x not in self.slots:
+            x = self.made[x].args[0]
+        slot = self.slots[x if isinstance(x, Value) else id(x)]
+        self.checked[slot] = min(n, self.checked.get(slot, n))
+
+    def scattering(self, i: Instruction) -> tuple[Form, Any]:
+        """Of a scatter by index arrays the place of each element in the result, and how many elements behind that."""
+        found = gathering(i)
+        assert found is not None
+        offset: Any = None
+        making = self._offset(found, self.space)
+        try:
+            wanted = next(making)
+            while True:
+                wanted = making.send(self.node(*wanted))
+        except StopIteration as done:
+            offset = done.value
+        return place_in(found, self.space), offset
 
     def _written_out(self, i: Instruction, at: Map) -> Making:
         """A reduction over few elements, one after the other."""
@@ -313,6 +382,14 @@ class Puller:
         kept = (_renamed(form, where) for form in inner)
         node = yield u, tuple(ZERO if n == 1 else f for f, n in zip(kept, u.shape, strict=True))
         return Inside(kind, tuple(where.values()), node) if where else node
+
+
+def place_in(found: Gathering, at: Map) -> Form:
+    """Where in the array single indices and slices lead."""
+    strides = found.strides
+    parts: list[tuple[Form, int]] = [((start, ()), strides[axis]) for axis, start, _, _ in found.slices]
+    parts += [(at[out], step * strides[axis]) for axis, _, step, out in found.slices if out is not None]
+    return combined(0, parts)
 
 
 def _key(x: Any, at: Map) -> tuple[Any, Map]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..recording import Instruction, Value
-from .affine import Need, identity, shown
-from .nodes import Puller, entry_of, is_native, is_short, reduced
+from .affine import Form, Need, identity, shown
+from .nodes import Puller, entry_of, gathers_into, is_native, is_short, reduced
 from .rows import REDUCTIONS, Reduction
 
 # Work beside an addition: from COSTLY on a value is not computed again for each row, and WORTH_STORING of it in all not
@@ -24,13 +24,20 @@ COSTLY, WORTH_STORING = 8.0, 24.0
 
 @dataclass(frozen=True)
 class Root:
-    """What a nest leaves in memory: `node` at each of its indices, or reduced over the axes of the nest in `axes`."""
+    """What a nest leaves in memory: `node` at each of its indices, or reduced over the axes of the nest in `axes`, or
+    added to what is `offset` elements behind `place`."""
 
     value: Value
     slot: int
     node: Any
     reduction: Reduction | None = None
     axes: tuple[int, ...] = ()
+    place: Form | None = None
+    offset: Any = None
+
+    @property
+    def nodes(self) -> tuple[Any, ...]:
+        return (self.node,) if self.offset is None else (self.node, self.offset)
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,13 @@ class Kernel:
     outputs: tuple[Value, ...]
     scratch: tuple[Value, ...] = ()
     nests: tuple[Nest, ...] = field(default=())
+    checked: dict[int, int] = field(default_factory=dict)  # by slot: index arrays, and of how many elements an axis
 
     def __post_init__(self) -> None:
         self.made = {v: i for i in self.instructions for v in i.outs}
         self.stored = dict.fromkeys(self.outputs)
         for i in self.instructions:
-            if i.op.fn in REDUCTIONS and not is_short(i):
+            if self._is_reduction(i.outs[0]):
                 self.stored[i.outs[0]] = None
         while not self._planned():
             pass
@@ -83,11 +91,18 @@ class Kernel:
             return False
         more = self._costly(pullers)
         self.stored |= dict.fromkeys(more)
+        self.checked = {}
+        for _, puller in pullers:
+            for slot, n in puller.checked.items():
+                self.checked[slot] = min(n, self.checked.get(slot, n))
         self.nests = tuple(nests)
         return not more
 
     def _root(self, v: Value, slot: int, puller: Puller) -> Root:
         i = self.made[v]
+        if gathers_into(i):
+            place, offset = puller.scattering(i)
+            return Root(v, slot, puller.node(i.args[0], puller.space), place=place, offset=offset)
         if self._is_reduction(v):
             found = reduced(i)
             assert found is not None
@@ -95,8 +110,9 @@ class Kernel:
         return Root(v, slot, puller.node(v, puller.space) if v in puller.here else None)
 
     def _is_reduction(self, v: Value) -> bool:
+        """Whether a value is put together from those at all indices of a nest."""
         i = self.made[v]
-        return i.op.fn in REDUCTIONS and not is_short(i)
+        return (i.op.fn in REDUCTIONS and not is_short(i)) or gathers_into(i)
 
     def _space(self, v: Value) -> tuple[int, ...]:
         """The index space of the nest that makes a stored value."""
@@ -127,7 +143,7 @@ class Kernel:
         return [(key[1], group) for key, group in sorted(groups.items(), key=lambda item: item[0][0])]
 
     def _is_reduction_of(self, i: Instruction, x: Value) -> bool:
-        return i.op.fn in REDUCTIONS and not is_short(i) and x is i.args[0]
+        return self._is_reduction(i.outs[0]) and x is i.args[0]
 
     def _costly(self, pullers: Sequence[tuple[tuple[int, ...], Puller]]) -> list[Value]:
         """Values that are not to be computed as often as the nests now would."""
@@ -136,7 +152,7 @@ class Kernel:
         for shape, puller in pullers:
             axes = {k for k, n in enumerate(shape) if n > 1}
             for v, maps in puller.maps.items():
-                if v in puller.here and self.made[v].op.fn not in REDUCTIONS:
+                if v in puller.here and not self._is_reduction(v):
                     continue
                 times[v] = times.get(v, 0) + len(maps)
                 if any(axes - {var[0] for _, terms in at for var, _ in terms} for at in maps):

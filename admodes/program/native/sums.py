@@ -137,9 +137,18 @@ class Accumulator:
         """The lines before all loops: the neutral element in the result, where rows are added to it."""
         if not self.loops.order or (self.registers and not self.in_memory):
             return []
-        to = Writer(self.loops.text, 1, [])
-        counter = self.loops.counter()
-        i = to.add(f"load i64, ptr {counter}")
-        pointer = self.loops.pointers[self.root.slot]
-        body = filling(to, self.kind, pointer, i, self.reduction.neutral(self.kind))
-        return self.loops.loop_over(counter, 0, self.root.value.size, 1, body)
+        return filled(self.loops, self.root, self.reduction.neutral(self.kind))
+
+
+def filled(loops: Any, root: Root, number: Any) -> list[str]:
+    """The lines that put a number in every element of a result."""
+    to, kind = Writer(loops.text, 1, []), kind_of(root.value.dtype) or ""
+    if number == 0:  # of every kind the bits are zero
+        loops.text.declared["declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"] = None
+        pointer = loops.pointers[root.slot]
+        return [f"  call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {root.value.nbytes}, i1 false)"]
+    counter = loops.counter()
+    i = to.add(f"load i64, ptr {counter}")
+    body = filling(to, kind, loops.pointers[root.slot], i, number)
+    lines: list[str] = loops.loop_over(counter, 0, root.value.size, 1, body)
+    return lines

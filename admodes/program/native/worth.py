@@ -8,17 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from ...ops.index import INDEX, SCATTER
 from ..algebra import sums_as_products
 from ..memory import scatters_in_place
 from ..recording import Instruction, Value
 from ..straightline import StraightLine
 from .calls import usable
+from .gathers import gathering
 from .group import kernels
-from .nodes import entry_of
+from .nodes import entry_of, is_native
 from .rows import REDUCTIONS
 
 # Seconds that compiling takes, and more for each instruction; that NumPy takes for a call; for one addition in it.
 COMPILING, EACH, CALL, ADDITION = 8e-3, 5e-4, 4e-7, 4e-10
+
+# Seconds that NumPy takes for an element at an index of an index array.
+FAR = 5e-9
 
 # The part of NumPy's time that kernels save.
 SAVED = 0.7
@@ -53,4 +58,6 @@ def _seconds(i: Instruction) -> float:
         return CALL + ADDITION * (entry.work if entry is not None else 1.0) * i.out.size
     if i.op.fn in REDUCTIONS and isinstance(i.args[0], Value):
         return CALL + ADDITION * i.args[0].size
+    if i.op in (INDEX, SCATTER):
+        return 2 * CALL + FAR * max(i.out.size, i.args[0].size) if is_native(i) and gathering(i) is not None else 0.0
     return 0.0

@@ -41,7 +41,9 @@ def view(rng, a):
     stop = int(rng.integers(start, n)) + 1
     cut = slice(start, stop, step) if step > 0 else slice(stop - 1, start - 1 if start else None, step)
     grown = int(rng.integers(1, 4))
+    places = rng.integers(-n, n, size=(2, 5))
     choices = [
+        lambda x: x[(*before, places)],
         lambda x: x[(*before, cut)],
         lambda x: x[(*before, slice(1, None))] if n > 1 else x,
         lambda x: x[(*before, slice(None, -1))] if n > 1 else x,
