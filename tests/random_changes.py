@@ -7,6 +7,7 @@ changes one.  Plain NumPy decides which steps are possible, and what they give.
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import warnings
 
@@ -38,7 +39,7 @@ def _advanced(rng, shape):
     """An index by integers, maybe repeated, or by a mask."""
     if not shape or not np.prod(shape):
         return True if rng.random() < 0.5 else np.True_
-    n, kind = shape[0], rng.integers(6)
+    n, kind = shape[0], rng.integers(10)
     rows = rng.integers(-n, n, size=tuple(rng.integers(1, 4, size=rng.integers(1, 3))))
     if kind == 0:
         return rows
@@ -52,6 +53,12 @@ def _advanced(rng, shape):
         return (rows, rng.integers(0, shape[1], size=rows.shape[-1:]))
     if kind == 5 and len(shape) > 1:
         return (slice(None), rng.integers(0, shape[1], size=2))
+    if kind > 5 and len(shape) > 1:  # apart from each other, their axis leads
+        apart = [..., None, slice(None), slice(None, None, -1)][rng.integers(4 if len(shape) > 2 else 2)]
+        first = rows if kind > 6 else int(rows.flat[0])
+        return (first, apart, rng.integers(0, shape[2 if isinstance(apart, slice) else -1 if apart else 1], size=2))
+    if kind == 9:
+        return (None, rows)
     return [True, False] if n == 2 else rows[..., :1]
 
 
@@ -274,8 +281,8 @@ def _two(rng, a, b):
 
 
 def _fit(w, shape):
-    """A value of this shape, made of the elements of w."""
-    return np.resize(w, shape)
+    """A value of this shape, made of the elements of w, no two alike."""
+    return np.resize(w, shape) * np.linspace(0.5, 1.5, math.prod(shape)).reshape(shape)
 
 
 def _apart(x, w):
@@ -678,6 +685,7 @@ def random_changes(seed: int, length: int = 8):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
+                warnings.filterwarnings("ignore", "Numpy has detected")  # writing to what np.broadcast_arrays gives
                 found = run([*steps, step], same(x))
         except (ValueError, IndexError, TypeError, ZeroDivisionError, AttributeError, Warning):
             continue  # NumPy refuses it

@@ -22,6 +22,7 @@ REFUSED = (
     "as_strided, which reads memory where a traced array has none",
     "a plain array that does not come from a creation function of NumPy",  # but from as_strided
     "an array that f also holds otherwise",  # the same
+    ".at of a plain array",  # the same
     "an array of Python objects without a traced value",  # of such a function bound before, where none depends on x
     "two views of the parts of a complex array, in one change in place",
     "np.array or np.asarray, which of traced values makes an array of Python objects",  # of complex ones, bound before

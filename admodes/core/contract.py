@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from .zeros import singular
+from .zeros import SINGULAR_PRODUCTS, singular
 
 
 class Subscripts(NamedTuple):
@@ -93,9 +93,6 @@ def _onto_diagonals(g: Any, unique: str, wanted: str) -> Any:
         g = np.where(np.eye(n, dtype=bool).reshape((n,) + (1,) * (g.ndim - lead - axis - 1) + (n,)), g[..., None], 0.0)
         order.append(g.ndim - lead - 1)
     return np.transpose(g, (*range(lead), *(lead + i for i in order)))
-
-
-SINGULAR_PRODUCTS = 10**7  # of more products than these a contraction is not written out
 
 
 def by_products(sets: Subscripts, product: Callable[..., Any] | None) -> Callable[..., Any]:

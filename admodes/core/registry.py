@@ -23,7 +23,7 @@ import numpy as np
 from .contract import pull_plan, push_plan, split_subscripts
 from .errors import MissingRule
 from .types import Shaped
-from .zeros import strong_product
+from .zeros import by_columns, strong_product
 
 # NumPy function (or our own primitive) -> its row.
 OPS: dict[Any, Op] = {}
@@ -428,6 +428,20 @@ class Linear(Op):
 
         self.pushes, self.pulls = (push,), (pull,)
 
+    @cached_property
+    def strong(self) -> Op:
+        return self if self.moves else _by_columns(self)
+
+
+def _by_columns(op: Op) -> Op:
+    """The row with pushes and pulls `by_columns`; a pull that is derived stays so, from the push."""
+    twin, product = copy.copy(op), OPS[strong_product].evaluate
+    twin.pushes, twin.pulls = (
+        tuple(rule and by_columns(rule, i, pulls, product) for i, rule in enumerate(rules))
+        for pulls, rules in ((False, op.pushes), (True, op.pulls))
+    )
+    return twin
+
 
 class LinearAll(Op):
     """A linear function of any number of arrays at once (concatenate, stack): y = Σᵢ Lᵢ xᵢ.
@@ -613,6 +627,10 @@ class Via(Op):
         super().__init__(fn, arrays=len(pushes), **row)
         self.pushes = tuple(pushes)
         self.pulls = tuple(pulls) if pulls is not None else (None,) * len(self.pushes)
+
+    @cached_property
+    def strong(self) -> Op:
+        return _by_columns(self)
 
 
 class Composite(Op):

@@ -2,7 +2,8 @@
 
 Products that look at each factor would cost every operation two passes more.  So a sweep multiplies as NumPy does, and
 only where its results hold a nan, which no other product could hide, it is made once more, `keeping` zeros: each
-elementwise row then gives way to its twin `strong`, whose products are `strong_product`.
+row then gives way to its twin `strong`, whose products are `strong_product`: of an elementwise row that with its
+partial, of a contraction each one of its sum, of any other linear map those with its columns.
 
 Source: "strong zero", W. Moses and V. Churavy, Enzyme; ForwardDiff's NaN-safe mode.
 """
@@ -107,6 +108,38 @@ def singular(x: Any) -> bool:
     while hasattr(x, "transform"):
         x = x.value
     return not np.isfinite(x).all()
+
+
+SINGULAR_PRODUCTS = 10**7  # of more products than these a linear map is not written out
+
+
+def by_columns(rule: Callable[..., Any], i: int, pulls: bool, product: Callable[..., Any]) -> Callable[..., Any]:
+    """The push of argument i, or the pull, by its matrix where what it is given holds inf or nan: the sum of products
+    of the elements with what the rule makes of the unit vectors."""
+
+    def columns(t: Any, y: Any, *args: Any, **params: Any) -> Any:
+        given, made = (y, args[i]) if pulls else (args[i], y)
+        several = isinstance(made, tuple | list)
+        if isinstance(given, tuple | list) or not singular(t):
+            return rule(t, y, *args, **params)
+        lead, n = t.shape[: t.ndim - np.ndim(given)], np.size(given)
+        if np.size(t) * sum(map(np.size, made if several else (made,))) > SINGULAR_PRODUCTS:
+            return rule(t, y, *args, **params)
+        if np.result_type(given).kind != "f":  # inf times a complex number is nan in NumPy
+            return rule(t, y, *args, **params)
+        weights, units = np.reshape(t, (*lead, n)), np.eye(n, dtype=np.result_type(given))
+        found = rule(np.reshape(units, (n, *np.shape(given))), y, *args, **params)
+
+        def weighted(part: Any) -> Any:
+            spread = np.reshape(weights, (*weights.shape, *(1,) * (part.ndim - 1)))
+            return np.sum(product(spread, part), axis=len(lead))
+
+        if not several:
+            return weighted(found)
+        parts = [None if part is None else weighted(part) for part in found]
+        return found._make(parts) if hasattr(found, "_make") else type(found)(parts)
+
+    return columns
 
 
 def strong_product(a: Any, b: Any) -> Any:
