@@ -265,9 +265,54 @@ def particle(np: Any, w: Array) -> Array:
         x, y, dx, dy = x + h * dx, y + h * dy, dx + h * ax, dy + h * ay
 
 
-def saddle(np: Any, z: Array) -> Array:
+def payoff(np: Any, mine: Array, other: Array) -> Array:
     """What one player pays the other: x₁² + y₁² − x₂² − y₂²."""
-    return np.sum(z[:2] * z[:2]) - np.sum(z[2:] * z[2:])
+    return np.sum(mine * mine) - np.sum(other * other)
+
+
+def saddle(np: Any, mine: Array, start: Array) -> Array:
+    """The most that the other player can make of a choice, by descent; its slope −2 other written out."""
+    other = descent(lambda z: -payoff(np, mine, z), lambda z: 2.0 * z, start)
+    return payoff(np, mine, other)
+
+
+# Descent ends where the slope or a step is no longer than this.
+SHORT = 1e-5
+
+
+def descent(f: Callable[[Any], Any], slope: Callable[[Any], Any], x: Any) -> Any:
+    """Where f is smallest near x: a step that does not pay is halved, and after ten that do is doubled."""
+    y, g, step, paid = f(x), slope(x), 1e-5, 0
+    while np.sum(g * g) ** 0.5 > SHORT:
+        if paid == 10:
+            step, paid = 2.0 * step, 0
+            continue
+        ahead = x - step * g
+        if np.sum((ahead - x) ** 2) ** 0.5 <= SHORT:
+            break
+        below = f(ahead)
+        if below < y:
+            x, y, g, paid = ahead, below, slope(ahead), paid + 1
+        else:
+            step, paid = step / 2.0, 0
+    return x
+
+
+def saddle_point(grad: Callable[..., Any], start: Array) -> tuple[Array, Array]:
+    """min over one player's choices of the max over the other's: descent in the value of a descent, and the slopes of
+    both by grad, one inside the other."""
+
+    def answer(mine: Array) -> Array:
+        def loss(z: Array) -> Array:
+            return -payoff(np, mine, z)
+
+        return descent(loss, grad(loss), start)
+
+    def value(mine: Array) -> Array:
+        return payoff(np, mine, answer(mine))
+
+    mine = descent(value, grad(value), start)
+    return mine, answer(mine)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -321,7 +366,8 @@ def objectives() -> list[Objective]:
     powers = t[:, None] ** np.arange(llsq["x"].size)
     d = gmm["x"].shape[1]
     parameters = tuple(gmm[name] for name in ("alpha", "mu", "q", "l"))
-    z = np.array([1.0, 1.0, 1.0, 1.0])
+    start, end = nested["saddle_start"], nested["saddle_end"]
+    best = payoff(np, start, end[2:])
     steps = int(ode["s"])
     posterior = functools.partial(mixture, gamma=float(gmm["gamma"]), m=int(gmm["m"]))
     slopes = tuple(gmm[f"g_{name}"] for name in ("alpha", "mu", "q", "l"))
@@ -339,5 +385,5 @@ def objectives() -> list[Objective]:
         _tracking("simple"),
         _tracking("complicated"),
         Objective("particle", particle, (nested["ws"][0],), 1, nested["value"][0], (nested["deriv"][0],)),
-        Objective("saddle", saddle, (z,), 1, 0.0, (2.0 * np.array([1.0, 1.0, -1.0, -1.0]),)),
+        Objective("saddle", saddle, (start, start), 1, best, (2.0 * start,)),
     ]

@@ -20,7 +20,7 @@ def session(block):
     return "\n".join(typed), [line for line in lines if not line.startswith((">>> ", "... "))]
 
 
-def test_the_readme(capsys, tmp_path, monkeypatch):
+def test_the_readme(capsys, tmp_path, monkeypatch, steady_clock):
     monkeypatch.chdir(tmp_path)  # where its examples write
     rng = np.random.default_rng(0)
     # What the blocks take from their reader: a square matrix, directions, and a scalar function.
@@ -76,7 +76,7 @@ def squares(x, a):
     return np.sum(a * x**3)
 
 
-def test_what_is_said_of_arguments_changed_in_place():
+def test_what_is_said_of_arguments_changed_in_place(steady_clock):
     """f = Σ (a + 1)·z³ with z = (x₁² + 1, x₁ + 1, x₂ + 1)."""
     x, a = np.array([1.0, 2.0, 3.0]), np.zeros(3)
     gradient = 3 * np.array([0.0, 5.0**2 * 4 + 3.0**2, 4.0**2])

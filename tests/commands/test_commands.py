@@ -10,6 +10,8 @@ import admodes
 from admodes.__main__ import main
 from admodes.commands.parser import EXAMPLES, parser
 
+pytestmark = pytest.mark.usefixtures("steady_clock")
+
 MODEL = """
 import numpy as np
 

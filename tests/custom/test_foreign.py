@@ -205,7 +205,7 @@ def test_cost_marks_it():
     assert counted.by_operation["derivative of lookup"].flops == 2 * counted.by_operation["lookup"].flops
 
 
-def test_compare_marks_it():
+def test_compare_marks_it(steady_clock):
     op = custom_op(lookup, difference="forward")
     found = compare(lambda x: np.sum(op(x) ** 2), X, max_seconds=2)
     told = "not exact: the derivative of lookup is by one-sided differences"

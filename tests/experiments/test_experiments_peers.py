@@ -67,6 +67,13 @@ def test_the_particle_with_its_force_as_a_derivative_inside():
     np.testing.assert_allclose(admodes.jvp(meets, (w,), (1.0,))[1], golden["deriv"][0], rtol=1e-9)
 
 
+def test_the_saddle_by_derivatives_inside_derivatives():
+    """The whole benchmark: every slope of the descent in the other player's descent is a gradient of ours."""
+    golden = gradbench.load("particle_saddle")
+    found = np.concatenate(gradbench.saddle_point(admodes.grad, golden["saddle_start"]))
+    np.testing.assert_allclose(found, golden["saddle_end"], rtol=1e-8)
+
+
 @pytest.mark.parametrize("kernel", kernels.KERNELS, ids=lambda kernel: kernel.name)
 def test_kernels_agree_in_both_modes_compiled_and_with_differences(kernel):
     rng = np.random.default_rng(2)

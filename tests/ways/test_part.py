@@ -9,6 +9,8 @@ from admodes.ways.differences import CENTRAL, COMPLEX, ONE_SIDED
 from admodes.ways.part import RUNS, Part, of_differences, of_pulls, of_pushes
 from admodes.ways.question import ask
 
+pytestmark = pytest.mark.usefixtures("steady_clock")
+
 X = np.linspace(0.1, 1, 12)
 
 
@@ -91,7 +93,7 @@ def test_slow_ways_are_estimated():
     row = found["forward, one at a time"]
     assert row.applies
     assert row.estimated
-    assert row.seconds > 20
+    assert row.seconds >= 10  # a million passes of at least one reading of the clock
     assert row.note == "seconds estimated from 1 of 1,000,000 directions"
     assert row.error is None
     assert not row.agrees
