@@ -38,7 +38,7 @@ import admodes
 
 from . import style
 from .frame import Row, Study
-from .timing import interleaved
+from .timing import CLOCK_STEP, interleaved
 from .tools import Task, Tool, installed
 from .workloads import PREPARING, STEPS, Workload, one_product, unrolled, workloads
 
@@ -221,7 +221,8 @@ def measure_product(
     tasks = {(length, name): task for length, loop in loops.items() for name, task in prepare(loop, tools)[0].items()}
     taken = interleaved(tasks, rounds, seconds)
     names = {name for _, name in tasks}
-    slopes = {name: float(np.polyfit(list(loops), [taken[k, name] for k in loops], 1)[0]) for name in names}
+    lines = {name: np.polyfit(list(loops), [taken[k, name] for k in loops], 1) for name in names}
+    slopes = {name: max(float(line[0]), CLOCK_STEP) for name, line in lines.items()}  # a line that falls is noise
     return rows_of(loops[min(loops)], tools, slopes, {})
 
 

@@ -461,9 +461,7 @@ def test_a_sweep_tells_the_exponents():
     assert reverse.slope == pytest.approx(2, abs=0.15)
     assert found.question.n == 512
     assert len(found.sweep.comparisons) == 4
-    told = [
-        found.sweep.exponent(found.best.way, of) for of in ("flops", "seconds")
-    ]  # a native kernel's flops are not counted
+    told = [found.sweep.exponent(found.best.way, of) for of in ("flops", "seconds")]
     assert any(told)
     assert all(f"n^{exponent}" in found.advice for exponent in told if exponent)
     data = json.loads(found.to_json())["sweep"]

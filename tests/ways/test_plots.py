@@ -12,8 +12,8 @@ from admodes.ways.question import ask
 from admodes.ways.row import UNFIT, Row
 from admodes.ways.sweep import Sweep
 
-
 pytestmark = pytest.mark.usefixtures("steady_clock")
+
 
 def loss(x):
     return np.sum(x**2)
