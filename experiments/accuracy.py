@@ -133,13 +133,13 @@ def draw(rows: Sequence[Row]) -> Any:
     lost = best(rows, ONE_SIDED)[0], best(rows, CENTRAL)[0]
     modes = max(of(rows, method)[1][0] for method in (FORWARD, REVERSE))
     title = (
-        f"Differences are off by {lost[0]:.0e} (one-sided) or {lost[1]:.0e} (central) at the best step there is;\n"
+        f"Differences are off by {lost[0]:.0e} (one-sided) or {lost[1]:.0e} (central) at the best step;\n"
         f"forward and reverse mode have no step, and are off by {modes:.0e}"
     )
-    made = style.figure(12, 6.8, title)
+    made = style.figure(style.WIDE, 6.2, title)
     ax = made.subplots()
     for method in DIFFERENCES:
-        ax.plot(*of(rows, method), label=method, markersize=5, **LOOKS[method])
+        ax.plot(*of(rows, method), label=method, markersize=4.5, **LOOKS[method])
     ax.plot(*of(rows, CHECKED), label=CHECKED, zorder=5, **LOOKS[CHECKED])
     for method in (FORWARD, REVERSE):
         ax.axhline(of(rows, method)[1][0], label=method, linewidth=2.2, **LOOKS[method])
@@ -148,24 +148,24 @@ def draw(rows: Sequence[Row]) -> Any:
         xscale="log", yscale="log", ylim=(5e-17, 30), xlabel="step h",
         ylabel="largest error of the gradient, relative to its largest number",
     )  # fmt: skip
-    ax.legend(loc="upper center", ncols=2, bbox_to_anchor=(0.45, 1.0))
+    ax.legend(loc="upper center", ncols=2, bbox_to_anchor=(0.57, 1.0))
     return made
 
 
 def _theory(ax: Any, rows: Sequence[Row]) -> None:
     """The slopes through the data where each rules, a little beside them."""
-    for method, at, order, text in (
+    for method, near, order, text in (
         (ONE_SIDED, 1e-4, 1, "O(h)"),
         (CENTRAL, 1e-3, 2, "O(h²)"),
         (ONE_SIDED, 1e-12, -1, "ε/h"),
     ):
         steps, errors = of(rows, method)
-        k = int(np.argmin(np.abs(np.log(np.array(steps) / at))))
+        k = int(np.argmin(np.abs(np.log(np.array(steps) / near))))
         h = steps[k] * np.array([1e-3, 1e2] if order > 0 else [1e-3, 1e4])
         line = 3 * errors[k] * (h / steps[k]) ** order
         ax.plot(h, line, linestyle=":", **style.THEORY)
-        end, shift = (1, (6, -2)) if order < 0 else (0, (-12, 8))
-        ax.annotate(text, (h[end], line[end]), shift, textcoords="offset points", color=style.GREY, fontsize=13)
+        at, shift = (steps[k], 3 * errors[k]), (8, 4) if order < 0 else (-34, 6)
+        ax.annotate(text, at, shift, textcoords="offset points", color=style.GREY, fontsize=13)
 
 
 def run(study: Study) -> str:

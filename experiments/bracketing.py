@@ -332,34 +332,32 @@ def slowdowns(rows: Sequence[Row]) -> dict[int, float]:
 # ---------------------------------------------------------------------------------------------------
 
 
-def _title(text: str) -> str:
-    """A finding as a title: a line a clause."""
-    return (text[0].upper() + text[1:]).replace("; ", ";\n").replace("of it, ", "of it,\n")
-
-
-def _times(value: float, _: Any = None) -> str:
-    return f"{value:,g}×"
-
-
-def _logarithmic(axis: Any) -> None:
-    """Ticks as plain numbers, the more of them the shorter the range."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    low, high = axis.get_view_interval()
-    few = (1, 1.2, 1.5, 2, 3, 4, 5, 6, 7, 8)
-    axis.set_major_locator(LogLocator(subs=few if high < 10 * low else (1, 2, 5) if high < 200 * low else (1,)))
-    axis.set_major_formatter(_times)
-    axis.set_minor_formatter(NullFormatter())
+@style.styled
+def draw(rows: Sequence[Row]) -> Any:
+    """The plain orders of every instance, over the best one."""
+    largest = max(rows, key=lambda row: row["factors"])
+    title = (
+        f"The best order of {largest['factors']} Jacobians takes {largest['gain']:,.0f}× fewer multiply-adds than the\n"
+        f"best plain one, and is found in {largest['seconds_of_search']:.2g} s"
+    )
+    made = style.figure(style.WIDE, 7.2, title)
+    _orders(made.subplots(), rows)
+    return made
 
 
 @style.styled
-def draw_instances(rows: Sequence[Row], memory: Sequence[Row], workers: Sequence[Row]) -> Any:
-    """The orders of every instance on the left; the limits of memory and workers on the right."""
-    made = style.figure(13.5, 8, _title(found_in_instances(rows, memory, workers)))
-    grid = made.add_gridspec(2, 2, width_ratios=(1.35, 1))
-    _orders(made.add_subplot(grid[:, 0]), rows)
-    _memory(made.add_subplot(grid[0, 1]), memory)
-    _workers(made.add_subplot(grid[1, 1]), workers)
+def detail(memory: Sequence[Row], workers: Sequence[Row]) -> Any:
+    """What limits of memory cost on the left, what workers give on the right."""
+    share = max(row["share_of_edges"] for row in memory if row["least_that_loses_nothing"])
+    least = min(row["over_one_worker"] for row in workers)
+    fewest = min(row["workers"] for row in workers if row["over_one_worker"] == least)
+    title = (
+        f"Memory for {share:.1%} of the edges loses nothing,\nand {fewest} workers take {least:.2f}× the time of one"
+    )
+    made = style.figure(style.WIDE, 5.2, title)
+    left, right = made.subplots(1, 2)
+    _memory(left, memory)
+    _workers(right, workers)
     return made
 
 
@@ -372,7 +370,7 @@ def _orders(ax: Any, rows: Sequence[Row]) -> None:
     ax.axvline(1, color=style.BLACK, linewidth=2, label="optimal")
     ax.set_yticks(places, [f"{row['instance']}\noptimal {row['optimal']:,}" for row in rows], fontsize=10)
     ax.set(xscale="log", xlabel="multiply-adds / optimal", title="Plain orders, over the best one", xlim=(0.85, None))
-    _logarithmic(ax.xaxis)
+    style.plain_numbers(ax.xaxis, unit="×")
     ax.grid(visible=False, axis="y")
     ax.legend(loc="upper right")
 
@@ -387,9 +385,9 @@ def _memory(ax: Any, rows: Sequence[Row]) -> None:
         enough = next(row for row in mine if row["least_that_loses_nothing"])
         ax.plot([enough["share_of_edges"]], [1], linestyle="", marker=marker, color=colour, markersize=9, zorder=3)
     ax.set(xscale="log", yscale="log", xlabel="memory of one adjoint / Σ edges", ylabel="optimum / without a limit")
-    ax.set_title("Limited memory (marked: the least that loses nothing)")
+    ax.set_title("Limited memory (marked: loses nothing)")
     ax.margins(y=0.12)
-    _logarithmic(ax.yaxis)
+    style.plain_numbers(ax.yaxis, unit="×")
 
 
 def _workers(ax: Any, rows: Sequence[Row]) -> None:
@@ -397,9 +395,9 @@ def _workers(ax: Any, rows: Sequence[Row]) -> None:
     ax.plot(x, [row["bound"] for row in rows], linestyle="--", label="lower bound: work/w, longest way", **style.THEORY)
     ax.plot(x, [row["over_one_worker"] for row in rows], label=f"makespan, {rows[0]['instance']}", **LOOKS["optimal"])
     ax.set(xscale="log", yscale="log", xlabel="workers w", ylabel="makespan / on one worker", title="Workers")
-    ax.set_xticks(x, [str(w) for w in x])
+    ax.set_xticks(x, [str(w) for w in x], fontsize=10)
     ax.minorticks_off()
-    _logarithmic(ax.yaxis)
+    style.plain_numbers(ax.yaxis, unit="×")
     ax.legend(fontsize=9.5)
 
 
@@ -411,7 +409,13 @@ def _by(rows: Sequence[Row], key: str) -> Iterable[tuple[Any, list[Row]]]:
 @style.styled
 def draw_random(rows: Sequence[Row]) -> Any:
     """The distribution of the gain on the left; on the right each chain's beside its bound."""
-    made = style.figure(13, 6.4, _title(found_in_random(rows)))
+    middle = medians(rows)
+    short, long = min(middle), max(middle)
+    title = (
+        "The longer a chain, the more its best order gains over the best plain one:\n"
+        f"in the median {middle[short]:.2g}× for {short} random factors, {middle[long]:.2g}× for {long}"
+    )
+    made = style.figure(style.WIDE, 5.4, title)
     left, right = made.subplots(1, 2)
     for (length, mine), colour, dashes in zip(_by(rows, "length"), RAMP, DASHES, strict=False):
         values = sorted(row["gain"] for row in mine)
@@ -422,8 +426,7 @@ def draw_random(rows: Sequence[Row]) -> Any:
     left.set(title="Distribution of the gain", ylim=(0, 1.02))
     left.legend(loc="lower right")
     _bounded(right, rows)
-    for axis in (left.xaxis, right.xaxis, right.yaxis):
-        _logarithmic(axis)
+    style.plain_numbers(left.xaxis, right.xaxis, right.yaxis, unit="×")
     return made
 
 
@@ -441,7 +444,13 @@ def _bounded(ax: Any, rows: Sequence[Row]) -> None:
 @style.styled
 def draw_executed(rows: Sequence[Row]) -> Any:
     """Multiply-adds predicted and counted on the left; the clock against the count on the right."""
-    made = style.figure(13, 6.4, _title(found_in_executed(rows)))
+    exact, lost = sum(row["predicted"] == row["counted"] for row in rows), slowdowns(rows)
+    near = sum(ratio <= NOISE for ratio in lost.values())
+    title = (
+        f"Multiply-adds are as predicted in {exact} of {len(rows)} runs; the order that takes fewest\n"
+        f"is the fastest, or within {NOISE - 1:.0%} of it, in {near} of {len(lost)} chains"
+    )
+    made = style.figure(style.WIDE, 5.8, title)
     left, right = made.subplots(1, 2)
     sizes = {"forward": 10, "reverse": 7, "optimal": 4}
     for order in ORDERS:
@@ -475,8 +484,7 @@ def _clock(ax: Any, rows: Sequence[Row]) -> None:
     _diagonal(ax, ratios, "seconds as multiply-adds")
     ax.set(xlabel="multiply-adds / those of the optimal order", ylabel="seconds / those of the optimal order")
     ax.set_title("The clock: below the line, the count misleads")
-    for axis in (ax.xaxis, ax.yaxis):
-        _logarithmic(axis)
+    style.plain_numbers(ax.xaxis, ax.yaxis, unit="×")
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -502,7 +510,8 @@ def run_instances(study: Study) -> str:
     study.table(rows)
     study.table(memory, "memory")
     study.table(workers, "workers")
-    study.picture(draw_instances(rows, memory, workers))
+    study.picture(draw(rows))
+    study.picture(detail(memory, workers), "detail")
     return found_in_instances(rows, memory, workers)
 
 

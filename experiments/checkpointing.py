@@ -223,11 +223,10 @@ def draw(rows: Sequence[Row], streamed: Sequence[Row], prediction: Prediction) -
     tape = next(row for row in rows if row["kept"] == "tape")
     some = next(row for row in rows if row["kept"] == "snapshots" and row["snapshots"] == 50)
     made = style.figure(
-        13,
-        6.4,
+        style.WIDE,
+        5.6,
         f"Fifty states of {tape['steps']:,} reverse the recurrence in {some['bytes'] / tape['bytes']:.1%} of the "
-        f"tape's memory\nfor {some['seconds'] / tape['seconds']:.1f}× its time; "
-        "steps run and memory are as predicted",
+        f"tape's memory\nfor {some['seconds'] / tape['seconds']:.1f}× its time",
     )
     left, right = made.subplots(1, 2)
     _pareto(left, rows, prediction)
@@ -257,8 +256,11 @@ def _pareto(ax: Any, rows: Sequence[Row], prediction: Prediction) -> None:
             marked = kept == "disk" or (kept == "snapshots" and row["snapshots"] in MARKED)
             if marked:
                 text = f"2 + {row['on_disk']}" if kept == "disk" else f"{row['snapshots']:,}"
-                ax.annotate(text, (row["bytes"] / 1e6, row["seconds"]), (6, 6), textcoords="offset points", fontsize=10)
+                place = {"xytext": (-8, -4), "ha": "right"} if kept == "disk" else {"xytext": (7, 4)}
+                at = row["bytes"] / 1e6, row["seconds"]
+                ax.annotate(text, at, textcoords="offset points", fontsize=10, **place)
     ax.set(xscale="log", yscale="log", xlabel="peak memory, MB", ylabel="seconds for one gradient")
+    ax.set_xlim(min(row["bytes"] for row in rows) / 5e6, max(row["bytes"] for row in rows) / 4e5)
     ax.set_title("Time against memory (numbers: states kept)")
     style.plain_numbers(ax.xaxis, ax.yaxis)
     ax.legend(loc="upper right")

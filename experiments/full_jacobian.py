@@ -186,8 +186,8 @@ def _choices(ax: Any, rows: Sequence[Row], cells: Any) -> None:
         i, j = ns.index(row["n"]), ms.index(row["m"])
         wrong = row["auto"] != row["faster"]
         letter = row["auto"][0].upper()
-        text = f"{letter}\n{row['cost_of_choice']:.2f}×" if wrong else letter
-        ax.text(i, j, text, ha="center", va="center", fontsize=6.5 if wrong else 9.5, zorder=5, bbox=PLATE)
+        text = f"{letter}\n{row['cost_of_choice']:.2f}" if wrong else letter
+        ax.text(i, j, text, ha="center", va="center", fontsize=9, linespacing=0.95, zorder=5, bbox=PLATE)
 
 
 def _legend() -> list[Line2D]:
@@ -195,7 +195,7 @@ def _legend() -> list[Line2D]:
         Line2D([], [], color=style.VERMILION, linestyle="--", label="reverse is cheaper below, by the counts"),
         Line2D([], [], color=style.BLACK, label="and by the clock"),
         Line2D([], [], linestyle="", label="F, R: the mode that was taken"),
-        Line2D([], [], linestyle="", label="a number: what a wrong choice cost"),
+        Line2D([], [], linestyle="", label="a number: how many times as long a wrong choice takes"),
     ]
 
 

@@ -8,8 +8,10 @@ are medians of interleaved calls on one thread.  Slopes are fitted on logarithms
 interval: for the counts over all n; for the clock from the n on where arithmetic dominates.
 
 From where arithmetic dominates.  At the smallest n an operation of NumPy is all overhead; its seconds there, times the
-operations counted at n, are the overhead at n.  A point enters the fit if that is less than a fifth of its seconds,
-and all larger n do too.
+operations counted at n, are the overhead at n.  A point may enter the fit if that is less than a fifth of its seconds,
+and all larger n do too.  Where the weights leave a cache the points are on no line: the fit begins at the first n from
+which on the interval is within ±0.15 of the slope, or where arithmetic dominates if there is none.  Reverse mode comes
+out of the caches last; it goes on to widths at which the other two would take minutes.
 
 What to expect, and why.  A layer's Jacobian is Diag(1 − y²) W.  Forward accumulation carries n tangents through it:
 n·n² multiply-adds a layer, of two flops each: 2·L·n³ flops in all.  Reverse carries one cotangent: n² multiply-adds
@@ -42,8 +44,10 @@ LAYERS = 8
 # Half-way sizes too, so that the fits have points enough for a narrow interval.
 SIZES = (8, 16, 32, 64, 128, 192, 256, 384, 512)
 FULL_SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1024)
+FULL_WIDE = (1280, 1536, 2048, 2560, 3072, 4096)  # reverse mode alone
 
 OVERHEAD = 0.2  # of the seconds, at most, where the clock's fit begins
+NARROW = 0.15  # half the interval of a slope
 
 METHODS = ("forward", "reverse", "finite differences")
 LOOKS = {"forward": style.FORWARD, "reverse": style.REVERSE, "finite differences": style.DIFFERENCES}
@@ -121,7 +125,22 @@ def measure(
     """One row a method, at width n, beside the work counted there."""
     f, x = network(n, rng)
     agree(f, x)
-    taken = interleaved({m: partial(g, x) for m, g in gradients(f).items()}, rounds, seconds)
+    return timed(n, work, {m: partial(g, x) for m, g in gradients(f).items()}, rounds, seconds)
+
+
+def measure_wide(n: int, rng: np.random.Generator, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Reverse mode alone: its gradient against one tangent, then its work and its time."""
+    f, x = network(n, rng)
+    reverse, t = admodes.grad(f), rng.normal(size=n)
+    np.testing.assert_allclose(reverse(x) @ t, admodes.jvp(f, (x,), (t,))[1], rtol=1e-9, atol=1e-9)
+    return timed(n, {"reverse": cost(reverse, x)}, {"reverse": partial(reverse, x)}, rounds, seconds)
+
+
+def timed(
+    n: int, work: dict[str, Cost], tasks: dict[str, Callable[[], Any]], rounds: int, seconds: float
+) -> list[dict[str, Any]]:
+    """Rows of the methods that have a task."""
+    taken = interleaved(tasks, rounds, seconds)
     return [
         {
             "n": n,
@@ -132,6 +151,7 @@ def measure(
             "seconds": taken[method],
         }
         for method in METHODS
+        if method in tasks
     ]
 
 
@@ -151,6 +171,18 @@ def mark_fitted(rows: list[dict[str, Any]]) -> None:
         for row, share in reversed(list(zip(mine, overhead_share(rows, method), strict=True))):
             dominated = dominated and share <= OVERHEAD
             row.update(overhead=share, fitted=int(dominated))
+        late = [row for row in mine if row["fitted"]]
+        for row in late[: straight(late)]:
+            row["fitted"] = 0
+
+
+def straight(rows: Sequence[Row]) -> int:
+    """How many of the first points to leave out, so that the rest are on a line; none, where no end of them is."""
+    for first in range(len(rows)):
+        law = power_law([row["n"] for row in rows[first:]], [row["seconds"] for row in rows[first:]])
+        if law is not None and law.high - law.slope <= NARROW:
+            return first
+    return 0
 
 
 def fits(rows: Sequence[Row]) -> dict[tuple[str, str], PowerLaw | None]:
@@ -182,28 +214,34 @@ def fit_rows(found: dict[tuple[str, str], PowerLaw | None]) -> list[dict[str, An
 
 def finding(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) -> str:
     """The answer, in one line, from the data."""
-    n = max(row["n"] for row in rows)
-    at = {row["method"]: row for row in rows if row["n"] == n}
-    forward, reverse = at["forward"], at["reverse"]
+    at = largest(rows)
+    forward, reverse, n = at["forward"], at["reverse"], at["forward"]["n"]
     counts = [found[method, "flops"] for method in ("forward", "reverse")]
     slopes = " against ".join(f"n^{law.slope:.2f}" for law in counts if law)
+    clocks = [f"{method} n^{law} from n = {law.first:g}" for method in METHODS if (law := found[method, "seconds"])]
+    clock = f"; the clock, with 95% intervals: {', '.join(clocks)}" * bool(clocks)
     return (
         f"Forward against reverse: counts grow as {slopes}; at n = {n} reverse needs "
         f"{forward['flops'] / reverse['flops']:.0f}× fewer flops and is "
-        f"{forward['seconds'] / reverse['seconds']:.0f}× faster"
+        f"{forward['seconds'] / reverse['seconds']:.0f}× faster{clock}"
     )
+
+
+def largest(rows: Sequence[Row]) -> dict[str, Row]:
+    """The rows at the largest width that all methods have."""
+    n = max(row["n"] for row in rows if row["method"] == "forward")
+    return {row["method"]: row for row in rows if row["n"] == n}
 
 
 def heading(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) -> str:
     """What the picture shows, in two lines."""
-    n = max(row["n"] for row in rows)
-    at = {row["method"]: row for row in rows if row["n"] == n}
+    at = largest(rows)
     times = {quantity: at["forward"][quantity] / at["reverse"][quantity] for quantity in ("flops", "seconds")}
     laws = [found[method, "flops"] for method in ("forward", "reverse")]
     slopes = " by forward mode, ".join(f"n^{law.slope:.2f}" for law in laws if law)
     return (
         f"A gradient's flops grow as {slopes} by reverse mode;\n"
-        f"at n = {n:,}, {times['flops']:.0f}× fewer, and {times['seconds']:.0f}× faster"
+        f"at n = {at['forward']['n']:,}, {times['flops']:.0f}× fewer, and {times['seconds']:.0f}× faster"
     )
 
 
@@ -216,9 +254,9 @@ def draw(rows: Sequence[Row], found: dict[tuple[str, str], PowerLaw | None]) -> 
     _panel(left, rows, found, "flops", title, "flops for one gradient")
     _panel(right, rows, found, "seconds", "The clock: one thread, processor time", "seconds for one gradient (median)")
     note = (
-        "Filled: points of the fit; hollow: calls take more than a fifth of the time. Finite differences read the\n"
-        "matrices anew for each input and climb steeper where these leave the cache; reverse mode crosses that edge\n"
-        "late, within the few points of its fit, hence its wide interval."
+        "Filled: points of the fit; hollow: calls take more than a fifth of the time, or the weights are leaving a\n"
+        "cache. Finite differences read the matrices anew for each input and climb steeper there; reverse mode\n"
+        "leaves the last cache at the largest n, where all three begin to take the slope of their counts."
     )
     made.supxlabel(note, fontsize=9.5, color=style.GREY)
     return made
@@ -269,6 +307,8 @@ def run(study: Study) -> str:
     works = dict(zip(sizes, study.map(counted_at, sizes, "widths, counted"), strict=True))
     for n in study.track(sizes, "widths, timed"):
         rows += measure(n, works[n], rng, rounds=25 if study.full else 9, seconds=5.0 if study.full else 0.5)
+    for n in study.track(FULL_WIDE if study.full else (), "widths, reverse mode alone"):
+        rows += measure_wide(n, rng, rounds=25, seconds=1.5)
     mark_fitted(rows)
     found = fits(rows)
     study.table(rows)

@@ -150,7 +150,7 @@ def draw(rows: Sequence[Row]) -> Any:
         f"time\nof one composed of NumPy calls; its tape holds {at(rows, big, 'pull by hand')['vectors']:.1f} vectors "
         f"beside the result, not {at(rows, big, 'composed')['vectors']:.1f}"
     )
-    made = style.figure(13, 6, title)
+    made = style.figure(style.WIDE, 5.4, title)
     left, right = made.subplots(1, 2)
     for form, look in LOOKS.items():
         mine = [row for row in rows if row["form"] == form]
@@ -159,16 +159,13 @@ def draw(rows: Sequence[Row]) -> Any:
         if form in FORMS:
             right.plot(sizes, [row["tape_bytes"] for row in mine], **look)
     sizes = np.array(sorted({row["n"] for row in rows}))
-    for count in (1, 2):
-        right.plot(sizes, 8 * count * sizes, linestyle=":", **style.THEORY)
-        shift, side = ((-4, 6), "right") if count > 1 else ((6, -12), "left")
-        middle = sizes[len(sizes) // 3]
-        right.annotate(f"{'2' * (count - 1)}n doubles", (middle, 8 * count * middle), shift, ha=side,
-                       textcoords="offset points", color=style.GREY)  # fmt: skip
+    for count, dashes in ((1, ":"), (2, "--")):
+        right.plot(sizes, 8 * count * sizes, linestyle=dashes, label=f"{'2' * (count - 1)}n doubles", **style.THEORY)
     left.set(xscale="log", yscale="log", xlabel="length n of the vector", ylabel="microseconds", title="Tape and pull")
     right.set(xscale="log", yscale="log", xlabel="length n of the vector", ylabel="bytes",
-              title="What the tape holds for the pull, beside the result")  # fmt: skip
+              title="What the tape holds beside the result")  # fmt: skip
     left.legend()
+    right.legend()
     return made
 
 

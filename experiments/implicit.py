@@ -253,8 +253,8 @@ def draw_layer(curve: Sequence[Row], kept: Sequence[Row]) -> Any:
     """Held-out digits over epochs on the left, memory over iterations on the right."""
     right = least_right(curve)
     made = style.figure(
-        13,
-        6,
+        style.WIDE,
+        5.2,
         f"An equilibrium layer learns the digits as an explicit network does ({right['equilibrium']:.1%}, "
         f"{right['explicit']:.1%}),\nand its gradient takes the same memory however long it iterates",
     )
@@ -268,7 +268,7 @@ def draw_layer(curve: Sequence[Row], kept: Sequence[Row]) -> Any:
     left.set(
         xlabel="epoch",
         ylabel="held-out digits right",
-        title="Training, each from several initialisations" if several else "Training",
+        title="Training, from several initialisations" if several else "Training",
     )
     left.set_ylim(0.8, 1.0)
     left.set_yticks(np.arange(0.8, 1.01, 0.04))
@@ -292,8 +292,8 @@ def draw_solvers(errors: Sequence[Row], apart: Any, ode: Sequence[Row]) -> Any:
     """Finite differences through solvers on the left; the two ways through a differential equation on the right."""
     solved = min(row["error"] for row in errors if row["function"] == "pose, solved")
     made = style.figure(
-        13,
-        6.4,
+        style.WIDE,
+        6.0,
         f"Finite differences through a solver reach {solved:.0e} at best, its equation {apart['pose']:.0e};\n"
         "discretise-then-optimise is as far off as its steps, the adjoint equation as its tolerance",
     )
@@ -306,8 +306,8 @@ def draw_solvers(errors: Sequence[Row], apart: Any, ode: Sequence[Row]) -> Any:
     left.plot(steps[:10], 1e-16 / steps[:10], linestyle=":", label="slope 1/ε", **style.THEORY)
     left.axhline(apart["pose"], color=style.BLACK, label="implicit function: pose")
     left.set(xscale="log", yscale="log", xlabel="step ε", ylabel="largest error / largest entry")
-    left.set(title="Central differences through a solver", ylim=(1e-17, 1e3))
-    left.legend(loc="upper left", fontsize=9.5, ncols=2)
+    left.set(title="Central differences through a solver", ylim=(1e-17, 10))
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=9.5, ncols=2)
     for method, look in METHODS.items():
         mine = [row for row in ode if row["method"] == method]
         right.plot([r["evaluations"] for r in mine], [r["error"] for r in mine], label=method, **look)
@@ -317,7 +317,7 @@ def draw_solvers(errors: Sequence[Row], apart: Any, ode: Sequence[Row]) -> Any:
     right.set(xscale="log", yscale="log", xlabel="evaluations of the right-hand side, forward")
     right.set(ylabel="largest error / largest entry", title="The gradient of an oscillator's end")
     style.plain_numbers(right.xaxis)
-    right.legend(loc="upper right", fontsize=9.5)
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=9.5, ncols=2)
     return made
 
 

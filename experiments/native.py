@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MultipleLocator
 from rich.table import Table
 
 import admodes
@@ -371,21 +372,44 @@ def finding(rows: Sequence[Row], exact: Sequence[Row]) -> str:
     return text
 
 
+def heading(rows: Sequence[Row], exact: Sequence[Row]) -> str:
+    """What the picture shows, in two lines."""
+    beside = [row["native_over_jax"] for row in rows if row["native_over_jax"]]
+    jax = f" and {geometric_mean(beside):.2f} of JAX's" if beside else ""
+    within = f"; functions within {max(row['ulp_vectors'] for row in exact):.1f} ulp" if exact else ""
+    over = geometric_mean([row["native_over_flat"] for row in rows])
+    return f"Native kernels take {over:.2f} of flat code's time{jax}\n(geometric means of {len(rows)} programs){within}"
+
+
+BESIDE: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("native_over_flat", "flat NumPy code", {"color": style.BLUE, "marker": "o"}),
+    ("native_over_jax", "JAX jit", {"color": style.VERMILION, "marker": "D", "fillstyle": "none"}),
+)
+
+
 @style.styled
-def draw(rows: Sequence[Row], peak: Peaks, title: str) -> Any:
-    """Flops a second against flops a byte, under the roofs of memory and caches."""
-    made = style.figure(12, 8, title.replace("; ", ";\n").replace(", at worst", ",\nat worst"))
-    ax = made.subplots()
-    x = np.logspace(-1.5, 2, 200)
-    for size, speed in peak.speeds:
-        ax.plot(x, np.minimum(x * speed, peak.flops) / 1e9, color=style.GREY, linewidth=1.3)
-        label = f"{size / 1e6:g} MB, {speed / 1e9:.0f} GB/s"
-        ax.annotate(label, (x[20], x[20] * speed / 1e9), rotation=35, va="bottom", fontsize=9)
-    for k, row in enumerate(rows):
-        at = row["flops"] / row["bytes"], row["flops"] / row["seconds_native"] / 1e9
-        ax.plot(*at, "o", color=style.BLUE)
-        ax.annotate(row["program"], at, xytext=(6, -4 + 8 * (k % 2)), textcoords="offset points", fontsize=9)
-    ax.set(xscale="log", yscale="log", xlabel="flops a byte", ylabel="10⁹ flops a second")
+def draw(rows: Sequence[Row], exact: Sequence[Row] = ()) -> Any:
+    """A line a program: the time over flat code's and JAX's on the left, how near to the roof on the right."""
+    made = style.figure(style.WIDE, 2.6 + 0.32 * len(rows), heading(rows, exact))
+    left, right = made.subplots(1, 2, sharey=True, width_ratios=(1.3, 1))
+    for quantity, label, look in BESIDE:
+        points = [(row[quantity], y) for y, row in enumerate(rows) if row[quantity]]
+        if points:
+            left.plot(*zip(*points, strict=True), linestyle="", markersize=8, label=label, **look)
+    left.axvline(1.0, color=style.BLACK, linewidth=1.4)
+    left.set(xscale="log", xlabel="time of native kernels over the other's", title="Beside flat code and JAX")
+    left.set_yticks(range(len(rows)), [row["program"] for row in rows], fontsize=10.5)
+    left.set_ylim(len(rows) - 0.4, -0.6)
+    style.plain_numbers(left.xaxis, unit="×")
+    shares = [row["of_the_roof"] for row in rows]
+    bars = right.barh(range(len(rows)), shares, 0.6, color=style.SKY, edgecolor="white")
+    right.bar_label(bars, [f" {share:.0%}" for share in shares], fontsize=10)
+    right.axvline(1.0, color=style.BLACK, linewidth=1.4)
+    right.set(xlim=(0, 1.3 * max(1.0, *shares)), title="Share of the roof")
+    right.set_xlabel("least time that memory and\narithmetic allow / time taken")
+    right.xaxis.set_major_locator(MultipleLocator(0.5))
+    right.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    made.legend(loc="outside lower center", ncols=2)
     return made
 
 
@@ -425,6 +449,5 @@ def run(study: Study) -> str:
     study.table(rows)
     if exact:
         study.table(exact, "exactness")
-    answer = finding(rows, exact)
-    study.picture(draw(rows, peak, answer))
-    return answer
+    study.picture(draw(rows, exact))
+    return finding(rows, exact)

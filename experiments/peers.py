@@ -270,27 +270,83 @@ def table(rows: Sequence[Row], tools: Sequence[Tool]) -> Table:
     return shown
 
 
+def heading(rows: Sequence[Row], labels: Mapping[str, str]) -> str:
+    """What the slide shows, in two lines."""
+    peers = [name for name in dict.fromkeys(row["tool"] for row in rows) if name not in OURS]
+    shared = {peer: times for peer in peers if (times := beside(rows, "compiled", peer))[1]}
+    parts = ", ".join(f"{_times(times)} of {labels[peer]}'s" for peer, (times, _) in shared.items())
+    return f"Compiled derivatives take, in the geometric mean over the code each runs,\n{parts or 'no peer'} time"
+
+
 @style.styled
 def draw(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
+    """Two lines a peer: a dot a derivative, our time over its time, eager and compiled; the geometric mean as a bar."""
+    labels = {tool.name: tool.label for tool in tools}
+    peers = [name for name in columns(rows, tools) if name not in OURS and beside(rows, OURS[0], name)[1]]
+    made = style.figure(style.WIDE, 2.2 + 0.95 * max(1, len(peers)), heading(rows, labels))
+    ax = made.subplots()
+    for y, peer in enumerate(peers):
+        for ours, shift in zip(OURS, (-0.2, 0.2), strict=True):
+            _against(ax, rows, ours, peer, y + shift, "eager" if ours == OURS[0] else ours)
+    ax.axvline(1.0, color=style.BLACK, linewidth=1.4)
+    ax.set_yticks(
+        range(len(peers)), [f"{labels[p]}\nruns {beside(rows, OURS[0], p)[1]} of {len(lines(rows))}" for p in peers]
+    )
+    ax.set(xscale="log", xlabel="seconds of admodes over those of the peer (left of the line: admodes is faster)")
+    ax.set_ylim(max(1, len(peers)) - 0.4, -0.6)
+    ax.grid(visible=False, axis="y")
+    style.plain_numbers(ax.xaxis, unit="×")
+    handles, names = ax.get_legend_handles_labels()
+    if names:
+        made.legend(handles[:2], names[:2], loc="outside lower center", ncols=2)
+    return made
+
+
+def _against(ax: Any, rows: Sequence[Row], ours: str, peer: str, y: float, label: str) -> None:
+    pairs = [(ratio(rows, line, ours), ratio(rows, line, peer)) for line in lines(rows)]
+    times = [a / b for a, b in pairs if a is not None and b is not None]
+    look = LOOKS[ours]
+    ax.plot(times, [y] * len(times), linestyle="", markersize=6, alpha=0.55, label=label, **look)
+    mean = beside(rows, ours, peer)[0]
+    ax.plot([mean] * 2, [y - 0.17, y + 0.17], color=style.BLACK, linewidth=3)
+    ax.annotate(_times(mean), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=11)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}×" if ratio >= 0.95 else f"{ratio:.2g}×"
+
+
+LOOKS: Mapping[str, Mapping[str, Any]] = {
+    "admodes": {"color": style.BLUE, "marker": "o", "markeredgewidth": 0},
+    "compiled": {"color": style.VERMILION, "marker": "D", "fillstyle": "none"},
+}
+
+
+@style.styled
+def detail(rows: Sequence[Row], tools: Sequence[Tool]) -> Any:
     """A heat map: workloads down, tools across, colour and number the ratio to the function."""
     names, down = columns(rows, tools), lines(rows)
     labels = {tool.name: f"{tool.label}\n{tool.version.partition('+')[0]}" for tool in tools}
     values = np.array([[ratio(rows, line, name) or np.nan for name in names] for line in down])
-    plain = {tool.name: tool.label for tool in tools}
-    title = finding(rows, plain).replace("; ", ";\n").replace("means: ", "means:\n")
-    made = style.figure(4.5 + 1.35 * len(names), 2.6 + 0.27 * len(down), title)
+    made = style.figure(style.WIDE, 2.0 + 0.26 * len(down), "Every derivative: time over that of the function itself")
     ax = made.subplots()
     image = ax.imshow(values, aspect="auto", cmap="cividis_r", norm=LogNorm(0.5, 200))
     for y, row in enumerate(values):
         for x, value in enumerate(row):
-            text = "–" if np.isnan(value) else f"{value:.2g}" if value < 100 else f"{value:.0f}"
-            ax.annotate(text, (x, y), ha="center", va="center", fontsize=8, color="white" if value > 20 else "black")
+            text = "–" if np.isnan(value) else f"{value:.2g}" if value < 99.5 else f"{value:,.0f}"
+            ax.annotate(text, (x, y), ha="center", va="center", fontsize=9, color="white" if value > 20 else "black")
     ax.set_xticks(range(len(names)), [labels[name] for name in names], fontsize=9)
-    ax.set_yticks(range(len(down)), [f"{name}, {mode}" for name, mode in down], fontsize=8)
+    ax.set_yticks(range(len(down)), [_line(*line) for line in down], fontsize=9)
     ax.grid(visible=False)
     ax.xaxis.tick_top()
-    made.colorbar(image, ax=ax, shrink=0.5, label="seconds over those of the function")
+    bar = made.colorbar(image, ax=ax, shrink=0.5, label="seconds over those of the function")
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     return made
+
+
+def _line(name: str, mode: str) -> str:
+    """A workload with its mode, which some have in their name."""
+    return name if mode in name else f"{name}, {mode}"
 
 
 def run(study: Study) -> str:
@@ -310,4 +366,5 @@ def run(study: Study) -> str:
     study.show("\n".join(f"{name}, {mode}: {text}" for (name, mode), text in said.items()))
     study.table(rows)
     study.picture(draw(rows, tools))
+    study.picture(detail(rows, tools), "detail")
     return finding(rows, labels)

@@ -16,7 +16,7 @@ import numpy as np
 
 from admodes import optimal_bracketing
 from admodes.chains.bracketing import Link, Step, span
-from admodes.chains.search import _Table
+from admodes.chains.search import Table
 
 from . import style
 from .frame import Row
@@ -42,9 +42,9 @@ def published(length: int) -> Iterator[tuple[int, Chain, dict[int, tuple[int, bo
             yield number, factors, known
 
 
-def dynamic_program(chain: Chain, workers: int) -> _Table:
+def dynamic_program(chain: Chain, workers: int) -> Table:
     """The published search, whose workers are split along the tree."""
-    return _Table([Link(m, n, edges, edges) for m, n, edges in chain], True, None, workers)
+    return Table([Link(m, n, edges, edges) for m, n, edges in chain], True, None, workers)
 
 
 def schedules(instance: tuple[int, int, Chain, dict[int, tuple[int, bool]]]) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def found(rows: Sequence[Row]) -> str:
     ratios = [row["makespan"] / row["published"] for row in rows]
     return (
         f"scheduled on several workers: shorter than the published dynamic program's in {np.mean(gains > 1):.0%} of "
-        f"{len(rows):,} cases, by up to {gains.max():.2f}×; {met:,} of {len(proven):,} proven optima met; over the "
+        f"{len(rows):,} cases, by up to {gains.max():.2f}×; {met:,} of {len(proven):,} proven optima reached; over the "
         f"best known the mean is {np.mean(ratios):.4f}×, the worst {max(ratios):.2f}×"
     )
 
@@ -96,8 +96,8 @@ def draw(rows: Sequence[Row]) -> Any:
     """The distribution of the gain on the left; on the right the smallest example by both, as Gantt charts."""
     gains = np.array([row["gain"] for row in rows])
     made = style.figure(
-        13,
-        6.4,
+        style.WIDE,
+        5.6,
         f"A list on all workers is shorter than the published schedule in {np.mean(gains > 1):.0%} of "
         f"{len(rows):,} cases,\nby up to {gains.max():.2f}×: workers split along the tree wait for each other",
     )
@@ -109,9 +109,9 @@ def draw(rows: Sequence[Row]) -> Any:
     above, below = made.add_subplot(grid[0, 1]), made.add_subplot(grid[1, 1])
     _gantt(above, table.steps(2), end, f"Published dynamic program: {table.least(table.whole):,}")
     _gantt(below, plan.steps, end, f"List on both workers: {plan.cost:,}" + ", optimal" * plan.proven)
-    below.set_xlabel("time in multiply-adds, three factors on two workers")
+    below.set_xlabel("time in multiply-adds, three factors")
     handles = [_patch(kind) for kind in BARS]
-    below.legend(handles=handles, loc="center right", fontsize=10)
+    below.legend(handles=handles, loc="lower right", fontsize=10)
     return made
 
 
@@ -121,7 +121,7 @@ def _distribution(ax: Any, rows: Sequence[Row]) -> None:
         share = np.arange(1, len(values) + 1) / len(values)
         ax.step([1, *values], [0, *share], where="post", color=colour, linestyle=dashes, label=f"{length} factors")
     ax.set(xlabel="makespan of the dynamic program / ours", ylabel="share of cases with at most this gain")
-    ax.set(title="Distribution of the gain, 2 to 8 workers", ylim=(0, 1.02))
+    ax.set(title="Gain, 2 to 8 workers", ylim=(0, 1.02))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     ax.legend(loc="lower right")
 
@@ -130,7 +130,7 @@ def _gantt(ax: Any, steps: Sequence[Step], end: int, title: str) -> None:
     for step in steps:
         colour, hatch = BARS[_kind(step)]
         ax.barh(step.worker, step.cost, 0.75, left=step.start, color=colour, hatch=hatch, edgecolor="black", alpha=0.85)
-        if step.cost > 0.05 * end:
+        if step.cost > 0.08 * end:
             first, last = span(step.node)
             text = f"F{first}" if first == last else f"F{last}…F{first}"
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
@@ -139,7 +139,7 @@ def _gantt(ax: Any, steps: Sequence[Step], end: int, title: str) -> None:
     ax.set(title=title, xlim=(0, 1.03 * end), ylim=(1.6, -0.6), ylabel="worker")
     ax.set_yticks([0, 1], ["1", "2"])
     ax.set_xticks(range(0, end, 50_000))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:,.0f}k" if value else "0")
     ax.grid(visible=False, axis="y")
 
 

@@ -58,13 +58,15 @@ def figure(width: float, height: float, title: str) -> Figure:
     return made
 
 
-def plain_numbers(*axes: Any) -> None:
-    """Ticks of logarithmic axes at 1, 2, 5, 10 …, as plain numbers."""
+def plain_numbers(*axes: Any, unit: str = "") -> None:
+    """Ticks of logarithmic axes as plain numbers; the shorter the range, which must be known by now, the more."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     for axis in axes:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+        low, high = axis.get_view_interval()
+        subs = (1, 1.2, 1.5, 2, 3, 4, 5, 6, 7, 8) if high < 10 * low else (1, 2, 5) if high < 200 * low else (1,)
+        axis.set_major_locator(LogLocator(subs=subs))
+        axis.set_major_formatter(lambda value, _: f"{value:,g}{unit}")
         axis.set_minor_formatter(NullFormatter())
 
 

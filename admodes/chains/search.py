@@ -124,7 +124,7 @@ def cheapest(
     links: Sequence[Link], matrix_free: bool, memory: int | None, workers: int, seconds: float = SECONDS
 ) -> Bracketing:
     """`optimal_bracketing` of factors whose tangents and adjoints may differ in cost and which may be diagonals."""
-    kind = _StructuredTable if any(link.sparse for link in links) else _Table
+    kind = StructuredTable if any(link.sparse for link in links) else Table
     table = kind(links, matrix_free, memory, workers)
     steps = table.steps()
     products = kind(links, False, None, 1) if matrix_free else table
@@ -194,7 +194,7 @@ class Choice(NamedTuple):
     parts: tuple[Part, ...]
 
 
-class _Table:
+class Table:
     """The least cost of every sub-chain i … j of the factors, on every number w of workers.
 
     A sub-chain comes about in one of three ways:
@@ -352,7 +352,7 @@ class _Table:
         return _parts_of_product(w, v, i, i + split, j)
 
 
-class _StructuredTable(_Table):
+class StructuredTable(Table):
     """The same table where factors are sparse, by plain loops: for chains of tens of factors, not of hundreds.
 
     What a product costs, and how many directions carry a sub-chain, follows from the patterns.  The pattern of a

@@ -34,12 +34,12 @@ def annealed(graph: Graph, start: Sequence[Vertex], seed: int = 0) -> list[Verte
 
     It takes about a second for a hundred vertices.
     """
-    search = _native if importlib.util.find_spec("llvmlite") else _in_python
+    search = search_natively if importlib.util.find_spec("llvmlite") else search_in_python
     found = min((search(graph, start, seed + k) for k in range(RESTARTS)), key=lambda pair: pair[0])
     return found[1]
 
 
-def _in_python(
+def search_in_python(
     graph: Graph, start: Sequence[Vertex], seed: int, moves: int = MOVES_IN_PYTHON
 ) -> tuple[int, list[Vertex]]:
     """The search with Python's integers as bits."""
@@ -105,12 +105,12 @@ def _ones(bits: int) -> list[int]:
 # ---------------------------------------------------------------------------------------------------
 
 
-def _native(graph: Graph, start: Sequence[Vertex], seed: int, moves: int = MOVES) -> tuple[int, list[Vertex]]:
+def search_natively(graph: Graph, start: Sequence[Vertex], seed: int, moves: int = MOVES) -> tuple[int, list[Vertex]]:
     names, preds, succs, kept = _bits(graph)
     place = {v: k for k, v in enumerate(names)}
     order = np.array([place[v] for v in start], np.int64)
     if len(order) < 2:
-        return _in_python(graph, start, seed, 0)
+        return search_in_python(graph, start, seed, 0)
     words = -(-len(names) // 64)
     rows = np.array([[row >> 64 * w & (1 << 64) - 1 for w in range(words)] for row in (*preds, *succs)], np.uint64)
     stays = np.array([kept >> k & 1 for k in range(len(names))], np.int64)

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from admodes import optimal_bracketing
 from admodes.chains.bracketing import Link
-from admodes.chains.search import _StructuredTable, _Table, cheapest
+from admodes.chains.search import StructuredTable, Table, cheapest
 from admodes.chains.structure import Structure
 from admodes.sparse.colouring import colour_columns, colour_rows
 
@@ -130,7 +130,7 @@ def test_small_chains_by_brute_force(seed):
     for matrix_free, workers, memory in itertools.product((True, False), (1, 2, 3), (None, 0, 30, 100)):
         b = optimal_bracketing(factors, matrix_free=matrix_free, workers=workers, memory=memory)
         least = brute(links_of(factors), matrix_free, math.inf if memory is None else memory, workers)
-        table = _Table(links_of(factors), matrix_free, memory, workers)
+        table = Table(links_of(factors), matrix_free, memory, workers)
         assert table.least(table.whole) == least
         assert b.bound <= b.cost <= least
         assert b.cost == least or workers > 1
@@ -225,8 +225,8 @@ def test_the_structured_search_agrees_with_the_fast_one(seed):
     rng = np.random.default_rng(seed)
     links = links_of(random_factors(rng, int(rng.integers(1, 8)), largest=7))
     for matrix_free, workers, memory in itertools.product((True, False), (1, 3), (None, 5, 40)):
-        slow = _StructuredTable(links, matrix_free, memory, workers)
-        fast = _Table(links, matrix_free, memory, workers)
+        slow = StructuredTable(links, matrix_free, memory, workers)
+        fast = Table(links, matrix_free, memory, workers)
         assert slow.least(slow.whole) == fast.least(fast.whole)
 
 
@@ -485,7 +485,7 @@ def test_published_schedules(length, every):
 @pytest.mark.parametrize("workers", [2, 3, 40])
 def test_long_chains_on_workers(q, workers):
     factors = random_factors(np.random.default_rng(q), q, largest=40)
-    table = _Table(links_of(factors), True, None, workers)
+    table = Table(links_of(factors), True, None, workers)
     b = optimal_bracketing(factors, workers=workers)
     check_schedule(b)
     assert b.bound <= b.cost <= table.least(table.whole)

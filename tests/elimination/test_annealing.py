@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from admodes.elimination import LinearizedGraph
-from admodes.elimination.annealing import _in_python, _native
+from admodes.elimination.annealing import search_in_python, search_natively
 from experiments.elimination import graph_of
 
 # Multiplications: forward, reverse and Markowitz order, AlphaGrad (Lohoff and Neftci, 2024), the fewest known.
@@ -35,11 +35,11 @@ def test_the_best_known_counts(name):
     assert 0.4 * best < graph.lower_bound() <= best
 
 
-@pytest.mark.parametrize("search", [_native, _in_python])
+@pytest.mark.parametrize("search", [search_natively, search_in_python])
 @pytest.mark.parametrize("seed", range(8))
 def test_small_graphs_against_all_sequences(search, seed):
     """Outputs that have successors among them: their rows stay."""
-    if search is _native:
+    if search is search_natively:
         pytest.importorskip("llvmlite")
     rng = np.random.default_rng(seed)
     pairs = [(i, j) for i, j in itertools.combinations(range(9), 2) if rng.random() < 0.35 and j > 1]

@@ -10,6 +10,7 @@ from admodes import optimal_bracketing
 from experiments import bracketing, schedules, style
 
 # Naumann, arXiv 2003.05755, reference implementation: tangent, adjoint, preaccumulation, optimal.
+PARTS = ("", "_detail", "_random", "_executed", "_scheduled")
 SMALL = {
     "p_3_3.1": (150, 100, 123, 56),
     "p2.2": (800, 6400, 656, 600),
@@ -198,7 +199,7 @@ def test_the_experiment_writes_its_data_and_pictures(study, monkeypatch, read):
     said = bracketing.run(study)
     assert f"p_50_50.1 is {1283868 / 71668:.0f}× cheaper" in said
     assert all(path.stat().st_size for path in study.files)
-    pictures = {f"trial{part}.{kind}" for part in ("", "_random", "_executed", "_scheduled") for kind in ("svg", "png")}
+    pictures = {f"trial{part}.{kind}" for part in PARTS for kind in ("svg", "png")}
     assert {path.name for path in study.files if path.suffix != ".csv"} == pictures
     rows = read(study.out / "trial.csv")
     assert {row["instance"]: tuple(int(row[key]) for key in COLUMNS) for row in rows} == SMALL
