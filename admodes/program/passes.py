@@ -17,6 +17,7 @@ import numpy as np
 from ..core.registry import OPS, Op
 from ..core.types import Shaped
 from .algebra import signs, sums_as_products, use_counts
+from .einsums import einsums_as_products
 from .identities import row_major, simplified
 from .memory import results_in_place, scatters_in_place, workspace
 from .primitives import ADD_AT
@@ -301,6 +302,7 @@ def _doubles(instruction: Instruction) -> bool:
 # In the order in which `admodes.compile` applies them.
 PASSES: tuple[Pass, ...] = (
     constant_folding,
+    einsums_as_products,
     identities,
     constant_folding,
     dead_code,
