@@ -54,9 +54,10 @@ def _advanced(rng, shape):
     if kind == 5 and len(shape) > 1:
         return (slice(None), rng.integers(0, shape[1], size=2))
     if kind > 5 and len(shape) > 1:  # apart from each other, their axis leads
-        apart = [..., None, slice(None), slice(None, None, -1)][rng.integers(4 if len(shape) > 2 else 2)]
-        first = rows if kind > 6 else int(rows.flat[0])
-        return (first, apart, rng.integers(0, shape[2 if isinstance(apart, slice) else -1 if apart else 1], size=2))
+        apart, axis = [(..., -1), (None, 1), (slice(None), 2), (slice(None, None, -1), 2)][
+            rng.integers(4 if len(shape) > 2 else 2)
+        ]
+        return (rows if kind > 6 else int(rows.flat[0]), apart, rng.integers(0, shape[axis], size=rows.shape[-1:]))
     if kind == 9:
         return (None, rows)
     return [True, False] if n == 2 else rows[..., :1]
@@ -195,7 +196,7 @@ def _copy(rng, a):
         lambda x: np.copy(x),
         lambda x: np.copy(x, order=order),
         lambda x: x.flatten(order),
-        lambda x: x[rows],
+        *[lambda x: x[rows]] * 4,
         lambda x: x.flat[:],
         lambda x: x.flat[index if isinstance(index, slice) else slice(None, None, 2)],
         lambda x: np.tile(x, 1),
@@ -701,6 +702,7 @@ def random_changes(seed: int, length: int = 8):
         return np.concatenate(parts)
 
     f.steps = steps
+    f.values = lambda x: tuple(run(steps, x))
     return f, x
 
 

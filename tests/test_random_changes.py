@@ -113,6 +113,7 @@ def every_way(seed, length):
 
 
 def in_every_way(f, x, t, seed):
+    memory_is_numpys(f, x)
     y = moved(x)
     J = ad.jacfwd(f)(x)
     near(ad.jacrev(f)(x), J)
@@ -138,6 +139,18 @@ def in_every_way(f, x, t, seed):
             with contextlib.suppress(ad.GuardFailed):
                 near(found(same(z)), expected)
         near(plan(z).toarray().ravel(), np.ravel(ad.jacfwd(f)(z)))
+
+
+def memory_is_numpys(f, x):
+    """Compiled, f leaves its argument as NumPy would, and gives none of its memory away unless NumPy would."""
+    compiled = ad.compile(f.values)
+    for _ in range(2):  # what the first run leaves behind, the second one meets
+        mine, numpys = same(x), same(x)
+        found, right = compiled(mine), f.values(numpys)
+        np.testing.assert_array_equal(mine, numpys)
+        for y, expected in zip(found, right, strict=True):
+            near(y, expected)
+            assert np.may_share_memory(expected, numpys) or not np.may_share_memory(y, mine)
 
 
 def count(way, seeds, longest):
