@@ -502,6 +502,8 @@ class _Attribute:
         if not _is_watched(frame, packages):
             handed = self.name in CREATIONS and frame.f_globals.get("__name__") == HANDS_ON
             return CREATIONS[self.name].handed_on if handed else fn
+        if frame.f_code.co_name == "__array__":  # of another library's class, which is to give an array of NumPy's own
+            return fn
         if self.name in _CLASSES:  # only where a class is about to be called may a function stand for it
             return _CLASSES[self.name] if _is_called(frame.f_code, frame.f_lasti // 2) else fn
         return CREATIONS[self.name] if fn is CREATIONS[self.name].fn else fn

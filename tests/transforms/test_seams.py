@@ -208,3 +208,71 @@ def test_a_ragged_list_is_no_array(derivative):
         derivative(lambda x: x * [x[0], x], X)
     with pytest.raises(ValueError, match="nested differently"):
         derivative(lambda x: x * [x[0], [x[1]]], X)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Arrays with labels and with units
+# ---------------------------------------------------------------------------------------------------
+
+
+class Held:
+    """What gives its array to who asks by NumPy's protocol."""
+
+    def __init__(self, a):
+        self.a = a
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.a)
+
+
+@every_way
+@pytest.mark.parametrize("convert", [np.asarray, np.array, np.sum, np.sin, lambda a: np.multiply(a, 1.0)])
+def test_an_array_asked_of_a_class_of_the_users_own_keeps_its_derivative(derivative, convert):
+    found = derivative(lambda x: np.sum(convert(Held(x * x)) * 1.0), X)
+    np.testing.assert_allclose(found, derivative(lambda x: np.sum(convert(x * x)), X))
+
+
+LABELLED = {
+    "times": lambda xr, x, a: (x * a).data,
+    "under": lambda xr, x, a: (a / (2 + x[0])).values,
+    "ufunc": lambda xr, x, a: np.multiply(x, a).to_numpy(),
+    "asked": lambda xr, x, a: np.asarray(x * a) * 1.0,
+    "reduced": lambda xr, x, a: (a * x).mean("t").data,
+    "aligned": lambda xr, x, a: (xr.DataArray(x, dims="t", coords={"t": [1, 2]}) * a).data,
+    "outer": lambda xr, x, a: (xr.DataArray(x, dims="s") * a).data,
+    "chosen": lambda xr, x, a: (a * x).sel(t=[1, 0]).data,
+    "where": lambda xr, x, a: a.where(a > 1.5, x[0]).data,
+    "concatenated": lambda xr, x, a: xr.concat([a * x, a], "k").data,
+    "dataset": lambda xr, x, a: (xr.Dataset({"v": ("t", x)}).v * 2).data,
+    "sorted": lambda xr, x, a: xr.DataArray(x, dims="t").sortby(-a).data,
+}
+MEASURED = {
+    "times": lambda u, x: (x * u.m).magnitude,
+    "array": lambda u, x: (x * (np.array([1.0, 2.0]) * u.m)).magnitude,
+    "sum of units": lambda u, x: (x * u.m + np.array([1.0, 2.0]) * u.cm).to("mm").magnitude,
+    "angle": lambda u, x: np.sin(x * u.deg).magnitude,
+    "product": lambda u, x: np.dot(x, np.array([1.0, 2.0]) * u.s).magnitude,
+    "branch": lambda u, x: np.where(x * u.m > 30 * u.cm, x * u.m, 0 * u.m).magnitude,
+    "in place": lambda u, x: (x * u.m).__iadd__(np.array([1.0, 2.0]) * u.cm).magnitude,
+    "power": lambda u, x: ((x * u.km) ** 2).to_base_units().magnitude,
+}
+
+
+@every_way
+@pytest.mark.parametrize("use", LABELLED.values(), ids=LABELLED)
+def test_labelled_arrays(use, derivative):
+    xarray = pytest.importorskip("xarray")
+    a = xarray.DataArray([1.0, 2.0], dims="t", coords={"t": [0, 1]})
+    agrees_with_differences(lambda x: use(xarray, x, a), derivative)
+
+
+@every_way
+@pytest.mark.parametrize("use", MEASURED.values(), ids=MEASURED)
+def test_arrays_with_units(use, derivative):
+    u = pytest.importorskip("pint").UnitRegistry()
+    agrees_with_differences(lambda x: use(u, x), derivative)
+
+
+def agrees_with_differences(f, derivative):
+    right = [np.sum((f(X + h) - f(X - h)) / 2e-6) for h in 1e-6 * np.eye(2)]
+    np.testing.assert_allclose(derivative(f, X), right, rtol=1e-6, atol=1e-8)
