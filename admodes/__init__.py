@@ -9,9 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import layers, ops, scipy, special
-from .chains.bracketing import Bracketing
-from .chains.chain import JacobianChain
-from .chains.search import optimal_bracketing
 from .core import errors
 from .core.creation import no_rerun
 from .core.errors import (
@@ -28,22 +25,25 @@ from .core.errors import (
     WrongDerivative,
 )
 from .custom import custom_op, register
-from .elimination import LinearizedGraph, linearized_graph
 from .operators.products import gauss_newton, hessian_operator, linearize
-from .program import Cost, GuardFailed, Program, compile, cost, trace
 from .transforms import grad, jacfwd, jacrev, jvp, value_and_grad, vjp
-from .transforms.checkpoint import checkpoint, checkpoint_chain, checkpoint_scan
-from .ways.hessians import hessian, hvp
-from .ways.jacobians import jacobian
 
 if TYPE_CHECKING:
+    from .chains.bracketing import Bracketing
+    from .chains.chain import JacobianChain
+    from .chains.search import optimal_bracketing
     from .checking import Check, check
+    from .elimination import LinearizedGraph, linearized_graph
     from .explanation.explain import Explanation, explain
     from .implicit import fixed_point, minimize, odeint, root
+    from .program import Cost, GuardFailed, Program, compile, cost, trace
     from .sparse.pattern import hessian_pattern, jacobian_pattern
     from .sparse.plan import sparse_hessian_plan, sparse_jacobian_plan
+    from .transforms.checkpoint import checkpoint, checkpoint_chain, checkpoint_scan
     from .ways.compare import compare
     from .ways.comparison import Comparison
+    from .ways.hessians import hessian, hvp
+    from .ways.jacobians import jacobian
 
 __version__ = "0.2.0"
 
@@ -109,30 +109,38 @@ __all__ = [
     "vjp",
 ]
 
-# These need what `import admodes` does not load: scipy.sparse, or the table of ways.
+# Loaded when first used: an eager gradient takes none of them.
 _LATE = {
-    "Explanation": ".explanation.explain",
-    "explain": ".explanation.explain",
-    "Check": ".checking",
-    "check": ".checking",
-    "fixed_point": ".implicit",
-    "minimize": ".implicit",
-    "odeint": ".implicit",
-    "root": ".implicit",
-    "Comparison": ".ways.comparison",
-    "compare": ".ways.compare",
-    "hessian_pattern": ".sparse.pattern",
-    "jacobian_pattern": ".sparse.pattern",
-    "sparse_hessian_plan": ".sparse.plan",
-    "sparse_jacobian_plan": ".sparse.plan",
+    ".chains.bracketing": ("Bracketing",),
+    ".chains.chain": ("JacobianChain",),
+    ".chains.search": ("optimal_bracketing",),
+    ".checking": ("Check", "check"),
+    ".elimination": ("LinearizedGraph", "linearized_graph"),
+    ".explanation.explain": ("Explanation", "explain"),
+    ".implicit": ("fixed_point", "minimize", "odeint", "root"),
+    ".program": ("Cost", "GuardFailed", "Program", "compile", "cost", "trace"),
+    ".sparse.pattern": ("hessian_pattern", "jacobian_pattern"),
+    ".sparse.plan": ("sparse_hessian_plan", "sparse_jacobian_plan"),
+    ".transforms.checkpoint": ("checkpoint", "checkpoint_chain", "checkpoint_scan"),
+    ".ways.compare": ("compare",),
+    ".ways.comparison": ("Comparison",),
+    ".ways.hessians": ("hessian", "hvp"),
+    ".ways.jacobians": ("jacobian",),
 }
+_WHERE = {name: module for module, names in _LATE.items() for name in names}
+_ROOMS = {module.split(".")[1] for module in _LATE}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATE:
+    if name in _WHERE:
+        found = getattr(importlib.import_module(_WHERE[name], __name__), name)
+    elif name in _ROOMS:
+        found = importlib.import_module(f".{name}", __name__)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATE[name], __name__), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE})
+    return sorted({*globals(), *_WHERE})

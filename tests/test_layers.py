@@ -156,14 +156,27 @@ def test_isinstance_is_not_asked_whether_an_array_is_plain(path):
             assert "ndarray" not in kinds or "Tracer" in kinds, f"line {node.lineno}: {ast.unparse(node)}"
 
 
-HEAVY = ["matplotlib", "rich", "sklearn", "scipy.special", "scipy.sparse", "scipy.linalg", "asyncio"]
+HEAVY = ["matplotlib", "rich", "sklearn", "scipy.special", "scipy.sparse", "scipy.linalg", "asyncio", "tempfile"]
+LATE = [
+    "admodes.program",
+    "admodes.ways",
+    "admodes.chains",
+    "admodes.elimination",
+    "admodes.sparse",
+    "admodes.implicit",
+]
 
 
 @pytest.mark.parametrize(
     "statement", ["import admodes", "from admodes import layers", "from admodes import scipy, special"]
 )
 def test_import_is_light(statement):
-    """In a fresh interpreter: none of the heavy packages is loaded by the import alone."""
-    code = f"import sys; {statement}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    """In a fresh interpreter the import loads none of the heavy packages, nor rooms that eager gradients do without."""
+    code = f"""
+import sys, scipy, optree, xxhash
+before = {{*sys.modules}}
+{statement}
+print([m for m in {HEAVY + LATE!r} if m in sys.modules and m not in before])
+"""
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

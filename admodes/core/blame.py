@@ -7,11 +7,11 @@ from __future__ import annotations
 import ast
 import itertools
 import linecache
+import os
 import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
 import numpy as np
@@ -106,7 +106,7 @@ def statement_at(frame: FrameType, first: int, lasti: int) -> tuple[str, str]:
     end = max(positions[1] or first, first)
     lines = [linecache.getline(code.co_filename, n, frame.f_globals) for n in range(first, end + 1)]
     text = textwrap.dedent("".join(lines)).strip()
-    return f"{Path(code.co_filename).name}, line {first}", " ".join(text.split())
+    return f"{os.path.basename(code.co_filename)}, line {first}", " ".join(text.split())
 
 
 def _stored_into(statement: str) -> str:

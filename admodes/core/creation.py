@@ -30,7 +30,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
@@ -288,8 +287,8 @@ def _code(f: Any) -> CodeType | None:
 # Whose code is watched
 # ---------------------------------------------------------------------------------------------------
 
-_HERE = str(Path(__file__).parent.parent) + os.sep
-_STANDARD = str(Path(os.__file__).parent) + os.sep
+_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_STANDARD = os.path.dirname(os.__file__) + os.sep
 _NEVER = ("numpy", "scipy", "admodes")
 
 

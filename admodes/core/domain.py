@@ -8,6 +8,7 @@ which the call is differentiated.  All else in a call is passed on as it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,11 @@ class Case:
     def __init__(self, args: tuple[Any, ...], params: dict[str, Any]) -> None:
         self.args = args
         self.params = params
-        self.arrays = list(_arrays((args, params)))
+
+    @cached_property
+    def arrays(self) -> list[A]:
+        """The random arrays, in order."""
+        return list(_arrays((self.args, self.params)))
 
     def __repr__(self) -> str:
         return ", ".join([*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.params.items())])

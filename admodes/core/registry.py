@@ -16,6 +16,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -200,13 +201,17 @@ class Op:
         self.name = name or name_of(fn)
         self.arrays = arrays
         self.sequence = sequence
-        self.names = parameter_names(fn)
         self.params = frozenset(params)
         if evaluate is not None or not hasattr(type(self), "evaluate"):
             self.evaluate = evaluate or fn
         self.flops = flops
         self.products = products
         self.domain = domain
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters that may be given by keyword, in order."""
+        return parameter_names(self.fn)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -265,6 +270,17 @@ def parameter_names(fn: Any) -> tuple[str, ...]:
     """Names of the parameters that NumPy lets one give by keyword, in order."""
     if isinstance(fn, np.ufunc):
         return ()
+    inner = fn
+    while hasattr(inner, "__wrapped__"):
+        inner = inner.__wrapped__
+    if isinstance(inner, FunctionType) and not hasattr(inner, "__signature__"):  # inspect takes ten times as long
+        code = inner.__code__
+        named = code.co_argcount + code.co_kwonlyargcount
+        starred = bool(code.co_flags & inspect.CO_VARARGS)
+        names = code.co_varnames
+        rest = names[named + starred : named + starred + bool(code.co_flags & inspect.CO_VARKEYWORDS)]
+        many = names[named : named + starred]
+        return (*names[: code.co_argcount], *many, *names[code.co_argcount : named], *rest)
     try:
         return tuple(inspect.signature(fn).parameters)
     except (TypeError, ValueError):  # builtins without a signature
