@@ -17,7 +17,8 @@ from ..core import pytree
 from ..core.errors import PatternMiss
 from ..core.figures import svg
 from ..core.tables import Column, Record, Table, Tabular, whole
-from ..program import GuardFailed
+from ..core.words import seconds, size
+from ..program import GuardFailed, prices
 from ..program.compile import Branches, kind_of, recorded
 from ..program.straightline import as_input, is_input, layout
 from ..transforms.arguments import Argnums, chosen_leaves
@@ -176,7 +177,7 @@ class SparsePlan(Tabular):
         scheme: Callable[[tuple[Any, ...]], Scheme],
         verify: bool,
     ) -> None:
-        self.f, self.argnums, self.verify = f, argnums, verify
+        self.f, self.argnums, self.args, self.verify = f, argnums, args, verify
         self._scheme = scheme
         refuse_traced(args)
         leaves, structure = pytree.flatten(args)
@@ -251,8 +252,14 @@ class SparsePlan(Tabular):
         return branch
 
     def table(self) -> Table:
-        """A row a pass: the columns that it pushes together, or the rows that it pulls."""
-        return self.scheme.table()
+        """A row a way to the matrix: its own, marked, and those without colours; `plan.scheme` shows the passes.
+
+        The columns: passes, counted flops and bytes of one evaluation, the peak of bytes alive at once; of the
+        predicted seconds of the flat code the overhead, of which each operation has its part, however small its arrays;
+        and all of them.
+        """
+        records = prices.sparse_ways(self)
+        return Table(_WAYS, records, self.scheme.text(), best=0)
 
     def picture(self) -> str:
         """The pattern, in the colours of the passes."""
@@ -301,6 +308,16 @@ def _known(given: Any, f: Callable[..., Any], argnums: Argnums, args: tuple[Any,
 # Schemes: a coloured pattern, and how its products are had
 # ---------------------------------------------------------------------------------------------------
 
+
+_WAYS = (
+    Column("mode", side="<"),
+    Column("passes", whole),
+    Column("flops", whole),
+    Column("bytes", whole),
+    Column("peak_bytes", size, head="peak"),
+    Column("overhead_seconds", seconds, head="overhead"),
+    Column("predicted_seconds", seconds, head="predicted"),
+)
 
 _COLUMNS = (Column("pass", whole), Column("by", side="<"), Column("lines", whole), Column("entries", whole))
 

@@ -35,6 +35,7 @@ class Estimate:
     peak_bytes : alive at once beyond the arguments.
     kept_bytes : those of them that compiled code keeps from call to call, its workspace.
     passes : sweeps over the function.   cost : counted work.   by_operation : seconds by operation.
+    overhead_seconds : those that compiled code takes for its calls, however small the arrays.
     """
 
     seconds: float
@@ -44,6 +45,7 @@ class Estimate:
     first_call_seconds: float
     by_operation: dict[str, float] = field(default_factory=dict)
     kept_bytes: int = 0
+    overhead_seconds: float = 0.0
 
     def times(self, n: int) -> Estimate:
         """So many of them, one after another."""
@@ -54,6 +56,7 @@ class Estimate:
             cost=_multiple(self.cost, n),
             first_call_seconds=self.first_call_seconds + (n - 1) * self.seconds,
             by_operation={name: n * s for name, s in self.by_operation.items()},
+            overhead_seconds=n * self.overhead_seconds,
         )
 
 
@@ -102,7 +105,8 @@ def of_flat(flat: Program, program: Program, model: CostModel, passes: int = 1) 
     seconds = model.compiled(flat)
     first = seconds + model.line["compile"] * len(program.instructions)
     kept = sum(v.nbytes for v in flat.workspace)
-    return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat), kept)
+    calls = model.calls_of(flat)
+    return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat), kept, calls)
 
 
 def peak(program: Program, held: str = "") -> int:

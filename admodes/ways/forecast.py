@@ -151,6 +151,7 @@ def added(a: Estimate, b: Estimate) -> Estimate:
         a,
         seconds=a.seconds + b.seconds,
         first_call_seconds=a.first_call_seconds + b.first_call_seconds,
+        overhead_seconds=a.overhead_seconds + b.overhead_seconds,
         peak_bytes=max(a.peak_bytes, b.peak_bytes),
         passes=a.passes + b.passes,
         cost=replace(a.cost, **both),

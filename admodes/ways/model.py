@@ -198,6 +198,15 @@ class CostModel:
         lines = sum(self.line["number"] if _of_numbers(i) else s + self.line["line"] for i, s in self.priced(program))
         return copies + self.line["call"] + self.line["argument"] * len(program.inputs) + lines
 
+    def calls_of(self, flat: StraightLine) -> float:
+        """Those of the seconds of compiled code that no larger array would add to."""
+        mixed = self.mixed(flat)
+        own = [i for i in flat.instructions if i.op not in MARKS]
+        lines = sum(
+            self.line["number"] if _of_numbers(i) else self.line["line"] + mixed * self._curve(i)[0][1] for i in own
+        )
+        return self.line["call"] + self.line["argument"] * len(flat.inputs) + lines
+
     def overhead(self, level: Level) -> float:
         """Seconds that a transform takes beside the NumPy calls."""
         each = sum(n * self._passing(level.kind, passage) for passage, n in level.operations)

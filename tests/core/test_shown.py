@@ -143,10 +143,42 @@ def test_the_peak_of_a_plan_is_that_of_its_passes():
 
 
 def test_passes_of_a_sparse_plan():
-    rows = FOUND["mixed"].rows
+    rows = FOUND["mixed"].scheme.rows
     assert [row["by"] for row in rows] == ["push of columns"] * 2 + ["pull of rows"]
     assert sum(row["lines"] for row in rows if row["by"] == "push of columns") == 9
     assert rows[-1] == {"pass": 3, "by": "pull of rows", "lines": 1, "entries": 9}
+
+
+def test_a_sparse_plan_shows_what_else_there_is():
+    """Its own way first, then the dense ones, each with what it takes; the least bytes where there are few passes."""
+    plan = ad.sparse_jacobian_plan(lambda x: x[1:] * x[:-1], np.ones(500))
+    own, forward, reverse = plan.rows
+    assert [row["mode"] for row in plan.rows] == ["forward, coloured", "forward", "reverse"]
+    assert [row["passes"] for row in plan.rows] == [plan.passes, 500, 499] == [2, 500, 499]
+    assert 100 * own["flops"] < min(forward["flops"], reverse["flops"])
+    assert 10 * own["peak_bytes"] < min(forward["peak_bytes"], reverse["peak_bytes"])
+    assert all(0 < row["overhead_seconds"] < row["predicted_seconds"] for row in plan.rows)
+    assert {"overhead", "predicted", "peak"} <= set(str(plan).splitlines()[1].split())
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "mixed"])
+def test_a_plan_of_trees_and_of_several_arguments_is_priced(mode):
+    def f(d, y):
+        return {"a": d["x"] * y, "b": np.sum(d["x"])}
+
+    plan = ad.sparse_jacobian_plan(f, {"x": np.ones(4)}, np.ones(4), argnums=(0, 1), mode=mode)
+    assert [row["passes"] for row in plan.rows[1:]] == [8, 5]
+
+
+def test_a_plan_without_entries_is_priced():
+    assert ad.sparse_jacobian_plan(lambda x: np.ones(4), np.ones(3)).rows[0]["passes"] == 0
+
+
+def test_the_overhead_of_compiled_code_does_not_depend_on_the_arrays():
+    """A number for each line and argument, whatever their size."""
+    small, large = (ad.sparse_jacobian_plan(np.sin, np.ones(n)).rows for n in (100, 100_000))
+    assert small[0]["overhead_seconds"] == pytest.approx(large[0]["overhead_seconds"])
+    assert small[0]["predicted_seconds"] < large[0]["predicted_seconds"]
 
 
 def test_a_pattern_prints_where_its_entries_are():
