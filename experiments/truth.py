@@ -1,8 +1,9 @@
 """How near are predicted seconds and bytes to measured ones, and is the way advised the fastest?
 
 Functions of all kinds (`experiments.functions`), each differentiated in every way that applies: f itself, one tangent,
-one cotangent, the whole gradient or Jacobian in both modes, eager and compiled, products with the Hessian and the
-Hessian in four nestings.  The constants of the cost model are calibrated first, in this run.
+one cotangent, the whole gradient or Jacobian in both modes, products with the Hessian and the Hessian in three
+nestings, each eager, as flat code and with native kernels.  The constants of the cost model are calibrated first, in
+this run.
 
 How it is measured.  Seconds: medians of interleaved calls on one thread.  Bytes: the most that `tracemalloc` sees alive
 in one call.  Predictions come from traced programs and the constants alone (`admodes.ways.estimate`).  The way advised
@@ -26,6 +27,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 import admodes
+from admodes.program.native.calls import usable
 from admodes.ways.calibrate import calibrate
 from admodes.ways.estimate import Estimate, Estimator
 from admodes.ways.hessians import hessian, hvp
@@ -77,9 +79,12 @@ def ways(function: Function, model: CostModel) -> list[Way]:
     def add(
         name: str, gives: str, derivative: Callable[..., Any], predicted: Any, args: tuple[Any, ...] = (x,)
     ) -> None:
-        flat = admodes.compile(derivative)
         found.append(Way(name, gives, lambda: derivative(*args), predicted(compiled=False)))
+        flat = admodes.compile(derivative, native=False)
         found.append(Way(f"{name}, compiled", gives, lambda: flat(*args), predicted(compiled=True)))
+        if usable():
+            native = admodes.compile(derivative, native=True)
+            found.append(Way(f"{name}, native", gives, lambda: native(*args), predicted(compiled="native")))
 
     if m == 1 and not u.ndim:
         add("reverse", "gradient", grad, ways.gradient)
@@ -219,6 +224,7 @@ def heading(rows: Sequence[Row]) -> str:
 LOOKS = {
     "eager": {"color": style.BLUE, "marker": "o", "label": "eager"},
     "compiled": {"color": style.VERMILION, "marker": "D", "label": "compiled", "fillstyle": "none"},
+    "native": {"color": style.GREEN, "marker": "^", "label": "native kernels"},
     "f": {"color": style.BLACK, "marker": "+", "label": "the function itself"},
 }
 
@@ -258,7 +264,9 @@ def draw(rows: Sequence[Row]) -> Any:
 
 
 def _group(row: Row) -> str:
-    return "f" if row["way"] == "f" else "compiled" if row["way"].endswith("compiled") else "eager"
+    if row["way"] == "f":
+        return "f"
+    return next((how for how in ("compiled", "native") if row["way"].endswith(how)), "eager")
 
 
 def run(study: Study) -> str:

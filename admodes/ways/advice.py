@@ -125,7 +125,7 @@ def _crossover(q: Question, best: Row, rows: Sequence[Row]) -> str:
     others = [
         row
         for row in rows
-        if row.seconds and row.exact and row.agrees and not row.peer and _compiled(row) == _compiled(best)
+        if row.seconds and row.exact and row.agrees and not row.peer and _run(row) == _run(best)
         and row.grows != best.grows and UNKNOWN not in (row.grows, best.grows)
     ]  # fmt: skip
     other = min(others, key=_measured, default=None)
@@ -143,8 +143,9 @@ def _place(q: Question, row: Row, ratio: float) -> str:
     return f"{number(here * ratio)} (here {here:,})"
 
 
-def _compiled(row: Row) -> bool:
-    return row.way.endswith("compiled")
+def _run(row: Row) -> str:
+    """How a way is run: eagerly, as flat code, natively."""
+    return next((how for how in ("natively compiled", "compiled") if row.way.endswith(how)), "")
 
 
 def _peers(best: Row, rows: Sequence[Row]) -> str:

@@ -22,12 +22,13 @@ import numpy as np
 
 from ..core.fingerprint import fingerprint
 from ..program.compile import Runner, compile
+from ..program.native.calls import usable
 from ..program.passes import PASSES, optimise
 from ..program.program import record
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
 from .hessians import hvp
-from .model import LANES, TRANSFORMS, CostModel, Curve, Level, keep_model, machine
-from .probes import Call, bulk, differentiable, rows, units_of
+from .model import LANES, TRANSFORMS, CostModel, Curve, Level, defaults, keep_model, machine
+from .probes import CHAIN, KERNEL_ELEMENTS, KERNELS_OF_ALL, Call, bulk, differentiable, natively, rows, units_of
 
 Task = Callable[[], Any]
 Progress = Callable[[str, float], None]
@@ -68,7 +69,7 @@ def calibrate(keep: bool = True, progress: Progress | None = None) -> CostModel:
         warnings.simplefilter("ignore")  # of functions at the edge of their domain
         tell("preparing", 0.0)
         probes = Probes()
-        plans = [plan(probes) for plan in (_calls, _memory, _products, _transforms, _rules, _lines)]
+        plans = [plan(probes) for plan in (_calls, _memory, _products, _transforms, _rules, _lines, _kernels)]
         probes.run(tell)
         model = CostModel(machine=machine(), calibrated=True)
         for fit in plans:
@@ -443,6 +444,54 @@ def _lines(probes: Probes) -> Fit:
         )
 
     return fit
+
+
+def _kernels(probes: Probes) -> Fit:
+    """Native kernels; where none can be made here, as the defaults have them."""
+    if not usable():
+        return lambda model: replace(model, native=defaults().native)
+    made = natively(np.random.default_rng(4))
+    for name, (f, args) in made.items():
+        probes.add(("kernel", name), partial(compile(f, native=True), *args))
+    sizes = {"short": 2, "long": 2 * CHAIN}  # in instructions, of programs that were not compiled before
+    preparing = {name: _preparing(count) for name, count in sizes.items()}
+
+    def fit(model: CostModel) -> CostModel:
+        call = probes(("kernel", "call"))
+
+        def beyond(name: str, units: float, less: str = "call") -> float:
+            return max(0.0, probes(("kernel", name)) - probes(("kernel", less))) / units
+
+        cheap = beyond("cheap", 2 * CHAIN * KERNEL_ELEMENTS)
+        slow = {name: max(cheap, beyond(name, KERNEL_ELEMENTS) - cheap) for name in set(made) - {*KERNELS_OF_ALL}}
+        each = (preparing["long"] - preparing["short"]) / (sizes["long"] - sizes["short"])
+        known = {
+            "call": max(1e-7, call - model.line["call"] - model.line["argument"]),
+            "array": beyond("arrays", 3),
+            "cheap": cheap,
+            "sum": max(cheap, beyond("sum", KERNEL_ELEMENTS) - cheap),
+            "place": max(cheap, beyond("place", KERNEL_ELEMENTS) - cheap),
+            "number": beyond("number", 2 * (CHAIN - 1), "one"),
+            "alone": max(1.0, beyond("sine", CHAIN, "one") / slow["sin"]),
+            "compile": max(0.0, preparing["short"] - sizes["short"] * each),
+            "instruction": max(0.0, each),
+        }
+        return replace(model, native=known | slow)
+
+    return fit
+
+
+def _preparing(count: int) -> float:
+    """Seconds from a program to its kernel, over those to flat code, of so many instructions."""
+
+    def f(x: Any) -> Any:
+        for k in range(count // 2):
+            x = x * (0.9 + 1e-3 * k) + 0.05
+        return x
+
+    program = record(f, (np.ones(17),), {}, strict=False)
+    native, flat = (_sample(partial(Runner, program, PASSES, native=native), 1) for native in (True, False))
+    return native - flat
 
 
 def _negated(x: Any, *_: Any) -> Any:

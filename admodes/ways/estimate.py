@@ -9,13 +9,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..core import pytree
 from ..program import Cost
 from ..program.cost import cost_of
+from ..program.native.calls import unmade
+from ..program.native.group import kernels
+from ..program.native.worth import with_kernels
 from ..program.passes import PASSES, optimise
 from ..program.program import Program, record
 from ..program.recording import NESTED, Instruction, Value
@@ -25,6 +28,14 @@ from ..transforms.directions import chunk_for, unit_directions
 from ..transforms.recording import Recording, push_forward
 from .model import CostModel, Level, current, holding
 from .work import steps
+
+# Whether a way runs as flat code; "native": with kernels of machine code in it.
+Compiled = bool | Literal["native"]
+
+# The passes of native code, whose kernels are planned and not compiled; and how many of them come before these.
+_planned = functools.partial(kernels, make=unmade)
+PLANNED = with_kernels(PASSES, _planned)
+BEFORE = PLANNED.index(_planned)
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ def estimate(
     derivative: Callable[..., Any],
     args: tuple[Any, ...],
     levels: Sequence[Level] = (),
-    compiled: bool = False,
+    compiled: Compiled = False,
     entry: float = 0.0,
     model: CostModel | None = None,
 ) -> Estimate:
@@ -90,11 +101,11 @@ def estimate(
 
 
 def of_program(
-    program: Program, levels: Sequence[Level], compiled: bool, entry: float, model: CostModel, passes: int = 1
+    program: Program, levels: Sequence[Level], compiled: Compiled, entry: float, model: CostModel, passes: int = 1
 ) -> Estimate:
     """What a traced derivative would take."""
     if compiled:
-        return of_flat(optimise(program, PASSES), program, model, passes)
+        return of_flat(optimise(program, PLANNED if compiled == "native" else PASSES), program, model, passes)
     held = holding(levels)
     seconds = entry + model.seconds(program, levels)
     return Estimate(seconds, peak(program, held), passes, cost_of(program), seconds, model.by_operation(program, held))
@@ -103,7 +114,7 @@ def of_program(
 def of_flat(flat: Program, program: Program, model: CostModel, passes: int = 1) -> Estimate:
     """What compiled code would take, and the program that it was made of."""
     seconds = model.compiled(flat)
-    first = seconds + model.line["compile"] * len(program.instructions)
+    first = seconds + model.line["compile"] * len(program.instructions) + model.compiling(flat)
     kept = sum(v.nbytes for v in flat.workspace)
     calls = model.calls_of(flat)
     return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat), kept, calls)
@@ -238,20 +249,20 @@ class Estimator:
         """f itself, so many times: finite differences take n + 1 or 2 n."""
         return of_program(self.plain, (), False, 0.0, self.model).times(evaluations)
 
-    def forward(self, k: int = 1, passes: int = 1, compiled: bool = False) -> Estimate:
+    def forward(self, k: int = 1, passes: int = 1, compiled: Compiled = False) -> Estimate:
         """`jvp` of k directions at once, so many times."""
         program = with_directions(self._pushed, k)
         entry = self.model.entry["jvp"]
         return of_program(program, self._levels("forward"), compiled, entry, self.model).times(passes)
 
-    def reverse(self, k: int = 1, passes: int = 1, compiled: bool = False) -> Estimate:
+    def reverse(self, k: int = 1, passes: int = 1, compiled: Compiled = False) -> Estimate:
         """`vjp` and so many pulls of k cotangents at once."""
         program = with_directions(self._pulled, k)
         entry = self.model.entry["vjp"] + self.model.entry["pull"]
         one = of_program(program, self._levels("record", "pull"), compiled, entry, self.model)
         return one if passes == 1 else self._more(one, program, passes, compiled)
 
-    def _more(self, one: Estimate, program: Program, passes: int, compiled: bool) -> Estimate:
+    def _more(self, one: Estimate, program: Program, passes: int, compiled: Compiled) -> Estimate:
         """More pulls over the same tape; compiled code goes forward every time."""
         if compiled:
             return one.times(passes)
@@ -269,12 +280,12 @@ class Estimator:
             first_call_seconds=one.first_call_seconds + (passes - 1) * each,
         )
 
-    def gradient(self, compiled: bool = False) -> Estimate:
+    def gradient(self, compiled: Compiled = False) -> Estimate:
         """`grad` of a scalar f."""
         program = self._program("grad", lambda: record(grad(self.f, self.argnums), self.args, self.kwargs, False))
         return of_program(program, self._levels("record", "pull"), compiled, self.model.entry["grad"], self.model)
 
-    def jacobian(self, mode: str, chunk: int | None = None, compiled: bool = False) -> Estimate:
+    def jacobian(self, mode: str, chunk: int | None = None, compiled: Compiled = False) -> Estimate:
         """The whole Jacobian as `jacfwd` (mode "forward") or `jacrev` ("reverse") makes it, chunk by chunk."""
         n, m = self.n, self.m
         directions, kinds = (n, _LEVELS["forward"]) if mode == "forward" else (m, _LEVELS["reverse"])
@@ -282,7 +293,8 @@ class Estimator:
         passes = -(-directions // k)
         traced = self._columns if mode == "forward" else self._rows
         if compiled:
-            flat = with_directions(lambda k: optimise(traced(k), PASSES), k)
+            before, after = (PLANNED[:BEFORE], PLANNED[BEFORE:]) if compiled == "native" else (PASSES, ())
+            flat = optimise(with_directions(lambda k: optimise(traced(k), before), k), after)
             one = of_flat(flat, with_directions(traced, k), self.model).times(passes)
         else:
             program = with_directions(traced, k)
@@ -300,11 +312,13 @@ class Estimator:
             peak_bytes=one.peak_bytes + (0 if compiled else seeds) + (2 * made if passes > 1 else 0),
         )
 
-    def hvp(self, compiled: bool = False) -> Estimate:
+    def hvp(self, compiled: Compiled = False) -> Estimate:
         """H·v of a scalar f: one push through one gradient."""
         return self._nested("forward", "gradient", 1, 1, compiled, self.model.entry["jvp"] + self.model.entry["grad"])
 
-    def hessian(self, mode: str = "forward-over-reverse", chunk: int | None = None, compiled: bool = False) -> Estimate:
+    def hessian(
+        self, mode: str = "forward-over-reverse", chunk: int | None = None, compiled: Compiled = False
+    ) -> Estimate:
         """The Hessian of a scalar f in one of the four nestings."""
         outer, inner = mode.split("-over-")
         n = self.n
@@ -315,7 +329,7 @@ class Estimator:
         one = self._nested(outer, inner, k, ki, compiled, entry).times(passes)
         return replace(one, peak_bytes=one.peak_bytes + k * n * 8 + (n * n * 8 if passes > 1 else 0))
 
-    def _nested(self, outer: str, inner: str, ko: int, ki: int, compiled: bool, entry: float) -> Estimate:
+    def _nested(self, outer: str, inner: str, ko: int, ki: int, compiled: Compiled, entry: float) -> Estimate:
         def traced(ko: int) -> Program:
             return with_directions(lambda ki: self._nested_program(outer, inner, ko, ki), ki)
 

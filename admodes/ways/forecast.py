@@ -15,7 +15,7 @@ from ..core.errors import PatternTooDense
 from ..core.words import seconds
 from ..program import Cost
 from ..transforms.dense import grad, jacfwd, jacrev, vjp
-from .estimate import Estimate, Estimator, estimate
+from .estimate import Compiled, Estimate, Estimator, estimate
 from .model import Level
 from .prediction import SECONDS_TO_DETECT, SECONDS_TO_DETECT_AN_OPERATION, bracketed
 from .question import Question
@@ -51,7 +51,7 @@ class Forecast:
         predicted = self.passes.function().seconds
         return max(1.0, self.q.seconds / predicted) if predicted else 1.0
 
-    def hessian(self, mode: str, compiled: bool) -> Estimate | None:
+    def hessian(self, mode: str, compiled: Compiled) -> Estimate | None:
         """Of a nesting: the Jacobian of the inner one.
 
         The passes of an inner forward mode are traced together; where they are too many for that, only its seconds are
@@ -65,7 +65,7 @@ class Forecast:
         first = jacfwd(self.q.f, self.q.argnums) if inner == "forward" else jacrev(self.q.f, self.q.argnums)
         return Estimator(first, self.q.args, self.q.argnums).jacobian(outer, compiled=compiled)
 
-    def traced(self, derivative: Callable[..., Any], kinds: Sequence[str], compiled: bool) -> Estimate:
+    def traced(self, derivative: Callable[..., Any], kinds: Sequence[str], compiled: Compiled) -> Estimate:
         """Of a derivative that is a few passes, from a run of it; kinds: the transforms at work in it."""
         levels = [Level.of(kind, self.passes.plain) for kind in kinds]
         return estimate(derivative, self.q.args, levels, compiled=compiled)

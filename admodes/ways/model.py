@@ -16,7 +16,7 @@ import platform
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,12 +27,15 @@ from ..core.plain import printable
 from ..core.registry import name_of
 from ..core.reverse import COPIED_BYTES
 from ..program.cost import copied_outputs
-from ..program.primitives import ADD_AT, SCATTERED, SUBTRACT_AT
+from ..program.native.rows import MOST_MULTIPLIED
+from ..program.primitives import ADD_AT, KERNELS, SCATTERED, SUBTRACT_AT, placed
 from ..program.recording import MARKS, Instruction, leaves
 from ..program.straightline import StraightLine
 from .work import (
     ASSIGNMENTS,
     GATHERED,
+    PLACES,
+    POWER,
     REDUCTIONS,
     Step,
     arrays_of,
@@ -135,6 +138,8 @@ class CostModel:
     entry : a public function -> seconds of a call that does nothing.
     line : a line of compiled code beside the same call made eagerly, its own call, an argument of it, a line of
         compiled scalar code, and making the code of an instruction.
+    native : of a native kernel its call, an array that it makes, and an element of each operation that takes longer
+        than "cheap" ones; how much slower one number alone is; and compiling a kernel, and an instruction of it.
     """
 
     machine: str = ""
@@ -154,6 +159,7 @@ class CostModel:
     nested: float = 1.0
     entry: Mapping[str, float] = field(default_factory=dict)
     line: Mapping[str, float] = field(default_factory=dict)
+    native: Mapping[str, float] = field(default_factory=dict)
 
     # Pricing -----------------------------------------------------------------------------------------
 
@@ -239,6 +245,8 @@ class CostModel:
     def instruction(self, step: Step, mixed: float = 1.0) -> float:
         """Seconds of one NumPy call, which others that take turns with it make so much slower."""
         i = step.instruction
+        if i.op in KERNELS:
+            return self._kernel(step)
         curve = self._curve(i)
         call = mixed * curve[0][1]
         if i.view:
@@ -256,6 +264,34 @@ class CostModel:
         if any(type(x) in (int, float) for x in i.args) and is_ufunc(i.op):
             call += self.literal
         return call + max(arithmetic, traffic) + self._loops(i)
+
+    def _kernel(self, step: Step) -> float:
+        """Seconds of a native kernel: its call, and the longer of its arithmetic and of moving what it reads and
+        leaves; what stands between stays in registers."""
+        i, facts = step.instruction, KERNELS[step.instruction.op]
+        made = sum(1 for v in i.outs if v.ndim) - len(placed(i))
+        scratch = 2 * 8 * facts.scratch
+        traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches) + scratch * self.byte(scratch)
+        arithmetic = sum(map(self._natively, facts.instructions))
+        return self.native["call"] + self.native["array"] * made + max(arithmetic, traffic)
+
+    def _natively(self, i: Instruction) -> float:
+        """Seconds of the arithmetic of one operation in a kernel."""
+        if i.view:
+            return 0.0
+        if key(i) in PLACES:
+            return self.native["place"] * max(units(i), 1.0)
+        name, cheap = _native_key(i), self.native["cheap"]
+        each = self.native["sum"] if i.op in REDUCTIONS else self.native.get(name, cheap)
+        largest = max([v.size for v in i.outs] + [x.size for x in arrays_of(i)])
+        if largest > 1:
+            return each * _width(i) * max(largest, LANE)
+        return self.native["alone"] * each if name in self.native else self.native["number"]
+
+    def compiling(self, program: StraightLine) -> float:
+        """Seconds that the machine code of the kernels of a program takes to make."""
+        made = [KERNELS[i.op].instructions for i in program.instructions if i.op in KERNELS]
+        return sum(self.native["compile"] + self.native["instruction"] * len(body) for body in made)
 
     def byte(self, distance: float) -> float:
         """Seconds a byte, so many bytes after it was last touched."""
@@ -297,6 +333,9 @@ class CostModel:
             lines.append(f"{kind}, an operation beside its NumPy calls: {words}")
         lines.append("a call of next to nothing: " + ", ".join(f"{name} {_time(s)}" for name, s in self.entry.items()))
         lines.append("compiled: " + ", ".join(f"{name} {_time(s)}" for name, s in self.line.items()))
+        if self.native:
+            shown = ("call", "cheap", "sum", "exp", "tanh", "place", "compile")
+            lines.append("a native kernel: " + ", ".join(f"{name} {_time(self.native[name])}" for name in shown))
         return printable("\n".join(lines))
 
     @property
@@ -344,6 +383,20 @@ def faulted(program: StraightLine, held: str) -> int:
     peak = max((step.alive for step in steps(program, held)), default=0)
     largest = max((v.nbytes for i in program.instructions if not i.view for v in i.outs), default=0)
     return peak if largest > PAGED and peak > 2 * largest else 0
+
+
+# Elements that a kernel computes at least: those of a vector.
+LANE = 8
+
+
+def _native_key(i: Instruction) -> str:
+    """What an operation in a kernel is kept under: whole powers are multiplied out there, and roots are roots."""
+    if i.op is not POWER or not isinstance(i.args[1], int | float):
+        return i.op.name
+    exponent = float(i.args[1])
+    if exponent in (0.5, -1.0):
+        return "sqrt" if exponent > 0 else "reciprocal"
+    return "cheap" if exponent.is_integer() and 0 < exponent <= MOST_MULTIPLIED else i.op.name
 
 
 def _of_numbers(i: Instruction) -> bool:
@@ -420,6 +473,10 @@ def keep_model(model: CostModel) -> None:
 def current() -> CostModel:
     """The constants of this machine, if it was calibrated with this NumPy and BLAS; else the defaults."""
     path = kept_at()
-    if path.is_file():
-        return CostModel.from_json(path.read_text(encoding="utf-8"))
-    return CostModel.from_json(resources.files(__package__).joinpath("defaults.json").read_text(encoding="utf-8"))
+    return CostModel.from_json(path.read_text(encoding="utf-8")) if path.is_file() else defaults()
+
+
+def defaults() -> CostModel:
+    """The constants that come with the package, which `admodes calibrate --dry --json` printed on another machine."""
+    text = resources.files(__package__).joinpath("defaults.json").read_text(encoding="utf-8")
+    return replace(CostModel.from_json(text), calibrated=False)

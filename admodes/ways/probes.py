@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.domain import REAL, uniform
 from ..core.registry import OPS, Composite, Elementwise, Op, Passive, Refused, lookup
+from ..program.native.nodes import entry_of, is_native
 from ..program.primitives import ROWS, SUMMED_ROWS
 from ..program.recording import Instruction
 from ..transforms.dense import jvp, vjp
@@ -160,6 +161,49 @@ def bulk(rng: np.random.Generator) -> dict[str, list[Call]]:
             Call(row("scatter"), (u, (i,), (i.size,), 1)) for u, i in zip(parts, indices, strict=True)
         ]
     found["scatter"] = [Call(row("scatter"), (rng.random(n - 1), (slice(1, None),), (n,), 1)) for n in ELEMENTS]
+    return found
+
+
+# Numbers in the arrays of a kernel, which stay in the first level of cache; products and sums in a chain of them.
+KERNEL_ELEMENTS, CHAIN = 1024, 16
+
+# Probes of kernels that are not of one operation.
+KERNELS_OF_ALL = ("call", "arrays", "cheap", "sum", "place", "one", "number", "sine")
+
+
+def natively(rng: np.random.Generator) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """What is to be native, with arguments: `KERNELS_OF_ALL`, and each elementwise operation that takes longer than an
+    addition, by its key."""
+
+    def chain(x: Any) -> Any:
+        for _ in range(CHAIN):
+            x = x * 0.9 + 0.05
+        return x
+
+    def sines(x: Any) -> Any:
+        for _ in range(CHAIN):
+            x = np.sin(x)
+        return x
+
+    x, few = rng.random(KERNEL_ELEMENTS) + 0.5, rng.random(8)
+    one = few[0]
+    found: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "call": (lambda x: x * 0.9 + 0.05, (few,)),
+        "arrays": (lambda x: [x * (0.5 + k) + 0.05 for k in range(4)], (few,)),
+        "cheap": (chain, (x,)),
+        "sum": (lambda x: np.sum(x * 0.9), (x,)),
+        "place": (lambda x, i: x[i] * 0.9, (x, rng.integers(x.size, size=x.size))),
+        "one": (lambda x: x * 0.9 + 0.05, (one,)),
+        "number": (chain, (one,)),
+        "sine": (sines, (one,)),
+    }
+    known, _ = rows(rng)
+    for name, calls in known.items():
+        i = calls[0].instruction
+        entry = entry_of(i)
+        if entry is not None and entry.work > 1 and "d" in entry.kinds and len(calls) == len(ELEMENTS) and is_native(i):
+            args = tuple(np.resize(a, KERNEL_ELEMENTS) for a in calls[1].args)
+            found[name] = (lambda *args, f=i.op.fn: f(*args) * 0.9), args
     return found
 
 

@@ -21,7 +21,7 @@ from ..transforms.arguments import SEVERAL, partial_at
 from ..transforms.checkpoint import checkpoint_chain, default_snapshots
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
 from .differences import CENTRAL, COMPLEX, ONE_SIDED, along, columns, evaluations, raveled_function
-from .estimate import Estimate
+from .estimate import Compiled, Estimate
 from .forecast import Forecast
 from .foreign import PEERS, Peer
 from .hessians import Mode as Nesting
@@ -48,6 +48,10 @@ def _unknown(_: Question, __: Forecast) -> Estimate | None:
     return None
 
 
+def _unflattened(_: Question, __: Forecast, ___: Compiled) -> Estimate | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Way:
     """One way to a derivative.
@@ -63,7 +67,7 @@ class Way:
     derivative: Callable[[Question], Derivative]
     code: str
     estimate: Callable[[Question, Forecast], Estimate | None] = _unknown
-    flat: Callable[[Question, Forecast], Estimate | None] = _unknown  # of the compiled version
+    flat: Callable[[Question, Forecast, Compiled], Estimate | None] = _unflattened  # of its compiled versions
     why_not: Callable[[Question], str] = _always
     grows: str = ""
     exact: bool = True
@@ -110,12 +114,13 @@ def _of_primals(run: Callable[[Question, Any, tuple[Any, ...]], Any]) -> Callabl
 
 
 Predicted = Callable[[Question, Forecast], Estimate | None]
+Flat = Callable[[Question, Forecast, Compiled], Estimate | None]
 
 
-def _traced(run: Callable[..., Any], *kinds: str) -> tuple[Predicted, Predicted]:
+def _traced(run: Callable[..., Any], *kinds: str) -> tuple[Predicted, Flat]:
     """The estimates of a derivative of a few passes, eager and compiled; kinds: the transforms at work in it."""
     derivative = _of_primals(run)
-    return lambda q, e: e.traced(derivative(q), kinds, False), lambda q, e: e.traced(derivative(q), (), True)
+    return lambda q, e: e.traced(derivative(q), kinds, False), lambda q, e, how: e.traced(derivative(q), (), how)
 
 
 def _jvp_by_tape(q: Question, g: Any, primals: Any) -> Any:
@@ -308,7 +313,7 @@ def _nesting(mode: Nesting) -> Way:
         mode, (HESSIAN,),
         lambda q: hessian(q.f, q.argnums, mode),
         f"admodes.hessian({{f}}{{a}}, mode={mode!r}){{x}}",
-        lambda q, e: e.hessian(mode, False), lambda q, e: e.hessian(mode, True),
+        lambda q, e: e.hessian(mode, False), lambda q, e, how: e.hessian(mode, how),
         grows="n", compilable=True, part=lambda q: _of_nesting(q, mode),
     )  # fmt: skip
 
@@ -335,17 +340,17 @@ OWN = (
         lambda q, e: e.passes.jacobian("forward", chunk=1), grows="n", part=lambda q: of_pushes(q, 1)),
     Way("forward, K at once", FIRST_ORDER,
         lambda q: jacfwd(q.f, q.argnums), "admodes.jacfwd({f}{a}){x}",
-        lambda q, e: e.passes.jacobian("forward"), lambda q, e: e.passes.jacobian("forward", compiled=True),
+        lambda q, e: e.passes.jacobian("forward"), lambda q, e, how: e.passes.jacobian("forward", compiled=how),
         _several_columns, "n", compilable=True, part=of_pushes),
     Way("reverse", (GRADIENT,),
         lambda q: grad(q.f, q.argnums), "admodes.grad({f}{a}){x}",
-        lambda q, e: e.passes.gradient(), lambda q, e: e.passes.gradient(compiled=True), compilable=True),
+        lambda q, e: e.passes.gradient(), lambda q, e, how: e.passes.gradient(compiled=how), compilable=True),
     Way("reverse, one at a time", (JACOBIAN,),
         lambda q: jacrev(q.f, q.argnums, chunk=1), "admodes.jacrev({f}{a}, chunk=1){x}",
         lambda q, e: e.passes.jacobian("reverse", chunk=1), grows="m", part=lambda q: of_pulls(q, 1)),
     Way("reverse, K at once", FIRST_ORDER,
         lambda q: jacrev(q.f, q.argnums), "admodes.jacrev({f}{a}){x}",
-        lambda q, e: e.passes.jacobian("reverse"), lambda q, e: e.passes.jacobian("reverse", compiled=True),
+        lambda q, e: e.passes.jacobian("reverse"), lambda q, e, how: e.passes.jacobian("reverse", compiled=how),
         _several_rows, "m", compilable=True, part=of_pulls),
     _checkpointed_way(GRADIENT, "grad"),
     _checkpointed_way(JACOBIAN, "jacrev"),
@@ -362,13 +367,13 @@ OWN = (
     _nesting("reverse-over-reverse"),
     Way("forward", (JVP,),
         _of_primals(lambda q, g, p: jvp(g, p, q.tangents)[1]), "admodes.jvp({g}, ({pt}), ({v}))[1]",
-        lambda q, e: e.passes.forward(), lambda q, e: e.passes.forward(compiled=True), compilable=True),
+        lambda q, e: e.passes.forward(), lambda q, e, how: e.passes.forward(compiled=how), compilable=True),
     Way("reverse twice", (JVP,),
         _of_primals(_jvp_by_tape), "admodes.vjp(admodes.vjp({g}, {p})[1], u)[1](({v}))[0]",
         *_traced(_jvp_by_tape, "record", "pull", "record", "pull")),
     Way("reverse", (VJP,),
         _of_primals(lambda q, g, p: vjp(g, *p)[1](q.cotangent)), "admodes.vjp({g}, {p})[1](u)",
-        lambda q, e: e.passes.reverse(), lambda q, e: e.passes.reverse(compiled=True), compilable=True),
+        lambda q, e: e.passes.reverse(), lambda q, e, how: e.passes.reverse(compiled=how), compilable=True),
     Way("forward, K at once", (VJP,),
         _of_primals(_vjp_by_pushes), "admodes.jacfwd(lambda {args}: np.sum(u * {f}{x}){a}){x}",
         lambda q, e: e.passes.jacobian("forward"), grows="n"),
@@ -412,34 +417,27 @@ OWN = (
 # fmt: on
 
 
-def compiled(way: Way) -> Way:
-    """The same way, its flat code in the place of eager operations."""
+def compiled(way: Way, how: Compiled = True) -> Way:
+    """The same way, its flat code in the place of eager operations; "native": with kernels of machine code in it."""
+    native = how == "native"
     return replace(
         way,
-        name=f"{way.name}, compiled",
-        derivative=lambda q: compile(way.derivative(q)),
-        code=_compiled_code(way.code),
-        estimate=way.flat,
+        name=f"{way.name}, {'natively ' * native}compiled",
+        derivative=lambda q: compile(way.derivative(q), native=native),
+        code=_compiled_code(way.code, f", native={native}"),
+        estimate=lambda q, e: way.flat(q, e, how),
         compilable=False,
         part=None,
         prepares=True,
+        native=native,
+        why_not=lambda q: way.why_not(q) or (NO_KERNELS if native and not usable() else ""),
     )
 
 
-def natively(way: Way) -> Way:
-    """The same way as native kernels, whose cost the model, which is one of calls of NumPy, does not know."""
-    return replace(
-        compiled(way),
-        name=f"{way.name}, natively compiled",
-        derivative=lambda q: compile(way.derivative(q), native=True),
-        code=_compiled_code(way.code, ", native=True"),
-        estimate=_unknown,
-        native=True,
-        why_not=lambda q: way.why_not(q) or ("" if usable() else "takes llvmlite; pip install 'admodes[native]'"),
-    )
+NO_KERNELS = "takes llvmlite; pip install 'admodes[native]'"
 
 
-def _compiled_code(code: str, options: str = "") -> str:
+def _compiled_code(code: str, options: str) -> str:
     for call in ("{x}", "({p})"):
         if code.endswith(f"){call}"):
             return f"admodes.compile({code.removesuffix(call)}{options}){call}"
@@ -451,7 +449,7 @@ def ways(target: str) -> list[Way]:
     longest to prepare, behind them all."""
     rows = [way for way in OWN if target in way.targets]
     own = [version for way in rows for version in ((way, compiled(way)) if way.compilable else (way,))]
-    native = [natively(way) for way in rows if way.compilable and not way.grows]
+    native = [compiled(way, "native") for way in rows if way.compilable]
     return [*own, *native, *(_foreign(peer, target) for peer in PEERS)]
 
 

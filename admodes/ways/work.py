@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core.registry import OPS, Contraction, Op, size_of
 from ..program.cost import last_uses, owners
+from ..program.primitives import KERNELS, placed
 from ..program.recording import MARKS, Instruction, Value, leaves
 from ..program.straightline import StraightLine
 
@@ -32,6 +33,10 @@ SORTS = frozenset(OPS[fn] for fn in (np.sort, np.argsort, np.partition, np.argpa
 REDUCTIONS = frozenset(
     OPS[fn] for fn in (np.sum, np.mean, np.max, np.min, np.prod, np.any, np.all, np.argmax, np.argmin)
 )
+
+
+# Keys of what goes element by element at index arrays.
+PLACES = frozenset({"getitem[places]", "scatter[places]"})
 
 
 def key(i: Instruction) -> str:
@@ -232,9 +237,15 @@ class _Planned:
             return
         for x in arrays_of(i):
             self.reads.append((owner.get(x, x) if isinstance(x, Value) else id(x), int(x.nbytes)))
-        for v in i.outs:
-            key: Any = owner[v] if i.buffer is None else ("workspace", i.buffer)
-            self.writes.append((key, v.nbytes, owner[v] is v and i.buffer is None))
+        kept = placed(i)
+        for n, v in enumerate(i.outs):
+            key: Any = owner[v] if v not in kept else ("workspace", i.buffer if i.buffer is not None else _place(i, n))
+            self.writes.append((key, v.nbytes, owner[v] is v and v not in kept))
+
+
+def _place(i: Instruction, n: int) -> int:
+    """The array of the workspace that a kernel leaves its result n in."""
+    return next(int(i.params[name].number) for name, k in KERNELS[i.op].results.items() if k == n)
 
 
 class _Memory:

@@ -108,6 +108,13 @@ def test_counts_are_those_of_cost():
         counted = admodes.cost(derivative, X)
         assert rows[way].flops == counted.flops
         assert rows[way].multiply_adds == counted.multiply_adds
+    for name in ("reverse", "forward, K at once"):
+        flat, native = rows[f"{name}, compiled"], rows[f"{name}, natively compiled"]
+        counts = ("passes", "flops", "multiply_adds", "bytes", "operations")
+        if native.applies:
+            assert [getattr(native, c) for c in counts] == [getattr(flat, c) for c in counts]
+            assert native.predicted_seconds > 0
+            assert native.predicted_peak_bytes is not None
     assert rows["forward, K at once"].passes == 6
     assert rows["reverse"].passes == 1
     assert rows["finite differences"].passes == 7

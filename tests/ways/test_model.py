@@ -1,14 +1,19 @@
 """The cost model: programs of K directions, the walk over memory, what is kept; no clock is asserted on."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import admodes
+from admodes.program.native.calls import usable
+from admodes.program.native.worth import with_kernels
+from admodes.program.passes import PASSES, optimise
+from admodes.program.primitives import KERNELS
 from admodes.program.program import record
 from admodes.ways import model
-from admodes.ways.estimate import Estimator, with_directions
+from admodes.ways.estimate import PLANNED, Estimator, with_directions
 from admodes.ways.model import CostModel, Level, at, current
 from admodes.ways.probes import differentiable
 from admodes.ways.work import Step, inner_loops, key, steps, units
@@ -128,6 +133,67 @@ def test_an_overhead_counts_operations_by_lane():
     assert made.overhead(level) == 2222.0
     known = CostModel(transforms=made.transforms, rules={"sum": (5000.0, 0.0, 0.0), "sin": (1e6, 0.0, 0.0)})
     assert known.overhead(level) == 2 * (1.0 + 10.0 + 100.0 + 5000.0)  # a fast lane is the same for every row
+
+
+NATIVE = {"call": 100.0, "array": 10.0, "cheap": 1.0, "sum": 2.0, "place": 3.0, "number": 50.0, "alone": 20.0,
+          "compile": 1e4, "instruction": 1e2, "exp": 7.0}  # fmt: skip
+
+
+def planned(f, *args):
+    program = optimise(record(f, args, {}, False), PLANNED)
+    made = CostModel(native=NATIVE, levels=((1.0, 0.0), (2.0, 0.0)), line={"call": 0.0, "line": 0.0, "argument": 0.0})
+    return made, program, [i for i in program.instructions if i.op in KERNELS]
+
+
+def test_a_kernel_takes_its_call_its_arrays_and_its_arithmetic():
+    """Ten elements: e^x, a product and a sum of two arrays; what is moved takes nothing here."""
+    made, program, kernels = planned(lambda x, y: np.exp(x) * y + x, np.ones(10), np.ones(10))
+    assert len(kernels) == 1
+    assert sum(s for _, s in made.priced(program)) == 100 + 10 + 10 * (7 + 1 + 1)
+    assert made.compiling(program) == 1e4 + 3 * 1e2
+
+
+def test_a_kernel_of_sums_numbers_and_places():
+    made, program, _ = planned(lambda x: np.sum(np.exp(x) * x), np.ones(16))
+    assert sum(s for _, s in made.priced(program)) == 100 + 16 * (7 + 1 + 2)  # a number is no array
+    made, program, _ = planned(lambda a: np.exp(a) * a + 1.0, 0.5)
+    assert sum(s for _, s in made.priced(program)) == 100 + 20 * 7 + 2 * 50
+    made, program, _ = planned(lambda x, i: x[i] * 2.0, np.ones(16), np.arange(16))
+    assert sum(s for _, s in made.priced(program)) == 100 + 10 + 16 * (3 + 1)
+
+
+def test_a_kernel_takes_as_long_as_what_it_moves_where_that_is_longer():
+    made, program, _ = planned(lambda x: x * 2.0 + 1.0, np.ones(1000))
+    slow = replace(made, levels=((1.0, 5.0), (2.0, 5.0)))
+    assert sum(s for _, s in slow.priced(program)) == 100 + 10 + 2 * 8000 * 5
+
+
+def test_plans_of_kernels_compile_nothing():
+    program = optimise(record(lambda x: np.sin(x) * x, (np.ones(9),), {}, False), PLANNED)
+    assert all(KERNELS[i.op].ir == "" for i in program.instructions if i.op in KERNELS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_native_jacobians_are_counted_as_flat_ones_are(name, mode):
+    f, x = FUNCTIONS[name]
+    ways = Estimator(f, (x,))
+    flat, native = (ways.jacobian(mode, compiled=how) for how in (True, "native"))
+    assert native.cost == flat.cost
+    assert native.passes == flat.passes
+    assert native.seconds > 0
+    assert native.first_call_seconds > native.seconds
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_plans_have_the_kernels_that_compile_makes(name):
+    if not usable():
+        pytest.skip("no kernels here")
+    f, x = FUNCTIONS[name]
+    program = record(admodes.jacrev(f), (x,), {}, False)
+    made, plan = optimise(program, with_kernels(PASSES)), optimise(program, PLANNED)
+    assert [i.op in KERNELS for i in made.instructions] == [i.op in KERNELS for i in plan.instructions]
+    assert [v.shape for v in made.workspace] == [v.shape for v in plan.workspace]
 
 
 def test_calls_that_take_turns_are_slower():

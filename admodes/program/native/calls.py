@@ -12,6 +12,7 @@ import sys
 import weakref
 from functools import cache
 from math import prod
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -322,10 +323,26 @@ def _made(kernel: Kernel) -> Any:
     function = scope.pop("kernel")
     function.__module__ = __name__
     function.native = native
-    # for the workspace: the parameters that take memory for results, and the doubles that `w` is to have
+    return _told(function, kernel, places)
+
+
+def _told(function: Any, kernel: Kernel, places: Places) -> Any:
+    """The function with what the workspace goes by: the parameters that take memory for results, and the doubles that
+    `w` is to have."""
     function.results = {f"y{k}": kernel.outputs.index(v) for k, v in enumerate(places.arrays)}
     function.scratch = places.scratch // 8
     return function
+
+
+def unmade(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outputs: tuple[Value, ...]) -> Any:
+    """What `function_of` gives, planned and not compiled: for what kernels would cost."""
+    kernel = Kernel(instructions, inputs, outputs)
+
+    def function(*_: Any, **__: Any) -> Any:
+        raise NotImplementedError("this kernel was planned and not compiled")
+
+    function.native = SimpleNamespace(ir="")  # type: ignore[attr-defined]
+    return _told(function, kernel, Places(kernel))
 
 
 def _again(kernel: Kernel, native: Native, places: Places) -> Any:

@@ -29,12 +29,14 @@ FAR = 5e-9
 SAVED = 0.7
 
 
-def with_kernels(passes: Sequence[Callable[[Any], Any]]) -> tuple[Callable[[Any], Any], ...]:
+def with_kernels(
+    passes: Sequence[Callable[[Any], Any]], taken: Callable[[Any], Any] = kernels
+) -> tuple[Callable[[Any], Any], ...]:
     """The passes with kernels taken out of the program once steps of loops are stacked, and before memory is planned;
     sums that no kernel takes become products behind that."""
     kept = [one for one in passes if one is not sums_as_products]
     at = kept.index(scatters_in_place)
-    return (*kept[:at], kernels, sums_as_products, *kept[at:])
+    return (*kept[:at], taken, sums_as_products, *kept[at:])
 
 
 def calls_until_native(program: StraightLine) -> int:
