@@ -142,3 +142,11 @@ def scattered(instruction: Instruction) -> Map | None:
     if forms is None or any(len(t) > 1 or any(abs(c) != 1 for _, c in t) for _, t in forms):
         return None
     return forms
+
+
+def placed(instruction: Instruction) -> Form | None:
+    """Of a scatter where in the memory of its result each element of its argument goes; None where that is no form."""
+    places = scattered(instruction)
+    if places is None:
+        return None
+    return combined(0, list(zip(places, strides_of(instruction.outs[0].shape), strict=True)))

@@ -221,7 +221,7 @@ class Loops:
         for x in walk(self._starts(), piece.outside):
             piece.compute(x)
         for root in self.nest.roots:
-            if root.offset is not None:
+            if root.adds:
                 piece.add_behind(root)
                 continue
             value = piece.value(root.node)
@@ -344,7 +344,11 @@ class Piece:
         to, kind = self.writer, kind_of(root.value.dtype) or ""
         value = to.cast(self.value(root.node), root.node.kind, kind)
         assert root.place is not None
-        lanes, step = self.behind(kind, root.slot, root.place, root.offset)
+        if root.offset is not None:
+            lanes, step = self.behind(kind, root.slot, root.place, root.offset)
+        else:
+            base, step = self.loops.base(root.place, self.innermost)
+            lanes = self.addresses(kind, self.loops.pointers[root.slot], base, step)
         fresh = self.fresh()
         if to.lanes > 1 and step == 1:
             before = self.read(kind, lanes, step)

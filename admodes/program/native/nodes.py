@@ -335,15 +335,21 @@ class Puller:
         """Of a scatter by index arrays the place of each element in the result, and how many elements behind that."""
         found = gathering(i)
         assert found is not None
-        offset: Any = None
-        making = self._offset(found, self.space)
+        return place_in(found, self.space), self._driven(self._offset(found, self.space))
+
+    def spread(self, x: Any, out: Value) -> Any:
+        """An argument that is broadcast to a value of the nest."""
+        kind = kind_of(out.dtype) or ""
+        return Cast(kind, self._driven(self._argument(x, self.space, out.shape, kind)))
+
+    def _driven(self, making: Making) -> Any:
+        """What is made once all that it asks for is."""
         try:
             wanted = next(making)
             while True:
                 wanted = making.send(self.node(*wanted))
         except StopIteration as done:
-            offset = done.value
-        return place_in(found, self.space), offset
+            return done.value
 
     def _written_out(self, i: Instruction, at: Map) -> Making:
         """A reduction over few elements, one after the other."""

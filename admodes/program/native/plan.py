@@ -6,16 +6,19 @@ indices, broadcast, or used by several nests.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ...ops.index import SCATTER
 from ..recording import Instruction, Value
-from .affine import Form, Need, identity, shown
-from .nodes import Puller, entry_of, gathers_into, is_native, is_short, reduced
-from .rows import REDUCTIONS, Reduction
+from .affine import Form, Need, bounds, identity, placed, scattered, shown
+from .nodes import Apply, Constant, Puller, entry_of, gathers_into, is_native, is_short, reduced
+from .rows import REDUCTIONS, ROWS, Reduction
+from .text import kind_of
 
 # Work beside an addition: from COSTLY on a value is not computed again for each row, and WORTH_STORING of it in all not
 # anew.
@@ -25,7 +28,7 @@ COSTLY, WORTH_STORING = 8.0, 24.0
 @dataclass(frozen=True)
 class Root:
     """What a nest leaves in memory: `node` at each of its indices, or reduced over the axes of the nest in `axes`, or
-    added to what is `offset` elements behind `place`."""
+    added to what is `offset` elements behind `place`: in fresh zeros, or where there is no offset in what is there."""
 
     value: Value
     slot: int
@@ -38,6 +41,10 @@ class Root:
     @property
     def nodes(self) -> tuple[Any, ...]:
         return (self.node,) if self.offset is None else (self.node, self.offset)
+
+    @property
+    def adds(self) -> bool:
+        return self.place is not None
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,10 @@ class Kernel:
 
     def __post_init__(self) -> None:
         self.made = {v: i for i in self.instructions for v in i.outs}
+        self.sparse = sparse_sums(self.instructions, self.outputs)
         self.stored = dict.fromkeys(self.outputs)
         for i in self.instructions:
-            if self._is_reduction(i.outs[0]):
+            if self._is_reduction(i.outs[0]) or i.outs[0] in self.sparse:
                 self.stored[i.outs[0]] = None
         while not self._planned():
             pass
@@ -86,6 +94,8 @@ class Kernel:
                 roots = tuple(self._root(v, slots[v], puller) for v in group)
                 nests.append(Nest(shape, roots))
                 pullers.append((shape, puller))
+                for v in group:
+                    self._add_sparse(v, slots, nests, pullers)
         except Need as need:
             self.stored[need.value] = None
             return False
@@ -98,8 +108,23 @@ class Kernel:
         self.nests = tuple(nests)
         return not more
 
+    def _add_sparse(self, v: Value, slots: dict[Any, int], nests: list[Nest], pullers: list[Any]) -> None:
+        """The nests that add scatters to a value, those of one shape in one."""
+        shapes: dict[tuple[int, ...], list[Instruction]] = {}
+        for i in self.sparse[v].scatters if v in self.sparse else ():
+            shapes.setdefault(i.args[0].shape, []).append(i)
+        for shape, scatters in shapes.items():
+            puller = Puller(self.made, slots, set(), identity(shape))
+            roots = [Root(v, slots[v], puller.node(i.args[0], puller.space), place=placed(i)) for i in scatters]
+            nests.append(Nest(shape, tuple(roots)))
+            pullers.append((shape, puller))
+
     def _root(self, v: Value, slot: int, puller: Puller) -> Root:
         i = self.made[v]
+        if v in self.sparse:
+            kind = kind_of(v.dtype) or ""
+            base = puller.spread(self.sparse[v].base, v)
+            return Root(v, slot, Apply(kind, kind, ROWS[np.add].write, (base, Constant(kind, 0.0))))
         if gathers_into(i):
             place, offset = puller.scattering(i)
             return Root(v, slot, puller.node(i.args[0], puller.space), place=place, offset=offset)
@@ -129,7 +154,8 @@ class Kernel:
             found: dict[Value, bool] = {}
             for x in i.uses:
                 aligned = x.shape == out.shape and plain
-                inner = {x: not self._is_reduction(x)} if x in self.stored else reads.get(x, {})
+                whole = not self._is_reduction(x) and x not in self.sparse if x in self.made else True
+                inner = {x: whole} if x in self.stored else reads.get(x, {})
                 if self._is_reduction_of(i, x):
                     aligned = True  # in the space of its argument
                 for w, before in inner.items():
@@ -170,6 +196,79 @@ class Kernel:
                 found.append(v)
                 work[v] = 0.0
         return found
+
+
+@dataclass(frozen=True)
+class SparseSum:
+    """A dense value, and the scatters of few elements that are added to it."""
+
+    base: Any
+    scatters: tuple[Instruction, ...]
+
+
+# Scatters from which on they are added where they go, and how many times larger their result is than each.
+MANY, LARGER = 3, 8
+
+
+def sparse_sums(instructions: Sequence[Instruction], outputs: Sequence[Value]) -> dict[Value, SparseSum]:
+    """The sums of many scatters of few elements, each to its place: in a pass over all elements every one would ask of
+    each whether it is there.
+
+    To the other elements of a sum a scatter adds 0.0, which turns −0.0 into 0.0; two scatters that do not meet, one of
+    which is beside any element, do so everywhere.  So 0.0 is added to the dense value first.
+    """
+    made = {v: i for i in instructions for v in i.outs}
+    uses = Counter(v for i in instructions for v in i.uses)
+    uses.update(outputs)
+    found: dict[Value, SparseSum] = {}
+    inside: set[Value] = set()
+    for i in reversed(instructions):
+        if i.op.fn is not np.add or i.outs[0] in inside or i.outs[0].dtype.char not in "df":
+            continue
+        chain: list[Instruction] = []
+        base: Any = i.outs[0]
+        while True:
+            parts = _dense_and_sparse(made.get(base) if isinstance(base, Value) else None, made, uses)
+            if parts is None or (chain and uses[base] != 1):
+                break
+            inside.add(base)
+            base, scatter = parts
+            chain.append(scatter)
+        scatters = tuple(reversed(chain))
+        if len(scatters) >= MANY and any(_apart(scatters[0], other) for other in scatters[1:]):
+            found[i.outs[0]] = SparseSum(base, scatters)
+    return found
+
+
+def _dense_and_sparse(
+    i: Instruction | None, made: dict[Value, Instruction], uses: Any
+) -> tuple[Any, Instruction] | None:
+    """The arguments of an addition of a scatter of few elements."""
+    if i is None or i.op.fn is not np.add:
+        return None
+    out = i.outs[0]
+    for dense, sparse in (i.args, i.args[::-1]):
+        scatter = made.get(sparse) if isinstance(sparse, Value) else None
+        if scatter is None or scatter.op is not SCATTER or uses[sparse] != 1 or sparse.shape != out.shape:
+            continue
+        u = scatter.args[0]
+        if (
+            isinstance(u, Value)
+            and u.size * LARGER <= out.size
+            and u.dtype == out.dtype
+            and placed(scatter) is not None
+        ):
+            return dense, scatter
+    return None
+
+
+def _apart(a: Instruction, b: Instruction) -> bool:
+    """Whether no element of one scatter meets one of another."""
+    for one, other in zip(scattered(a) or (), scattered(b) or (), strict=True):
+        (low, high), (start, end) = bounds(one), bounds(other)
+        if high < start or end < low:
+            return True
+    return False
 
 
 def entry_like(i: Instruction) -> bool:

@@ -10,6 +10,7 @@ from random_programs import random_program
 
 from admodes import compile, grad, jacfwd, trace
 from admodes.core.registry import OPS, Elementwise, Passive
+from admodes.ops.index import scatter
 from admodes.program.native import calls, group, rows
 from admodes.program.native.worth import with_kernels
 from admodes.program.passes import PASSES, optimise
@@ -285,6 +286,45 @@ def test_cotangents_of_single_elements_go_where_they_belong(shape, index, width)
     alone = np.zeros(shape)
     alone[index] = np.cos(x[index]) + 1
     same(native(grad(lambda x: np.sum(np.sin(x[index]) + x[index])), x)(x), alone)
+
+
+SCATTERED = {
+    "elements of a row": ((40,), [(3,), (-1,), (0,), (3,), (20,)]),
+    "elements of a matrix": ((6, 9), [(1, 2), (-1, 0), (5, 8), (1, 2)]),
+    "rows and columns": ((20, 30), [(slice(None), 3), (4,), (2, slice(5, 20)), (slice(3, 9, 2), 29), (-1, -1)]),
+    "backwards": ((5, 40), [(0, slice(20, 10, -1)), (2, slice(7, None, -1)), (4, slice(1, 3))]),
+}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["dense first", "nothing first"])
+@pytest.mark.parametrize("name", SCATTERED)
+def test_sums_of_many_scatters_of_few_elements(name, first, width):
+    """To the bit: 0.0 and −0.0 too, nan and infinities."""
+    shape, indices = SCATTERED[name]
+    rng = np.random.default_rng(9)
+    x = rng.choice([-0.0, 0.0, 1.5, np.nan, np.inf, -2.0], size=shape)
+
+    def f(x):
+        y = x * -1.0 if first else 0.0
+        for index in indices:
+            u = x[index] * 3.0
+            y = y + scatter(u, index, shape, u.ndim)
+        return y, np.sum(np.where(np.isfinite(y), y, 1.0)) + y[(0,) * len(shape)]
+
+    with np.errstate(all="ignore"):
+        for found, expected in zip(native(f, x)(x), f(x), strict=True):
+            same(found, expected)
+
+
+def test_gradients_by_many_elements(width):
+    def f(x):
+        total = 0.0
+        for k in range(12):
+            total = total + np.tanh(x[k, k]) * x[k, 0]
+        return np.sum(x * x) * total
+
+    x = np.random.default_rng(2).normal(size=(12, 18))
+    close(native(grad(f), x)(x), grad(f)(x))
 
 
 def test_a_guard_that_fails_traces_again(width):
