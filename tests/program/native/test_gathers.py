@@ -68,7 +68,7 @@ def test_what_is_read(name, whole, dtype, width):
     with np.errstate(all="ignore"):
         x = X.astype(dtype)
     indices = [a.astype(whole) for a in (I, J, K)]
-    f = lambda x, *indices: np.positive(READS[name](x, *indices)) if dtype != "?" else READS[name](x, *indices)  # noqa: E731
+    f = lambda x, *indices: np.positive(READS[name](x, *indices)) if dtype != np.bool_ else READS[name](x, *indices)  # noqa: E731
     found, expected = optimise(trace(f, x, *indices), NATIVE)(x, *indices), f(x, *indices)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
