@@ -36,7 +36,6 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from . import stores  # noqa: F401  gathers stores of single elements
 from .blame import explained, refused_class, statement_at
 from .blank import LENT, Blank, given, traced
 from .captured import Captured
@@ -44,7 +43,7 @@ from .errors import noted
 from .pytree import flatten, unflatten
 from .registry import OPS
 from .tracing import HANDS_ON, Tracer, canonical, collected_lists, gathered, is_memory
-from .views import clone, duplicate, ground
+from .views import clone, duplicate, ground, laid_in_memory
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
@@ -395,7 +394,7 @@ def _converted(
         x, own = np.copy(x), True
     if dtype is not None and x.dtype != dtype:
         x, own = np.astype(x, np.dtype(dtype)), True
-    flags = ground(x).flags
+    flags = laid_in_memory(x).flags
     lies = (flags.c_contiguous or order != "C") and (flags.f_contiguous or order != "F")
     if copy is False and not (lies and not own):
         raise ValueError("Unable to avoid copy while creating an array as requested.")
@@ -420,7 +419,7 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_:
 def _full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None
 ) -> Any:
-    plain = ground(a) if isinstance(a, Tracer) else a
+    plain = laid_in_memory(a) if isinstance(a, Tracer) else a
     return _filled(np.zeros_like(plain, dtype, order, subok, shape), fill_value)
 
 

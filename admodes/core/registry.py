@@ -169,6 +169,15 @@ class Op:
     # accumulate(buffer, zeros, u, y, *args) adds the pull of the first argument into a buffer of its shape, so that a
     # thousand reads x[i] share one array of zeros; zeros: whether the buffer holds nothing yet.
     accumulate: Callable[..., Any] | None = None
+    # added(buffer, own, u, y, *args) is the sum of both for traced values, in place where the buffer, which may be
+    # None, is the sweep's own; pull_in_place(u, y, args, own) is a pull_all that overwrites u, if own, and gives it,
+    # or else a new array, as the cotangent of the first argument.
+    added: Callable[..., Any] | None = None
+    pull_in_place: Callable[..., Any] | None = None
+    # The row of the same function where the array in the first place is the caller's own, held by nobody else: it may
+    # be changed in place, and what is read from it is copied. `pure` is the way back.
+    own: Op | None = None
+    pure: Op | None = None
     # Whether elements are only moved: what depends on one element of the arguments is that element.
     moves = False
     # Whether NumPy may give the result of the function of one array as a view of it.

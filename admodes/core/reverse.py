@@ -248,7 +248,7 @@ class Tape(Trace):
                         else:
                             _add(cotangents, owned, j, g)
             elif kind == GENERAL:
-                _pull_general(general_form(entry), u, cotangents, owned)
+                _pull_general(general_form(entry), u, cotangents, owned, bool(owned[index]))
         _compare(waiting, 0)
         if observer is not None:
             for index in range(inputs):
@@ -399,25 +399,35 @@ def general_form(entry: tuple[Any, ...]) -> Entry:
 def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:
     """Add a cotangent to one that is there already, into its buffer if this sweep made it."""
     earlier = cotangents[parent]
-    if owned[parent] and type(g) is ndarray:
+    if owned[parent] and type(g) is type(earlier) is ndarray:
         earlier += g
     else:
         cotangents[parent] = total = _sum(earlier, g)
         owned[parent] = type(total) is ndarray
 
 
-def _pull_general(entry: Entry, u: Any, cotangents: list[Any], owned: bytearray) -> None:
+def _pull_general(entry: Entry, u: Any, cotangents: list[Any], owned: bytearray, own: bool) -> None:
+    """own: u is a buffer of this sweep, which nothing needs after this entry."""
     op, positions, parents, y, args, params = entry
     parts = u
     if type(u) is list:
         parts = u if op.checked is None else op.checked(u, y)
         u = _filled(y, parts)
-    if op.pull_all is not None:
+    if op.pull_in_place is not None:
+        cotangents_of_args = op.pull_in_place(u, y, args, own)
+        pulled = [cotangents_of_args[i] for i in positions]
+        if not positions[0] and cotangents[parents[0]] is None:
+            owned[parents[0]] = 1
+    elif op.pull_all is not None:
         cotangents_of_args = op.pull_all(u, y, args, params)
         pulled = [cotangents_of_args[i] for i in positions]
-    elif op.accumulate is not None and not _traced(u, cotangents[parents[0]], y, args):
+    elif op.accumulate is not None:
         (parent,) = parents  # a scatter: into a buffer of zeros, or into the one that is there
         buffer, x = cotangents[parent], args[0]
+        if _traced(u, buffer, y, args):
+            assert op.added is not None
+            cotangents[parent], owned[parent] = op.added(buffer, bool(owned[parent]), u, y, *args), 1
+            return
         zeros = buffer is None
         if zeros:
             buffer = np.zeros(u.shape[: u.ndim - y.ndim] + x.shape, dtype=x.dtype)

@@ -8,6 +8,7 @@ the arguments; its level, a number from one counter, keeps nested transforms apa
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,17 +24,23 @@ from .registry import NO_VALUE, OPS, Op, Passive, lookup, public_name
 from .views import (
     OVERLAPPING,
     Cell,
+    Memory,
+    Place,
     become,
     clone,
     ground,
     is_whole,
     laid,
+    laid_in_memory,
     link,
+    memory_of,
     overlapping,
+    place_in,
     place_of,
     positions,
     relaid,
     seated,
+    seen_through,
     written,
     written_at,
 )
@@ -127,15 +134,26 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             return op.evaluate(*args, **params)
     if trace.closed:
         raise LeakedTracer
+    if op.asked is not None:
+        for a in args:
+            if isinstance(a, Tracer) and getattr(a, "place", None) is not None:
+                a.memory.lay(a)
     result = op.apply(trace, args, params)
     if op.asked is not None:
         result = placed(op, result, args, params)
     if isinstance(result, Tracer):
-        link(result, args)
+        x = link(result, args)
+        if x is not None:
+            result = seen_through(
+                x, result, lambda g: op.evaluate(*(g if a is x else ground(a) for a in args), **params)
+            )
     elif type(result) in (tuple, list):
         for i, part in enumerate(result):
             if isinstance(part, Tracer):
-                link(part, (*args, *result[:i]))
+                x = link(part, (*args, *result[:i]))
+                if x is not None:
+                    x.memory.lay(x)
+                    return apply(op, args, params)
     return result
 
 
@@ -511,6 +529,8 @@ class Tracer(Cell):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
+        if getattr(self, "place", None) is not None:
+            self.memory.lay(self)
         y = np.reshape(self, shape)
         if not np.may_share_memory(ground(y), ground(self)):
             raise AttributeError("this shape needs a copy of the elements; write x = x.reshape(shape)")
@@ -674,11 +694,11 @@ class Tracer(Cell):
 
     @property
     def flags(self) -> Any:
-        return self.value.flags
+        return laid_in_memory(self).flags
 
     @property
     def strides(self) -> tuple[int, ...]:
-        return self.value.strides
+        return laid_in_memory(self).strides
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         return np.compress(condition, self, axis=axis)
@@ -768,13 +788,64 @@ def created_like(x: Tracer, fn: Any, args: tuple[Any, ...], kwargs: dict[str, An
 
 
 class Stale(Tracer):
-    """A view whose memory was written to since it was last read; whatever is asked of it brings it up to date."""
+    """A view whose memory was written to since it was last read; what a loop that fills asks of it is answered from
+    the memory, and whatever else brings it up to date."""
 
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
         self.memory.read(self)
         return getattr(self, name)
+
+    def __getitem__(self, index: Any) -> Any:
+        part = self.memory.part(self.place, index)
+        if part is not NotImplemented:
+            return part
+        if type(self) is Stale:
+            self.memory.read(self)
+        return self[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        memory, place = self.memory, self.place
+        if isinstance(value, Tracer) and memory.holds(value, place, index):
+            return
+        value = canonical(value)
+        if type(self) is not Stale or not place.writeable or not memory.take(place, index, value):
+            write(self, index, value)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return TracedArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.place.shape
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        self.memory.read(self)
+        self.shape = shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.place.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.place.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.place.dtype
+
+    def __len__(self) -> int:
+        if not self.place.shape:
+            raise TypeError("len() of unsized object")
+        return self.place.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        self.memory.read(self)
+        return iter(self)
 
     # Python looks these up in the class, and other kinds of traced values have their own.
     def __bool__(self) -> bool:
@@ -879,35 +950,34 @@ def put(x: Any, index: Any, value: Any) -> Any:
 
 def write(x: Tracer, index: Any, value: Any) -> None:
     """x[index] = value, seen through every view of the same memory."""
-    memory, g = changeable(x)
+    memory, here = changeable(x)
     if type(x) is not Stale and not x.transform.level:
         x.transform.overwritten(x)
+    memory = memory or memory_of(x)
     value = canonical(value)
-    if memory is None:
-        if Cell.begin(x, index, value):
-            return
-        become(x, relaid(put(x, index, value), g))
+    if memory.take(here, index, value):
         return
-    if getattr(value, "memory", None) is memory and _in_numpys_order(index, g, ground(value)):
+    memory.settle()
+    base = ground(memory.contents)
+    g = seated(base, here)
+    if getattr(value, "memory", None) is memory and _in_numpys_order(index, g, laid_in_memory(value)):
         index = np.asarray(index) if isinstance(index, Tracer) else index
         change(x, lambda a, v: a.__setitem__(index, v), value)
         return
-    base = ground(memory.contents)
-    here = place_of(g, base)
     if is_whole(here, base):
-        new = put(memory.contents, index, value)
+        new = memory.put(memory.contents, index, value)
     elif is_basic(index):
         seen = g[index if has_ellipsis(index) else (*as_tuple(index), ...)]
         if not seen.size:
             seen[...] = np.zeros(np.shape(value))  # which raises where the shapes do not fit
             return
-        new = written(memory.contents, place_of(seen, base), value, put)
+        new = written(memory.contents, place_of(seen, base), value, memory.put)
     else:
         at, part = positions(base, here)
         if not base.ndim and not np.size(np.zeros(here.shape)[index]):
             return
         getitem = OPS[operator.getitem]
-        new = written_at(memory.contents, tuple(apply(getitem, (i, index), {}) for i in at), part, value, put)
+        new = written_at(memory.contents, tuple(apply(getitem, (i, index), {}) for i in at), part, value, memory.put)
     memory.change(new)
 
 
@@ -927,33 +997,37 @@ def change(x: Tracer, fn: Callable[[Any, Any], None], source: Any) -> None:
     fn runs on numbers that stand for the elements, in memory laid out and shared as that of x and the source; the
     elements then go where their numbers went.
     """
-    memory, _ = changeable(x)
+    memory, here = changeable(x)
+    memory = memory or memory_of(x)
     source = canonical(source)
-    shared = (memory is not None and getattr(source, "memory", None) is memory) or source is x
-    shared = shared and source.dtype == x.dtype  # the parts of complex numbers are cast to them, which copies
-    contents = memory.contents if shared and memory is not None else x
-    numbers, here = numbered(ground(contents), 0), ground(x)
-    if here.dtype != ground(contents).dtype:
+    memory.settle()
+    shared = (source is x or getattr(source, "memory", None) is memory) and source.dtype == here.dtype
+    base = ground(memory.contents)
+    if not shared:  # or they are the parts of complex numbers, and cast to them, which copies
+        base, here = seated(base, here), here._replace(offset=0)
+    if here.dtype != base.dtype:
         raise TypeError("two views of the parts of a complex array, in one change in place: copy one of them")
+    numbers = numbered(base, 0)
     count = numbers.size
     before = numbers.copy()
-    given = seated(numbers, scaled(source, contents)) if shared else numbered(ground(source), count)
-    fn(seated(numbers, scaled(x, contents)), given)
+    given = seated(numbers, scaled(place_in(source, memory), base)) if shared else numbered(ground(source), count)
+    fn(seated(numbers, scaled(here, base)), given)
     moved = np.flatnonzero(numbers != before)
     if not moved.size:
         return
     at = np.unravel_index(moved, before.shape) if before.ndim else ()
     origin = numbers[at]
+    old = clone(memory.contents) if shared else x
     if origin.min() >= count:
         value = np.reshape(source, -1)[origin - count]
     elif origin.max() < count:
-        value = np.reshape(clone(contents), -1)[origin]
+        value = np.reshape(old, -1)[origin]
     else:
-        value = np.concatenate([np.reshape(clone(contents), -1), np.reshape(source, -1)])[origin]
-    if contents is x:
+        value = np.concatenate([np.reshape(old, -1), np.reshape(source, -1)])[origin]
+    if shared:
+        memory.change(memory.put(memory.contents, at, value))
+    else:
         write(x, at, value)
-    else:
-        memory.change(put(contents, at, value))
 
 
 def numbered(a: Any, first: int) -> np.ndarray:
@@ -962,10 +1036,9 @@ def numbered(a: Any, first: int) -> np.ndarray:
     return laid(numbers, tuple(s // a.itemsize * numbers.itemsize for s in getattr(a, "strides", ())))
 
 
-def scaled(x: Tracer, contents: Any) -> Any:
-    """The place of x in its memory, where that holds numbers."""
-    base = ground(contents)
-    place, wide = place_of(ground(x), base), np.dtype(np.intp).itemsize
+def scaled(place: Place, base: np.ndarray) -> Place:
+    """A place in the memory of base, where that holds numbers."""
+    wide = np.dtype(np.intp).itemsize
     return place._replace(
         offset=place.offset // base.itemsize * wide,
         strides=tuple(s // base.itemsize * wide for s in place.strides),
@@ -974,37 +1047,41 @@ def scaled(x: Tracer, contents: Any) -> Any:
 
 
 def replace(x: Tracer, new: Any) -> None:
-    """x[...] = new, for a new array of the same shape that nothing else holds."""
-    memory, g = changeable(x)
-    if (
-        memory is None
-        and x.transform.level
-        and isinstance(new, Tracer)
-        and new.shape == g.shape
-        and new.dtype == g.dtype
-    ):
-        become(x, relaid(new, g))
+    """x[...] = new, for a new array of the same shape that no one else changes."""
+    memory, here = changeable(x)
+    fits = isinstance(new, Tracer) and new.shape == here.shape and new.dtype == here.dtype
+    if fits and memory is None and x.transform.level:
+        become(x, relaid(new, ground(x)))
+    elif fits and memory is not None and type(x) is Stale and is_whole(here, ground(memory.contents)):
+        memory.waiting.clear()
+        memory.change(new, given_away=True)
     else:
         write(x, ..., new)
 
 
-def changeable(x: Tracer) -> tuple[Any, np.ndarray]:
-    """The memory of a traced array, if it shares it, and its ground; an error where it is read-only."""
-    g = seated(ground(x.memory.contents), x.place) if type(x) is Stale else ground(x)
-    if type(g) is not ndarray:
-        raise TypeError(f"a traced scalar ({type(g).__name__}) cannot be changed in place, like NumPy's scalars.")
-    if not g.flags.writeable:
+def changeable(x: Tracer) -> tuple[Memory | None, Place]:
+    """The memory of a traced array, if it shares it, and its place there; an error where it is read-only."""
+    memory: Memory | None = getattr(x, "memory", None)
+    if memory is not None and memory is not OVERLAPPING:
+        here, base = place_in(x, memory), ground(memory.contents)
+        _ = memory.contents.flags  # a program is told: which arrays show what is changed depends on the order in memory
+    else:
+        base = ground(x)
+        if type(base) is not ndarray:
+            raise TypeError(
+                f"a traced scalar ({type(base).__name__}) cannot be changed in place, like NumPy's scalars."
+            )
+        here, _ = place_of(base, base), x.flags
+    if not here.writeable:
         raise ValueError("assignment destination is read-only")
-    memory = getattr(x, "memory", None)
-    _ = x.flags  # a program is told: which arrays show what is changed depends on the order in memory
     if memory is OVERLAPPING:
         raise TypeError(
             "the function changes an argument in place that shares memory with another of its arguments. A transform "
             "takes each by its value, so the change would not be seen in the other. Pass a copy: f(a, b.copy())."
         )
-    if overlapping(g if memory is None else ground(memory.contents)):
+    if overlapping(base):
         raise TypeError("an argument whose elements overlap in memory is changed in place; change a copy: x = x.copy()")
-    return memory, g
+    return memory, here
 
 
 _PLAIN_REMEDY = "Write the result to a new name: y = np.add(a, x), a = a + x; or make a traced: a = np.zeros_like(x)."

@@ -16,6 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from .errors import LeakedTracer
+from .indices import as_tuple, has_ellipsis
 from .registry import OPS, Op
 
 # What a change in place replaces.
@@ -26,11 +28,11 @@ class Cell:
     """What a traced value consists of: its value, the transform, what that keeps with it, the memory it shares."""
 
     # The slots of all kinds stand here, so that a change in place may turn one kind into another.
-    __slots__ = ("__weakref__", "index", "memory", "node", "place", "stores", "tangent", "transform", "value")
+    __slots__ = ("__weakref__", "index", "memory", "node", "place", "tangent", "transform", "value")
     # The kind of a view whose memory was written to since it was last read: its state is gone, and read when asked for.
     stale: ClassVar[type[Cell]]
-    # Begins to gather stores of single elements (see `stores`); whether x[index] = value is one.
-    begin: ClassVar[Callable[[Any, Any, Any], bool]]
+    memory: Memory
+    place: Place
 
 
 class Place(NamedTuple):
@@ -46,14 +48,19 @@ class Place(NamedTuple):
 class Memory:
     """What an array and its views share.
 
-    contents: a traced value that no one else holds, for the memory as it is now. fresh: the views (and the array
-    itself) that have been read since it last changed; none is kept alive from here.
+    contents: a traced value that no one else holds, for the memory as it is now but for what waits.
+    own: whether no one else holds the arrays either that it consists of, no view, no tape that reads them.
+    waiting: single elements that were stored since, place to value.
+    fresh: the views (and the array itself) that have been read since it last changed; none is kept alive from here.
+    Of these, one that was copied from contents of its own has `place`, and else its ground tells where it lies.
     """
 
-    __slots__ = ("contents", "fresh")
+    __slots__ = ("contents", "fresh", "own", "waiting")
 
     def __init__(self, contents: Any) -> None:
         self.contents = contents
+        self.own = False
+        self.waiting: dict[tuple[int, ...], Any] = {}
         self.fresh: list[weakref.ref[Any]] = []
 
     def add(self, x: Any) -> None:
@@ -63,21 +70,160 @@ class Memory:
             fresh[:] = [r for r in fresh if r() is not None]
         fresh.append(weakref.ref(x))
 
-    def change(self, new: Any) -> None:
-        """The contents are new, and every view is to be read again."""
-        base = ground(self.contents)
+    def outdate(self) -> None:
+        """Every view is to be read again."""
         for reference in self.fresh:
             x = reference()
-            if x is not None:
-                x.place = place_of(ground(x), base)
+            if x is not None and type(x) is not Cell.stale:
+                x.place = place_in(x, self)
                 forget(x, Cell.stale)
         self.fresh = []
+
+    # Writing --------------------------------------------------------------------------------------
+
+    @property
+    def put(self) -> Callable[[Any, Any, Any], Any]:
+        """put(contents, index, value) gives the contents with x[index] = value, in place where they are its own."""
+        row = OPS[operator.setitem]
+        if self.own and self.contents.transform.level:
+            assert row.own is not None
+            row = row.own
+        return row.evaluate
+
+    def change(self, new: Any, given_away: bool = False) -> None:
+        """The contents are new; given_away: others hold their arrays."""
+        self.outdate()
+        base = ground(self.contents)
         self.contents = relaid(new, base)
+        if given_away:
+            self.own = False
+        elif not np.may_share_memory(ground(self.contents), base):
+            self.own = True
+
+    def take(self, place: Place, index: Any, value: Any) -> bool:
+        """Store one number at an element of the view at a place; whether it was that."""
+        at = self._element(place, index)
+        if at is None:
+            return False
+        if isinstance(value, Cell) and type(ground(value)) is ndarray:
+            value = clone(value)  # an array without axes may change
+        real = ground(self.contents).dtype.kind != "c"
+        if np.ndim(value) or (real and np.result_type(value).kind == "c"):
+            return False
+        if self.fresh:
+            self.outdate()
+        self.waiting[at] = value
+        return True
+
+    def settle(self) -> None:
+        """Carry out all stores that wait, by one operation."""
+        if not self.waiting:
+            return
+        waiting, self.waiting = self.waiting, {}
+        values: Any = list(waiting.values())
+        if len(values) == 1:
+            ((at, value),) = waiting.items()
+        else:
+            at = tuple(np.array(list(waiting), dtype=np.intp).T)
+            value = np.stack(values) if any(isinstance(v, Cell) for v in values) else np.array(values)
+        self.change(self.put(self.contents, at, value))
+
+    # Reading --------------------------------------------------------------------------------------
 
     def read(self, x: Any) -> None:
         """Bring a stale view up to date."""
+        self.settle()
+        if self.own and not is_whole(x.place, ground(self.contents)):
+            become(x, read(self.contents, x.place, copied=True))
+            self.add(x)
+        else:
+            self.lay(x)
+
+    def lay(self, x: Any) -> None:
+        """Let x be the view of the contents, which are then given away."""
+        self.own = False
         become(x, read(self.contents, x.place))
+        del x.place
         self.add(x)
+
+    def view(self, place: Place) -> Any:
+        """A new view at a place, while nothing waits."""
+        new = read(self.contents, place, copied=self.own)
+        if not isinstance(new, Cell):
+            return new
+        new.memory = self
+        if self.own:
+            new.place = place
+        self.add(new)
+        return new
+
+    def part(self, place: Place, index: Any) -> Any:
+        """x[index] of the view x at a place, without bringing x up to date; NotImplemented where that is needed."""
+        at = self._element(place, index)
+        if at is not None:
+            if at not in self.waiting:
+                contents = self.contents
+                return _copied(contents, at) if contents.transform.level else contents.value[at]
+            value, dtype = self.waiting[at], place.dtype
+            if isinstance(value, Cell):
+                return value if value.dtype == dtype else np.astype(value, dtype)  # type: ignore[attr-defined]
+            return dtype.type(value)
+        if not _fixed(index):
+            return NotImplemented
+        self.settle()
+        if not self.own:
+            return NotImplemented
+        base = ground(self.contents)
+        whole = is_whole(place, base)
+        seen = (base if whole else seated(base, place))[index]
+        if type(seen) is not ndarray:
+            return NotImplemented
+        there = place_of(seen, base)
+        if not whole:
+            return self.view(there)
+        new = _copied(self.contents, index)
+        new.memory, new.place = self, there
+        self.add(new)
+        return new
+
+    def holds(self, value: Any, place: Place, index: Any) -> bool:
+        """Whether a value is x[index] itself, of the view x at a place, as x[index] += … stores it once more."""
+        there = getattr(value, "place", None)
+        if there is None or getattr(value, "memory", None) is not self or not _fixed(index):
+            return False
+        base = ground(self.contents)
+        seen = seated(base, place)[index if has_ellipsis(index) else (*as_tuple(index), ...)]
+        return bool(there == place_of(seen, base))
+
+    def _element(self, place: Place, index: Any) -> tuple[int, ...] | None:
+        """The element of the contents that is x[index] of the view x at a place; None where that is not one element."""
+        items = index if type(index) is tuple else (index,)
+        if len(items) != len(place.shape) or not items:
+            return None
+        at = []
+        for i, n in zip(items, place.shape, strict=True):
+            if (type(i) is not int and not issubclass(type(i), np.integer)) or not -n <= i < n:
+                return None
+            at.append(int(i) if i >= 0 else int(i) + n)
+        base = ground(self.contents)
+        if is_whole(place, base):
+            return tuple(at)
+        if place.dtype != base.dtype:
+            return None
+        offset = place.offset + sum(i * step for i, step in zip(at, place.strides, strict=True))
+        corner, _ = positions(base, place._replace(offset=offset, shape=(), strides=()))
+        return tuple(map(int, corner))
+
+
+def _fixed(index: Any) -> bool:
+    """Whether an index takes a view, of plain whole numbers and slices of such."""
+    items = index if type(index) is tuple else (index,)
+    return all(
+        all(e is None or type(e) is int or issubclass(type(e), np.integer) for e in (i.start, i.stop, i.step))
+        if type(i) is slice
+        else i is None or i is Ellipsis or type(i) is int or issubclass(type(i), np.integer)
+        for i in items
+    )
 
 
 # The memory of arguments that overlap in the caller's: a transform takes each by its value, and so cannot show in one
@@ -190,24 +336,49 @@ def owner(a: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------
 
 
-def link(y: Any, others: Sequence[Any]) -> None:
-    """Let y share memory with the first of `others` whose ground lies in the same."""
+def link(y: Any, others: Sequence[Any]) -> Any:
+    """Let y share memory with the first of `others` whose ground lies in the same.
+
+    Where that one is a copy of its memory y is not yet what NumPy gives, and it is returned: see `seen_through`.
+    """
     g = ground(y)
     if type(g) is not ndarray:
-        return
-    if g.base is None:
-        for x in others:
-            if isinstance(x, Cell) and x is not y and ground(x) is g:
-                share(y, x)
-                return
-        return
-    held = owner(g)
+        return None
+    held = None if g.base is None else owner(g)
     for x in others:
         if isinstance(x, Cell) and x is not y:
             below = ground(x)
-            if type(below) is ndarray and owner(below) is held:
+            if below is g if held is None else type(below) is ndarray and owner(below) is held:
+                if getattr(x, "place", None) is not None:
+                    return x
                 share(y, x)
-                return
+                return None
+    return None
+
+
+def seen_through(x: Any, y: Any, fn: Callable[[ndarray], Any]) -> Any:
+    """The view that fn gives of x, a copy of its memory; y, which it gave of the copy, where it is none of the memory.
+
+    NumPy is asked at the place of x: there a reshape may copy that is a view of the copy.
+    """
+    memory = x.memory
+    base = ground(memory.contents)
+    seen = fn(seated(base, x.place))
+    if type(seen) is not ndarray or not np.may_share_memory(seen, base):
+        return y
+    return memory.view(place_of(seen, base))
+
+
+def place_in(x: Any, memory: Memory) -> Place:
+    """Where x lies in its memory."""
+    place: Place | None = getattr(x, "place", None)
+    return place_of(ground(x), ground(memory.contents)) if place is None else place
+
+
+def laid_in_memory(x: Any) -> Any:
+    """The ground of x where it lies in memory, of one that is a copy too."""
+    place = getattr(x, "place", None)
+    return ground(x) if place is None else seated(ground(x.memory.contents), place)
 
 
 def share(y: Any, x: Any) -> None:
@@ -279,16 +450,19 @@ def seated(base: ndarray, place: Place) -> ndarray:
     return np.asarray(_Seat(base, place))
 
 
-def read(contents: Any, place: Place) -> Any:
-    """The view at a place of a memory."""
+def read(contents: Any, place: Place, copied: bool = False) -> Any:
+    """The view at a place of a memory, or a copy of it."""
     base = ground(contents)
     if is_whole(place, base):
-        return clone(contents)
+        return _copied(contents, ...) if copied else clone(contents)
     if 0 in place.shape:
-        none = _do(operator.getitem, _do(np.reshape, contents, (contents.size,)), slice(0, 0))
-        return on_ground(_do(np.reshape, none, place.shape), seated(base, place))
+        rows = contents if base.ndim else _do(np.reshape, contents, (1,))
+        none = _do(np.reshape, _copied(rows, (slice(0, 0),) * rows.ndim), place.shape)
+        return none if copied else on_ground(none, seated(base, place))
     window = window_on(base, place)
-    x = _do(operator.getitem, _flat(contents, window.order), window.at)
+    at = window.at
+    x = _flat(contents, window.order)
+    x = _copied(x, at) if copied else _do(operator.getitem, x, at)
     axes = window.axes
     if axes is not None:
         kept = [k for k in axes if k is not None]
@@ -302,7 +476,19 @@ def read(contents: Any, place: Place) -> Any:
         x = _do(np.broadcast_to, x, place.shape)
     if window.part is not None:
         x = _do(np.imag if window.part else np.real, x)
+    if copied:
+        g = ground(x)
+        return x if type(g) is ndarray else on_ground(x, np.array(g))
     return on_ground(x, seated(base, place))
+
+
+def _copied(x: Any, index: Any) -> Any:
+    """x[index] as an array of its own."""
+    row = OPS[operator.getitem].own
+    assert row is not None
+    if x.transform.closed:
+        raise LeakedTracer
+    return row.apply(x.transform, (x, index), {})
 
 
 def _flat(x: Any, order: str | None) -> Any:
@@ -448,7 +634,7 @@ def _put(x: Any, index: Any, part: int | None, value: Any, put: Any) -> Any:
             return x
         value = np.reshape(value, -1)[-1]  # of several values for the one element the last one stays
     if part is not None:
-        old = _do(operator.getitem, x, index)
+        old = _copied(x, index)
         value = np.real(old) + 1j * value if part else value + 1j * np.imag(old)
     return put(x, index, value)
 

@@ -15,13 +15,16 @@ from ..core.domain import NONZERO, A, case
 from ..core.errors import Detached
 from ..core.indices import as_tuple
 from ..core.registry import OPS, Composite, Op, add, cast, gather, inexact, trailing
-from ..core.tracing import Tracer, canonical, numbered, primitive, put, replace, write
+from ..core.tracing import Tracer, apply, canonical, highest, numbered, primitive, put, replace, write
 from ..core.views import ground
-from .index import advanced_axes, is_array, read, scatter
+from .index import COPY, advanced_axes, is_array, read, scatter
 
 
 def _put(x: Any, index: Any, value: Any) -> Any:
-    y = np.array(x)
+    return _assigned(np.array(x), index, value)
+
+
+def _assigned(y: Any, index: Any, value: Any) -> Any:
     if np.result_type(value).kind == "c" and y.dtype.kind != "c":
         if not np.size(y[index]):
             return y
@@ -69,9 +72,9 @@ class _Put(Op):
     def __init__(self) -> None:
         super().__init__(_put, name="setitem", arrays=1, domain=PUTS)
         self.pushes = self.pulls = (_put, None, _put)  # pushed and pulled together, below
+        self.pull_all = lambda u, y, args, _: self.pull_in_place(u, y, args, False)
 
-    @staticmethod
-    def push_all(tangents: dict[int, Any], y: Any, args: Any, params: dict[str, Any]) -> Any:
+    def push_all(self, tangents: dict[int, Any], y: Any, args: Any, params: dict[str, Any]) -> Any:
         x, index, _ = args
         i, t = next(iter(tangents.items()))
         lead = t.shape[: t.ndim - np.ndim(args[i])]
@@ -79,16 +82,17 @@ class _Put(Op):
         new: Any = 0.0
         if 2 in tangents:
             new = _aligned(tangents[2], as_tuple(index), len(lead), read(y, as_tuple(index), 0).ndim)
-        return setitem(base, _behind(index, len(lead)), new)
+        return self.evaluate(base, _behind(index, len(lead)), new)
 
     @staticmethod
-    def pull_all(u: Any, y: Any, args: Any, params: dict[str, Any]) -> list[Any]:
+    def pull_in_place(u: Any, y: Any, args: Any, own: bool) -> list[Any]:
         x, index, value = args
         lead = u.ndim - y.ndim
-        there = read(u, as_tuple(index), lead)
-        if any(is_array(i) and i.dtype != bool for i in as_tuple(index)):
-            there = there * _last_writer(x.shape, as_tuple(index))
-        kept = setitem(u, _behind(index, lead), 0.0)
+        at = as_tuple(index)
+        there = COPY.evaluate(u, _behind(index, lead)) if own and not any(map(is_array, at)) else read(u, at, lead)
+        if any(is_array(i) and i.dtype != bool for i in at) and not _distinct(at, x.ndim):
+            there = there * _last_writer(x.shape, at)
+        kept = (OWN if own else SETITEM).evaluate(u, _behind(index, lead), 0.0)
         return [
             cast(kept, x.dtype),
             None,
@@ -104,6 +108,15 @@ def _fitted(there: Any, shape: tuple[int, ...], lead: int) -> Any:
     return gather(there, shape, lead)
 
 
+def _distinct(index: tuple[Any, ...], ndim: int) -> bool:
+    """Whether plain places, one number an axis, are known to be different ones, at the cost of looking at them alone."""
+    if len(index) != ndim or not all(type(i) is np.ndarray and i.ndim == 1 and i.dtype.kind == "i" for i in index):
+        return False
+    if len({len(i) for i in index}) > 1 or min(i.min(initial=0) for i in index) < 0:
+        return False
+    return len(set(zip(*(i.tolist() for i in index), strict=True))) == len(index[0])
+
+
 def _last_writer(shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
     """1 where an element of the value is the last that is written to its place, else 0."""
     places = np.zeros(shape, dtype=int)
@@ -112,8 +125,24 @@ def _last_writer(shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
     return (places[index] == numbers) * 1.0
 
 
+class _PutOwn(_Put):
+    """x[index] = v of an array that nobody else holds: y is x, changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evaluate, self.pure = self._changed, SETITEM
+
+    def _changed(self, x: Any, index: Any, value: Any) -> Any:
+        if isinstance(x, Tracer):
+            return apply(self, (x, index, value), {})
+        if type(x) is not np.ndarray or highest((index, value)) is not None:
+            return setitem(x, index, value)
+        return _assigned(x, index, value)
+
+
 SETITEM = add(_Put(), operator.setitem)
 setitem = primitive(SETITEM)
+SETITEM.own = OWN = _PutOwn()
 
 # Rows of one array that may give a view of it, or the array itself.
 for _fn in (

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.domain import A, case
 from ..core.indices import BASIC, as_tuple
 from ..core.registry import Composite, Op, Passive, add, along_axis, cast, trailing_axis
-from ..core.tracing import Tracer, apply, canonical, primitive
+from ..core.tracing import Tracer, apply, canonical, highest, primitive
 
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
 MASK = np.array([[True, False, True], [False, False, True]])
@@ -115,6 +115,68 @@ class _Index(Op):
     def accumulate(buffer: np.ndarray, zeros: bool, u: Any, y: Any, x: Any, index: Any) -> None:
         add_into(buffer, as_tuple(index), cast(u, buffer.dtype), u.ndim - y.ndim, zeros)
 
+    def added(self, buffer: Any, own: bool, u: Any, y: Any, x: Any, index: Any) -> Any:
+        lead, at = u.ndim - y.ndim, as_tuple(index)
+        if buffer is None:
+            return self._pull(u, y, x, index)
+        if not own:
+            buffer = COPY.evaluate(buffer, ...)
+        if lead and advanced_axes(at):
+            return buffer + self._pull(u, y, x, index)
+        return ADDED.evaluate(buffer, cast(u, x.dtype), (slice(None),) * lead + at)
+
+
+class _Copy(_Index):
+    """x[index] of an array that is to be changed in place: what is read is copied, of directions too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evaluate, self.pure = self._copied, INDEX
+
+    def _copied(self, x: Any, index: Any) -> Any:
+        if isinstance(x, Tracer):
+            return apply(self, (x, index), {})
+        y = x[index]
+        return y.copy(order="K") if type(y) is np.ndarray else y
+
+    @staticmethod
+    def _push(t: Any, y: Any, x: Any, index: Any) -> Any:
+        return COPY.evaluate(t, (slice(None),) * (t.ndim - x.ndim) + as_tuple(index))
+
+
+class _Added(Op):
+    """x with u added at index, of an array that nobody else holds: y is x, changed."""
+
+    def __init__(self) -> None:
+        super().__init__(np.add, name="add", arrays=2)
+        self.evaluate = self._changed
+        self.pushes = self.pulls = (self._changed, self._changed, None)  # pushed and pulled together, below
+
+    def _changed(self, x: Any, u: Any, index: Any) -> Any:
+        if isinstance(x, Tracer):
+            return apply(self, (x, u, index), {})
+        if type(x) is not np.ndarray or highest((u, index)) is not None:
+            return x + scatter(u, index, x.shape, np.ndim(u))
+        add_into(x, index, u, 0)
+        return x
+
+    def push_all(self, tangents: dict[int, Any], y: Any, args: Any, _: Any) -> Any:
+        x, u, index = args
+        if 1 not in tangents:
+            return tangents[0]
+        t = tangents[1]
+        lead = t.ndim - np.ndim(u)
+        base = tangents[0] if 0 in tangents else np.zeros(t.shape[:lead] + x.shape, y.dtype)
+        if lead and advanced_axes(index):
+            return base + scatter(t, index, x.shape, np.ndim(u))
+        return self._changed(base, cast(t, y.dtype), (slice(None),) * lead + index)
+
+    @staticmethod
+    def pull_in_place(v: Any, y: Any, args: Any, own: bool) -> list[Any]:
+        x, u, index = args
+        there = COPY.evaluate(v, (slice(None),) * (v.ndim - y.ndim) + index)
+        return [v if own else COPY.evaluate(v, ...), cast(there, u.dtype), None]
+
 
 class _Scatter(Op):
     """The transpose of x[index], and so read back by it."""
@@ -139,6 +201,8 @@ class _Scatter(Op):
 
 
 INDEX = add(_Index())
+INDEX.own = COPY = _Copy()
+ADDED = _Added()
 SCATTER = add(_Scatter())
 scatter = primitive(SCATTER)
 

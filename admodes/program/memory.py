@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..core.registry import OPS
+from ..ops.assignment import SETITEM
 from ..ops.index import SCATTER
 from .algebra import use_counts
 from .boxes import Box, box, common, outside
 from .cost import last_uses, owners
-from .primitives import ADD_AT, KERNELS, SCATTERED, SUBTRACT_AT, Place
+from .primitives import ADD_AT, COPIED, KERNELS, SCATTERED, SET_AT, SUBTRACT_AT, Place
 from .program import Program
 from .recording import Instruction, Value, leaves
 
@@ -22,71 +24,145 @@ WORKSPACE_BYTES = 1 << 14
 _PRODUCTS = {np.matmul, np.dot}
 
 
-def scatters_in_place(program: Program) -> Program:
-    """a + scatter(u, index) as a[index] += u, and with −u as a[index] -= u, where a is an array of the program's own
-    that nothing else uses.
+def changes_in_place(program: Program) -> Program:
+    """a with v in a[index] as a[index] = v, and a + scatter(u, index) as a[index] += u, and with −u as a[index] -= u,
+    where a is an array of the program's own that nothing uses afterwards; views of it that something does use then are
+    copied, if that is less than a.
 
     The zeros of the scatter turn a −0.0 of a into 0.0.  Where a may hold one outside of the index (see `Box`), 0.0 is
     therefore added there too: for overlapping slices, as x[1:] and x[:-1] leave them, at their ends.
     """
     uses, made = use_counts(program), {v: i for i in program.instructions for v in i.outs}
-    free = set(_own_arrays(program))
+    lives = _Lives(program)
     gone: set[int] = set()
     negative: dict[Value, Box] = {}  # where a value may be −0.0, if that is not everywhere
-    body: list[Instruction] = []
-    for instruction in program.instructions:
-        found = _scatter_added(instruction, made, uses, free) if instruction.op.fn is np.add else None
-        if found is not None:
-            a, scatter = found
-            u, index, _, ndim = scatter.args
-            index = (slice(None),) * (u.ndim - ndim) + index
-            target, before = box(index, a.shape), _negative_zeros(a, made, negative)
-            rest = None if target is None or before is None else outside(before, target)
-            if rest is not None and target is not None and before is not None:
-                gone.add(id(scatter))
+    body: list[list[Instruction]] = []
+    for k, instruction in enumerate(program.instructions):
+        written = [instruction]
+        if instruction.op is SETITEM:
+            a, index, value = instruction.args
+            v = instruction.outs[0]
+            if isinstance(a, Value) and v.ndim and lives.may_change(a, k, body):
+                written = [Instruction(SET_AT, (a, value, index), {}, v, instruction.backward, into=0)]
+            if (
+                not isinstance(value, Value | np.ndarray)
+                and not np.signbit(value)
+                and isinstance(a, Value)
+                and a in made
+            ):
+                negative[v] = _negative_zeros(a, made, negative)
+        elif instruction.op.fn is np.add:
+            for a, scatter in _scatters_added(instruction, made):
+                u, index, _, ndim = scatter.args
+                index = (slice(None),) * (u.ndim - ndim) + index
+                target, before = box(index, a.shape), _negative_zeros(a, made, negative)
+                rest = None if target is None else outside(before, target)
+                if target is not None:
+                    negative[instruction.outs[0]] = common(before, target)
+                if rest is None or target is None or not lives.may_change(a, k, body):
+                    continue
+                once = uses[scatter.outs[0]] == 1
+                if once:
+                    gone.add(id(scatter))
                 minus, op = made.get(u) if isinstance(u, Value) else None, ADD_AT
-                if minus is not None and minus.op.fn is np.negative and uses[u] == 1:
+                if once and minus is not None and minus.op.fn is np.negative and uses[u] == 1:
                     gone.add(id(minus))
                     op, u = SUBTRACT_AT, minus.args[0]
+                written = []
                 for piece in rest:
                     v = Value(a.shape, a.dtype)
                     zero = 0.0 if any(isinstance(i, slice) for i in piece) else a.dtype.type(0)
-                    body.append(Instruction(ADD_AT, (a, zero, piece), {}, v, instruction.backward, into=0))
+                    written.append(Instruction(ADD_AT, (a, zero, piece), {}, v, instruction.backward, into=0))
                     a = v
-                instruction = Instruction(op, (a, u, index), {}, instruction.out, instruction.backward, into=0)
-                negative[instruction.outs[0]] = common(before, target)
-        body.append(instruction)
-    return program.with_(instructions=tuple(i for i in body if id(i) not in gone))
+                written.append(Instruction(op, (a, u, index), {}, instruction.out, instruction.backward, into=0))
+                break
+        body.append(written)
+    return program.with_(instructions=tuple(i for part in body for i in part if id(i) not in gone))
 
 
-def _scatter_added(
-    addition: Instruction, made: dict[Value, Instruction], uses: dict[Value, int], free: set[Value]
-) -> tuple[Value, Instruction] | None:
+class _Lives:
+    """How long the arrays of a program, and the views of each, are read; `may_change` ends one.
+
+    What is only scattered is read as late as the scatter is, for that is where it may be computed then.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.last: dict[Value, int] = {}  # of an array the last instruction that reads it, of a view any view of it too
+        self.views: dict[
+            Value, dict[Value, int]
+        ] = {}  # of an array, with the numbers of the instructions that take them
+        self.own = set(_fresh_arrays(program))
+        home: dict[Value, Value] = {}
+        late = _late(program)
+        for k, instruction in enumerate(program.instructions):
+            source = instruction.source if instruction.aliases and instruction.args else None
+            if isinstance(source, Value):
+                for v in instruction.outs:
+                    home[v] = home.get(source, v)
+                    if home[v] is v:
+                        self.views.setdefault(source, {})[v] = k
+            for v in instruction.uses:
+                v = home.get(v, v)
+                self.last[v] = max(self.last.get(v, 0), late[k])
+        for v in program.outputs:
+            if isinstance(v, Value):
+                self.last[home.get(v, v)] = len(program.instructions)
+
+    def may_change(self, a: Value, k: int, body: list[list[Instruction]]) -> bool:
+        """Whether instruction k may change the memory of a; views that live on are copied, in `body`, and from then on
+        the result, which takes the memory, is asked."""
+        if a not in self.own or self.last[a] != k:
+            return False
+        living = {v: at for v, at in self.views.get(a, {}).items() if self.last.get(v, at) >= k}
+        if 2 * sum(v.nbytes for v in living) > a.nbytes or any(len(body[at][-1].outs) > 1 for at in living.values()):
+            return False
+        for v, at in living.items():
+            view = Value(v.shape, v.dtype)
+            taken = body[at][-1]
+            body[at][-1:] = [
+                replace(taken, out=view),
+                Instruction(COPIED, (view,), {}, v, taken.backward),
+            ]
+        return True
+
+
+def _late(program: Program) -> list[int]:
+    """The last place at which each instruction may be carried out once what is only scattered is written in place."""
+    late = list(range(len(program.instructions)))
+    read: dict[Value, int] = {}
+    scattered: dict[Value, int] = {}
+    for k in reversed(late[:]):
+        instruction = program.instructions[k]
+        out = instruction.outs[0] if instruction.outs else None
+        if instruction.op is SCATTER:
+            late[k] = read.get(instruction.outs[0], k)
+            if isinstance(instruction.args[0], Value):
+                scattered[instruction.args[0]] = max(late[k], scattered.get(instruction.args[0], 0))
+        elif out in scattered and _is_plain_ufunc(instruction):
+            late[k] = scattered[out]
+        for v in instruction.uses:
+            read.setdefault(v, k)
+    return late
+
+
+def _scatters_added(addition: Instruction, made: dict[Value, Instruction]) -> Iterator[tuple[Value, Instruction]]:
     """a and the scatter of a + scatter(u, index), where a may be overwritten."""
     out = addition.outs[0]
     for a, s in (addition.args, addition.args[::-1]):
         scatter = made.get(s) if isinstance(s, Value) else None
-        if scatter is None or scatter.op is not SCATTER or uses[s] != 1 or not _basic(scatter.args[1]):
+        if scatter is None or scatter.op is not SCATTER or not _basic(scatter.args[1]):
             continue
-        own = isinstance(a, Value) and a in free and uses[a] == 1
-        if own and a.shape == out.shape == s.shape and a.dtype == out.dtype:
-            return a, scatter
-    return None
+        if isinstance(a, Value) and a in made and a.shape == out.shape == s.shape and a.dtype == out.dtype:
+            yield a, scatter
 
 
-def _negative_zeros(a: Value, made: dict[Value, Instruction], negative: dict[Value, Box]) -> Box | None:
-    """Where a may be −0.0; None where that is not known as a box."""
-    source = made[a]
-    if a not in negative and source.op is SCATTER and _basic(source.args[1]):
+def _negative_zeros(a: Value, made: dict[Value, Instruction], negative: dict[Value, Box]) -> Box:
+    """Where a may be −0.0."""
+    source, found = made[a], negative.get(a)
+    if found is None and source.op is SCATTER and _basic(source.args[1]):
         u, index, _, ndim = source.args
-        return box((slice(None),) * (u.ndim - ndim) + tuple(index), a.shape)
-    return negative.get(a, tuple(map(range, a.shape)))
-
-
-def _own_arrays(program: Program) -> list[Value]:
-    """Arrays with memory of their own, and no view of it taken."""
-    viewed = {i.source for i in program.instructions if i.aliases and isinstance(i.source, Value)}
-    return [v for v in _fresh_arrays(program) if v not in viewed]
+        found = box((slice(None),) * (u.ndim - ndim) + tuple(index), a.shape)
+    return tuple(map(range, a.shape)) if found is None else found
 
 
 def _fresh_arrays(program: Program) -> list[Value]:

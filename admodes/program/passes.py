@@ -19,7 +19,7 @@ from ..core.types import Shaped
 from .algebra import signs, sums_as_products, use_counts
 from .einsums import einsums_as_products
 from .identities import row_major, simplified
-from .memory import results_in_place, scatters_in_place, workspace
+from .memory import changes_in_place, results_in_place, workspace
 from .primitives import ADD_AT
 from .program import Program
 from .recording import GUARD, NESTED, Instruction, Value, leaves, mapped
@@ -316,7 +316,7 @@ PASSES: tuple[Pass, ...] = (
     early_terms_first,
     operations_together,
     dead_code,
-    scatters_in_place,
+    changes_in_place,
     dead_code,
     results_in_place,
     workspace,

@@ -54,6 +54,17 @@ def subtract_at(a: Any, u: Any, index: Any) -> Any:
     return a
 
 
+def set_at(a: Any, v: Any, index: Any) -> Any:
+    """a with v at index, in the memory of a."""
+    a[index] = v
+    return a
+
+
+def copied(x: Any) -> Any:
+    """A view as an array of its own."""
+    return x.copy()
+
+
 def scattered(*args: Any, op: Any, index: Any, shape: Any, dtype: Any) -> Any:
     """Zeros with the result of a ufunc at index."""
     y = np.zeros(shape, dtype)
@@ -86,6 +97,8 @@ def summed_outer(us: Any, vs: Any) -> Any:
 
 ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: u.size)
 SUBTRACT_AT = Op(subtract_at, name="subtract_at", arrays=2, flops=lambda y, a, u, index: u.size)
+SET_AT = Op(set_at, name="set_at", arrays=2)
+COPIED = Op(copied, name="copied")
 SCATTERED = Op(scattered, name="scattered", arrays=None, flops=_flops)
 ROWS = Op(rows, name="rows")
 SUMMED_ROWS = Op(summed_rows, name="summed_rows", flops=lambda y, stack: stack.size - y.size)

@@ -21,11 +21,11 @@ import numpy as np
 from ..core.blank import settled
 from ..core.creation import users_statement
 from ..core.errors import Detached, LeakedTracer
-from ..core.registry import Op, Passive
+from ..core.registry import OPS, Op, Passive
 from ..core.tracing import Trace, Tracer, canonical, is_memory
 from ..core.views import ground
 from ..ops.assignment import SETITEM
-from ..ops.index import INDEX, SCATTER
+from ..ops.index import ADDED, INDEX, SCATTER
 
 _READS = {INDEX, SCATTER}
 
@@ -261,12 +261,12 @@ class Symbol(Tracer):
     @property
     def flags(self) -> Any:
         self.transform.seen = True
-        return self.value.flags
+        return super().flags
 
     @property
     def strides(self) -> Any:
         self.transform.seen = True
-        return self.value.strides
+        return super().strides
 
     def __bool__(self) -> bool:
         return bool(self.transform.assume(self if self.dtype.kind == "b" else np.not_equal(self, 0)))
@@ -345,10 +345,13 @@ class Recorder(Trace):
         return self.record(op, (canonical(a), canonical(b)), {})
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if op is ADDED:
+            x, u, index = args
+            return self.record(OPS[np.add], (x, self.record(SCATTER, (u, index, x.shape, np.ndim(u)), {})), {})
         arrays = len(args) if op.arrays is None else op.arrays
         if op in _READS:
             args = (args[0], self._known_extents(args[1]), *args[2:])
-        elif len(args) > arrays and op is not SETITEM:
+        elif len(args) > arrays and op is not SETITEM and op.pure is not SETITEM:
             args = (*args[:arrays], *mapped(args[arrays:], self._known_parameter))
         if params:
             params = mapped(params, self._known_parameter)
@@ -382,6 +385,11 @@ class Recorder(Trace):
             params = mapped(params, settled)
         given = self.values(params) if params else params
         y = op.evaluate(*values, **given)
+        held = y
+        if op.pure is not None:  # the program says what is computed, not where
+            op = op.pure
+            if op is INDEX and is_memory(y):
+                held = op.evaluate(*values)
         named = self.node(params) if params else params
         if isinstance(y, tuple | list):
             parts = tuple([self._symbol(part) for part in y])
@@ -389,7 +397,8 @@ class Recorder(Trace):
             self.instructions.append(Instruction(op, places, named, out, self.pulling))
             return y._make(parts) if hasattr(y, "_make") else parts
         symbol = self._symbol(y)
-        view = (is_memory(y) and not y.flags.writeable) or _overlaps(y, values) or _may_show(op, values, given)
+        view = (is_memory(y) and not y.flags.writeable) or _may_show(op, values, given)
+        view = view or (op is not SETITEM and _overlaps(held, values))
         self.instructions.append(Instruction(op, places, named, symbol.node, self.pulling, view))
         return symbol
 

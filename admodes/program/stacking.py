@@ -254,12 +254,13 @@ def _is_small(v: Value, total: _Sum) -> bool:
 def early_terms_first(program: Program) -> Program:
     """(a + b) + c as a + (b + c), where b and c are there long before a: they can be added for many steps at once.
 
-    Only small arrays, and where this happens at least LEAST times.
+    Only small arrays, and where this happens at least LEAST times.  Not scatters, which are added in place.
     """
     body, uses = program.instructions, use_counts(program)
     made: dict[Value, int] = {}
     depth: dict[Any, int] = {}  # the longest chain of instructions that leads to a value
     found: dict[int, tuple[int, list[Value]]] = {}  # outer addition -> inner one, terms from the earliest on
+    scattered = {i.outs[0] for i in body if i.op is SCATTER}
     for k, i in enumerate(body):
         depth.update(dict.fromkeys(i.outs, 1 + max((depth.get(v, 0) for v in i.uses), default=0)))
         made.update(dict.fromkeys(i.outs, k))
@@ -267,7 +268,8 @@ def early_terms_first(program: Program) -> Program:
             inner = made.get(x, -1) if isinstance(x, Value) else -1
             if inner >= 0 and uses[x] == 1 and inner not in found and _is_sum(body[inner]):
                 *early, late = sorted((*body[inner].args, other), key=lambda v: depth.get(v, 0))
-                if late is not other and depth.get(late, 0) > depth.get(early[1], 0) + 1:
+                spread = not scattered.isdisjoint((*early, late))
+                if late is not other and depth.get(late, 0) > depth.get(early[1], 0) + 1 and not spread:
                     found[k] = inner, [*early, late]
     if len(found) < LEAST:
         return program

@@ -28,7 +28,7 @@ from ..core.registry import name_of
 from ..core.reverse import COPIED_BYTES
 from ..program.cost import copied_outputs
 from ..program.native.rows import MOST_MULTIPLIED
-from ..program.primitives import ADD_AT, KERNELS, SCATTERED, SUBTRACT_AT, placed
+from ..program.primitives import ADD_AT, KERNELS, SCATTERED, SET_AT, SUBTRACT_AT, placed
 from ..program.recording import MARKS, Instruction, leaves
 from ..program.straightline import StraightLine
 from .work import (
@@ -300,6 +300,8 @@ class CostModel:
     def _curve(self, i: Instruction) -> Curve:
         if i.op in (ADD_AT, SUBTRACT_AT):
             return self.calls["add"]
+        if i.op is SET_AT:
+            return self.calls["getitem"]
         if i.op is SCATTERED:
             return self.calls[name_of(i.params["op"])]
         return self.calls.get(key(i)) or self.calls.get(i.op.name) or self.calls["other"]

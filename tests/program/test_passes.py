@@ -8,7 +8,7 @@ from random_programs import random_program
 
 from admodes import custom_op, grad, trace, vjp
 from admodes.program.algebra import sums_as_products
-from admodes.program.memory import WORKSPACE_BYTES, results_in_place, scatters_in_place, workspace
+from admodes.program.memory import WORKSPACE_BYTES, changes_in_place, results_in_place, workspace
 from admodes.program.passes import (
     REASSOCIATING,
     common_subexpressions,
@@ -376,7 +376,7 @@ def test_many_products_in_good_time():
 
 def test_scatters_add_in_place():
     program = dead_code(common_subexpressions(identities(trace(grad(lambda x: np.sum(x[1:] * x[:-1])), np.ones(9)))))
-    after = scatters_in_place(program)
+    after = changes_in_place(program)
     assert names(program).count("scatter") == 2
     assert names(after).count("scatter") == 1
     assert "+=" in after.source
@@ -401,7 +401,7 @@ def test_scatters_in_place_keep_the_sign_of_zeros(shape):
             return sum(np.sum(x[i] * w) for i, w in zip(indices, ws, strict=True))
 
         program = dead_code(identities(trace(grad(f), np.ones(shape), *weights)))
-        after = scatters_in_place(program)
+        after = changes_in_place(program)
         in_place += "add_at" in names(after)
         found, expected = after(np.ones(shape), *weights), program(np.ones(shape), *weights)
         np.testing.assert_array_equal(found, expected)
@@ -428,9 +428,9 @@ def test_a_scatter_into_what_others_read_stays():
         return y, grad(lambda x: np.sum(x[1:] ** 2))(x) + y
 
     program = trace(f, np.ones(4))
-    assert "add_at" not in names(scatters_in_place(program))
+    assert "add_at" not in names(changes_in_place(program))
     x = rng.normal(size=4)
-    assert_same(scatters_in_place(program)(x), f(x))
+    assert_same(changes_in_place(program)(x), f(x))
 
 
 def test_a_negative_scatter_subtracts_in_place():

@@ -11,7 +11,7 @@ from ...core.registry import OPS
 from ...ops.index import INDEX, SCATTER
 from ..boxes import box, outside
 from ..cost import copied_outputs, owners
-from ..primitives import ADD_AT, ROWS, SCATTERED, SUBTRACT_AT
+from ..primitives import ADD_AT, COPIED, ROWS, SCATTERED, SET_AT, SUBTRACT_AT
 from ..recording import GUARD, SEED, Instruction, Value, leaves
 from ..straightline import StraightLine
 from .names import public_name
@@ -20,7 +20,7 @@ from .printer import INFIX, Delete, Guard, Printer, Rule, Statement, is_boolean
 # From this size on it pays to make an array empty and set the few elements to zero that are not written anyway.
 EMPTY_BYTES = 1 << 14
 
-_AT = {ADD_AT: "+=", SUBTRACT_AT: "-="}
+_AT = {ADD_AT: "+=", SUBTRACT_AT: "-=", SET_AT: "="}
 _AUGMENTED = {np.add: "+=", np.subtract: "-=", np.multiply: "*=", np.divide: "/="}
 
 
@@ -148,6 +148,10 @@ def _rows(to: ArrayPrinter, i: Instruction) -> str:  # a, b, … = stack
     return to.namer.text(i.args[0])
 
 
+def _copy(to: ArrayPrinter, i: Instruction) -> str:
+    return f"{to.namer.text(i.args[0])}.copy()"
+
+
 def _product(to: ArrayPrinter, i: Instruction) -> str | None:
     if all(isinstance(x, Value | np.ndarray) and 0 < x.ndim < 3 for x in i.args):
         return f"{to.namer.text(i.args[0])}.dot({to.namer.text(i.args[1])})"
@@ -217,7 +221,7 @@ _METHODS = {np.max: "max", np.min: "min", np.any: "any", np.all: "all", np.prod:
 ArrayPrinter.rules |= (
     dict.fromkeys(INFIX, _infix)
     | {np.logical_and: _logical, np.logical_or: _logical, np.matmul: _product, np.dot: _product}
-    | {SEED: _seed, ROWS: _rows, SCATTER: _scatter, INDEX: _getitem, np.negative: _negative}
+    | {SEED: _seed, ROWS: _rows, COPIED: _copy, SCATTER: _scatter, INDEX: _getitem, np.negative: _negative}
     | {np.reshape: _reshape, np.astype: _astype, np.sum: _sum}
     | dict.fromkeys((np.transpose, np.swapaxes, np.moveaxis), _transpose)
     | dict.fromkeys(_METHODS, _method)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...ops.index import INDEX, SCATTER
 from ..algebra import sums_as_products
-from ..memory import scatters_in_place
+from ..memory import changes_in_place
 from ..recording import Instruction, Value
 from ..straightline import StraightLine
 from .calls import usable
@@ -35,7 +35,7 @@ def with_kernels(
     """The passes with kernels taken out of the program once steps of loops are stacked, and before memory is planned;
     sums that no kernel takes become products behind that."""
     kept = [one for one in passes if one is not sums_as_products]
-    at = kept.index(scatters_in_place)
+    at = kept.index(changes_in_place)
     return (*kept[:at], taken, sums_as_products, *kept[at:])
 
 
