@@ -173,7 +173,7 @@ class _Added(Op):
 
     @staticmethod
     def pull_in_place(v: Any, y: Any, args: Any, own: bool) -> list[Any]:
-        x, u, index = args
+        _, u, index = args
         there = COPY.evaluate(v, (slice(None),) * (v.ndim - y.ndim) + index)
         return [v if own else COPY.evaluate(v, ...), cast(there, u.dtype), None]
 
