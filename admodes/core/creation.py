@@ -314,6 +314,11 @@ def _is_watched(frame: FrameType, packages: frozenset[str]) -> bool:
     return is_users(name) or name.partition(".")[0] in packages or code.co_filename.startswith("<doctest")
 
 
+def in_users_code(frame: FrameType) -> bool:
+    """Whether a frame runs code that a user wrote."""
+    return _is_watched(frame, frozenset())
+
+
 def users_statement() -> str:
     """'model.py, line 3: if x > 0:', the statement of the user's code that is running; empty where there is none."""
     frame = sys._getframe(1)

@@ -20,6 +20,7 @@ from .captured import captured_by
 from .code.emit import Code, emit, listed, listing
 from .cost import Cost, cost_of, work
 from .elsewhere import function_on
+from .naming import NamingRecorder
 from .native.calls import needed
 from .native.group import kernels
 from .primitives import KERNELS
@@ -225,7 +226,15 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
     >>> float(program(3.0, 4.0))
     10.0
     """
-    return record(f, args, {})
+    made: list[NamingRecorder] = []
+
+    def recorder(*settings: Any) -> NamingRecorder:
+        made.append(NamingRecorder(*settings))
+        return made[-1]
+
+    program = record(f, args, {}, recorder=recorder)
+    made[-1].results(program.outputs)
+    return program
 
 
 def record(

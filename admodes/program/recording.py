@@ -36,12 +36,13 @@ SMALL_BYTES = 1 << 16
 class Value:
     """One value of a program: its shape and dtype, and a name where the user's code gives one."""
 
-    __slots__ = ("adjoint", "adjoint_of", "dtype", "name", "shape", "tangent", "tangent_of")
+    __slots__ = ("adjoint", "adjoint_of", "called", "dtype", "name", "shape", "tangent", "tangent_of")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "") -> None:
         self.shape = shape
         self.dtype = dtype
         self.name = name
+        self.called = ""  # the user's variable that held it
         self.adjoint_of: Value | None = None  # the value whose cotangent this is
         self.adjoint: Any = None  # the value, or the constant, that is the cotangent of this one
         self.tangent_of: Value | None = None  # the value whose tangent this is

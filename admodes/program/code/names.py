@@ -66,7 +66,7 @@ class Namer:
             primal = self.names.get(of) if of is not None else None
             if primal is not None and primal.isidentifier():
                 return self.take(v, f"{prefix}_{primal}")
-        return self.take(v, f"t{next(self._counter)}")
+        return self.take(v, v.called or f"t{next(self._counter)}")
 
     def text(self, x: Any, wide: bool = True) -> str:
         """An argument as an expression; wide: every array beside it is of double precision."""

@@ -216,7 +216,8 @@ def _quoted(text: str) -> str:
 
 
 def _kind(v: Any) -> str:
-    return f"{v.dtype}{list(v.shape) if v.shape else ''}"
+    kind = f"{v.dtype}{list(v.shape) if v.shape else ''}"
+    return f"{v.called}: {kind}" if isinstance(v, Value) and v.called else kind
 
 
 def _fill(node: Node) -> str:
@@ -375,13 +376,14 @@ def _labels(node: Node, known: dict[Value, Any], below: Below | None) -> tuple[s
     v = node.value
     if node.kind in ("bend", "output") or v is None:
         return "", ""
+    name = v.called if isinstance(v, Value) else ""
     if not known:
-        return (_shape(v.shape) if v.ndim else ""), ""
+        return f"{name} {_shape(v.shape) if v.ndim else ''}".strip(), ""
     if isinstance(v, np.ndarray):
         return show(v), ""
     u = below.of(v) if below else None
     u = known.get(u) if isinstance(u, Value) else u
-    return show(known[v]), "" if u is None else show(u)
+    return f"{name} = {show(known[v])}" if name else show(known[v]), "" if u is None else show(u)
 
 
 def _widths(layers: list[list[Node]], labels: dict[Node, tuple[str, str]]) -> None:
