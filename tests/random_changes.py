@@ -259,6 +259,24 @@ def _copy(rng, a):
         lambda x: np.array(pickle.loads(pickle.dumps(x))),
         lambda x: np.lib.stride_tricks.as_strided(x, x.shape[::-1], x.strides[::-1]),
         lambda x: np.einsum("i...,j...->ij...", x, x),
+        lambda x: np.r_[x, x[:1]],
+        lambda x: np.c_[x, x],
+        lambda x: np.array([v * 0.5 for v in x.flat]),
+        lambda x: np.array([v * sum(i) for i, v in np.ndenumerate(x)]),
+        lambda x: np.array(x.tolist()),
+        lambda x: np.apply_along_axis(lambda v: v * v[0], axis, x),
+        lambda x: np.vectorize(lambda v: v * v)(x),
+        lambda x: np.select([_ordered(x) > 0.2, x < -0.2], [x, x * x], 0.5),
+        lambda x: np.choose((_ordered(x) > 0).astype(int), [x, x * x]),
+        lambda x: np.extract(_ordered(x) > 0, x),
+        lambda x: x[np.nonzero(_ordered(x) > 0)],
+        lambda x: np.piecewise(_ordered(x), [x > 0], [np.sin, 0.25]),
+        lambda x: np.fromiter((v for v in np.ravel(x)), float) if axis else np.fromiter(np.ravel(x), x.dtype),
+        lambda x: np.sum(x, axis=axis, where=_ordered(x) > 0),
+        lambda x: _ordered(x) % 0.7,
+        lambda x: np.partition(_ordered(x), 0, axis),
+        lambda x: np.unique(_ordered(x)),
+        lambda x: np.broadcast_arrays(x, np.zeros((2, 1)))[0].copy(),
     ]
     return choices[rng.integers(len(choices))]
 
@@ -566,6 +584,47 @@ def _change(rng, a, b):
         np.putmask(o, o < 0, o[::-1])
         x.flat = o
 
+    def chosen_by_itself(x, w):
+        x[_ordered(x) > 0] = _fit(w, x.shape)[x > 0]
+
+    def copyto_by_itself(x, w):
+        np.copyto(x, w, where=_ordered(x) < 0.1)
+
+    def counted(x, w):
+        for i, v in enumerate(x.flat):
+            x.flat[i] = v * 0.5 + i
+
+    def every_element(x, w):
+        for i in np.ndindex(x.shape):
+            x[i] = 0.5 * x[i] + x[tuple(0 for _ in i)]
+
+    def stored_and_read(x, w):
+        n = len(x) - 1
+        x[0] = w[0]
+        x[n] = x[0] * 0.5
+        v = x[::-1]
+        x[n] += v[n]
+        x[-1] = v[0] * x[0]
+
+    def stored_twice(x, w):
+        buffer = np.zeros(4)
+        for v in np.ravel(w)[:3]:
+            buffer[1] = v
+            buffer[2] += buffer[1] * 2
+        buffer[1] = buffer[2]
+        x[index] = buffer[1] - buffer[3]
+
+    def partitioned(x, w):
+        _ordered(x).partition(0, axis)
+
+    def modulo(x, w):
+        _ordered(x)[...] %= 0.7
+
+    def exchanged_names(x, w):
+        x, w = w, x
+        if isinstance(x, np.ndarray) and x.flags.writeable:
+            x[...] = x + w
+
     def aliased(x, w):
         v = x
         v *= 0.5
@@ -608,7 +667,8 @@ def _change(rng, a, b):
         out_where, copyto, copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal,
         put_along_axis, add_at, subtract_at, multiply_at, sin_at, flat_slice, flat_all, flat_index, fill, real_part,
         everything, masked, no_axes, no_axes_again, through_flip, through_transpose, through_diagonal, reshaped,
-        objects,
+        objects, chosen_by_itself, copyto_by_itself, counted, every_element, stored_and_read, stored_twice, partitioned,
+        modulo, exchanged_names,
     ]  # fmt: skip
     return _on_arrays(steps[rng.integers(len(steps))])
 

@@ -37,9 +37,9 @@ import numpy as np
 from numpy import ndarray
 
 from .blame import explained, refused_class, statement_at
-from .blank import LENT, Blank, given, traced
+from .blank import LENT, Blank, given, natively, traced
 from .captured import Captured
-from .errors import noted
+from .errors import Detached, noted
 from .pytree import flatten, unflatten
 from .registry import OPS
 from .tracing import HANDS_ON, Tracer, canonical, collected_lists, gathered, is_memory
@@ -487,6 +487,30 @@ _CLASSES = {"ndarray": _ndarray, "vectorize": _Vectorized, **{name: _number(name
 CREATIONS = {name: Creation(getattr(np, name)) for name in NAMES}
 
 
+class _Joined:
+    """np.r_ and np.c_ as f is to have them."""
+
+    def __init__(self, numpys: Any, axis: int, column: bool) -> None:
+        self.numpys, self.axis, self.column = numpys, axis, column
+
+    def __getitem__(self, key: Any) -> Any:
+        if not traced(key):
+            return natively(self.numpys.__getitem__, (key,), {})
+        items = key if isinstance(key, tuple) else (key,)
+        if isinstance(items[0], str):
+            raise Detached(f"np.{'c_' if self.column else 'r_'} with an order in words", "Write np.concatenate.")
+        return np.concatenate([self._part(item) for item in items], axis=self.axis)
+
+    def _part(self, item: Any) -> Any:
+        if not traced(item):
+            return natively(self.numpys.__getitem__, (item,), {})
+        x = np.atleast_1d(gathered(item) if isinstance(item, list | tuple) else item)
+        return np.transpose(np.atleast_2d(x)) if self.column and x.ndim == 1 else x
+
+
+_JOINED = {"r_": _Joined(np.r_, 0, column=False), "c_": _Joined(np.c_, -1, column=True)}
+
+
 class _Attribute:
     """A creation function as an attribute of numpy: as ever, but where code that is watched looks it up."""
 
@@ -507,6 +531,8 @@ class _Attribute:
             return CREATIONS[self.name].handed_on if handed else fn
         if frame.f_code.co_name == "__array__":  # of another library's class, which is to give an array of NumPy's own
             return fn
+        if self.name in _JOINED:
+            return _JOINED[self.name]
         if self.name in _CLASSES:  # only where a class is about to be called may a function stand for it
             return _CLASSES[self.name] if _is_called(frame.f_code, frame.f_lasti // 2) else fn
         return CREATIONS[self.name] if fn is CREATIONS[self.name].fn else fn
@@ -565,7 +591,8 @@ class _Function:
         del vars(module)[self.name]
 
     def _gathering(self, *args: Any, **kwargs: Any) -> Any:
-        return self.fn(*(args if self.op.sequence else collected_lists(self.op, args)), **kwargs)
+        as_they_are = self.op.sequence or self.op.changes is not None  # an array that is changed stays the one it is
+        return self.fn(*(args if as_they_are else collected_lists(self.op, args)), **kwargs)
 
 
 @functools.cache
@@ -629,7 +656,7 @@ def _bring_in(module: ModuleType, lists: bool) -> None:
     _plain_classes.setdefault(module, type(module))
     key = type(module), module.__name__, lists
     if key not in _classes:  # a class takes long to make, and is a cycle
-        attributes = _functions(module) if lists else {name: _Attribute(name) for name in (*NAMES, *_CLASSES)}
+        attributes = _functions(module) if lists else {name: _Attribute(name) for name in (*NAMES, *_CLASSES, *_JOINED)}
         _classes[key] = type(type(module).__name__, (type(module),), attributes)
     module.__class__ = _classes[key]
 

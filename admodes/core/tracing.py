@@ -399,8 +399,15 @@ def packed(a: Any) -> Any:
 
 
 def elements(x: Tracer) -> np.ndarray:
-    """A traced array as an array of objects, its elements."""
+    """A traced array as an array of objects, its elements, laid out as NumPy has it."""
+    g = ground(x)
     out = np.empty(x.shape, dtype=object)
+    if x.ndim and not overlapping(g):
+        strides = [s // g.itemsize * out.itemsize for s in g.strides]
+        spans = [(n - 1) * s for n, s in zip(g.shape, strides, strict=True)] if g.size else []
+        before = -sum(span for span in spans if span < 0) // out.itemsize
+        room = np.empty(before + sum(span for span in spans if span > 0) // out.itemsize + 1, dtype=object)
+        out = np.lib.stride_tricks.as_strided(room[before:], g.shape, strides)
     for index in np.ndindex(x.shape):
         out[index] = x[index] if index else x
     return out
@@ -504,7 +511,7 @@ class Tracer(Cell):
         if module.startswith("numpy.testing"):
             return np.asarray(ground(self))
         noted.detached = True
-        users = module.partition(".")[0] not in LIBRARIES or module == HANDS_ON
+        users = module.partition(".")[0] not in LIBRARIES or module in (HANDS_ON, JOINS)
         # The parts of complex objects are out of reach: NumPy takes them for real.
         if users and (noted.curable or self.dtype.kind == "c"):
             raise Detached(
@@ -750,6 +757,8 @@ class Tracer(Cell):
 LIBRARIES = ("numpy", "scipy", "admodes")
 # Of these a module that converts arguments and hands them on to functions of the user's own: L @ x of a LinearOperator.
 HANDS_ON = "scipy.sparse.linalg._interface"
+# And that of np.r_ and np.c_, which are no functions and so do not dispatch.
+JOINS = np.r_.__class__.__module__
 
 
 def _asker(frame: Any) -> Any:

@@ -49,7 +49,7 @@ def _choose(a: Any, choices: Any, mode: str = "raise") -> Any:
 
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Each function on the elements where its condition holds; one more function for all the rest."""
-    x = canonical(x)
+    x = canonical(x) if np.ndim(x) else np.reshape(x, ())
     first = condlist[0] if not np.isscalar(condlist) and len(np.shape(condlist)) else condlist
     if np.isscalar(condlist) or (not isinstance(first, list | np.ndarray) and np.ndim(first) == 0 and x.ndim != 0):
         condlist = [condlist]
@@ -63,11 +63,6 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
 
 
 def _pieces(y: Any, x: Any, conditions: Any, functions: Any, args: Any, kw: Any) -> Any:
-    if not x.ndim:
-        for condition, f in zip(conditions, functions, strict=True):
-            if condition:
-                y = f(x, *args, **kw) if callable(f) else f
-        return y
     for condition, f in zip(conditions, functions, strict=True):
         if condition.any():
             y[condition] = f(x[condition], *args, **kw) if callable(f) else f

@@ -721,3 +721,68 @@ def test_an_array_held_with_another_dtype_raises():
 
     with pytest.raises(Detached, match=r"z\[0\] = x\[0\]"):
         jacfwd(f)(X)
+
+
+# ---------------------------------------------------------------------------------------------------
+# np.r_ and np.c_, and arrays of objects beside lists
+# ---------------------------------------------------------------------------------------------------
+
+JOINED = {
+    "r_": lambda x: np.r_[x, 1.0, x[0], 0:1:3j],
+    "c_": lambda x: np.c_[x, x * x, np.ones(3)],
+    "c_ of a matrix": lambda x: np.c_[np.outer(x, x), x],
+    "a list": lambda x: np.r_[[x[0], 2.0], x],
+    "one": lambda x: np.c_[x],
+    "three axes": lambda x: np.c_[np.ones((2, 1, 3)) * x, np.ones((2, 1, 3))],
+}
+
+
+@pytest.mark.parametrize("f", JOINED.values(), ids=JOINED)
+def test_what_r_and_c_give_is_an_array_that_can_be_changed(f):
+    def changed(x):
+        y = f(x)
+        v = y.T.reshape(-1)  # a view or a copy, by the order in memory
+        v[1:] *= v[:-1]
+        return np.concatenate([np.ravel(y), v])
+
+    x = np.array([0.2, 0.35, 0.5])
+    right = np.stack([(changed(x + h) - changed(x - h)) / 2e-6 for h in 1e-6 * np.eye(3)], axis=-1)
+    assert vjp(f, x)[0].strides == f(x).strides
+    for way in (jacfwd, jacrev, lambda f: compile(jacfwd(f))):
+        np.testing.assert_allclose(way(changed)(x), right, atol=1e-8)
+
+
+def test_an_order_in_words_is_refused():
+    with pytest.raises(Detached, match=r"np\.concatenate"):
+        jacfwd(lambda x: np.r_["0,2", x, x])(np.ones(3))
+
+
+@pytest.mark.parametrize("change", ["put", "copyto", "place", "put_along_axis"])
+def test_an_array_of_objects_is_changed_where_lists_are_gathered_too(change):
+    calls = {
+        "put": lambda o, v: np.put(o, [0], [v]),
+        "copyto": lambda o, v: np.copyto(o[:1], [v]),
+        "place": lambda o, v: np.place(o, [True, False], [v]),
+        "put_along_axis": lambda o, v: np.put_along_axis(o, np.array([0]), np.array([v], dtype=object), 0),
+    }
+
+    def f(x):
+        o = np.empty(2, dtype=object)
+        o[:] = x[0], x[1]
+        calls[change](o, x[1] * 3)
+        return np.sum(np.exp([x[0], 1.0])) + o[0] * o[1]
+
+    x = np.array([0.2, 0.35])
+    for way in (jacfwd, jacrev, lambda f: compile(grad(f))):
+        np.testing.assert_allclose(way(f)(x), [np.exp(0.2), 6 * 0.35])
+
+
+def test_piecewise_of_no_axes_is_an_array():
+    def f(x):
+        y = np.piecewise(x, [x > 0], [np.sin, 0.25])
+        y[...] = y * 2
+        return y
+
+    for x, right in ((np.array(0.3), 2 * np.cos(0.3)), (-0.3, 0.0)):
+        assert type(vjp(f, x)[0]) is np.ndarray
+        assert all(np.allclose(way(f)(x), right) for way in (jacfwd, jacrev))
