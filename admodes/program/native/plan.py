@@ -185,14 +185,24 @@ class Kernel:
                     spread.add(v)
         found = []
         work: dict[Value, float] = {}
+        own: dict[Value, float] = {}  # with that of values which wait for what is made of them alone
+        users: dict[Value, list[Value]] = {}
+        for i in self.instructions:
+            for x in i.uses:
+                users.setdefault(x, []).append(i.outs[0])
+        waiting: set[Value] = set()
         for i in self.instructions:
             v = i.outs[0]
             work[v] = work_of(i) + sum(0.0 if x in self.stored else work.get(x, 0.0) for x in set(i.uses))
+            own[v] = max([work_of(i), *(own[x] for x in i.uses if x in waiting)])
             if v in self.stored or v not in times:
                 continue
-            own = work_of(i)
-            repeated = times[v] > 1 and (own >= COSTLY or (times[v] - 1) * work[v] > WORTH_STORING)
+            repeated = times[v] > 1 and (own[v] >= COSTLY or (times[v] - 1) * work[v] > WORTH_STORING)
             if repeated or (v in spread and v.size > 1 and work[v] >= COSTLY):
+                then = users.get(v, [])
+                if len(then) == 1 and v not in spread and then[0].size == v.size and times.get(then[0]) == times[v]:
+                    waiting.add(v)  # the last of a chain is stored, not each link
+                    continue
                 found.append(v)
                 work[v] = 0.0
         return found
