@@ -32,11 +32,13 @@ def available() -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """What kernels are written for: `bytes` of a vector, and the letter of the instruction set of each width."""
+    """What kernels are written for: `bytes` of a vector, the letter of the instruction set of each width, and whether a
+    product and a sum are one instruction."""
 
     bytes: int
     letters: dict[int, str]
     libraries: tuple[Any, ...] = field(repr=False)
+    fused: bool = False
 
     def lanes(self, widest: int) -> int:
         """Elements of a vector where the widest has so many bytes."""
@@ -82,7 +84,7 @@ def machine() -> Machine:
             libraries.append(ctypes.CDLL(name))
         except (OSError, TypeError):  # another C library, or no such system
             continue
-    return Machine(has[0][0], dict(has), tuple(libraries))
+    return Machine(has[0][0], dict(has), tuple(libraries), arm or bool(features.get("fma")))
 
 
 @cache
