@@ -35,6 +35,7 @@ import numpy as np
 from rich.table import Table
 
 import admodes
+from admodes.program.program import record
 
 from . import style
 from .frame import Row, Study
@@ -198,8 +199,8 @@ def measure_preparing(tools: Sequence[Tool], steps: int, rng: np.random.Generato
     _, first = prepare(workload, chosen)
     rows = [_preparing_row(PREPARING, tool.name, steps, first[tool.name]) for tool in chosen if tool.prepares]
     gradient = admodes.grad(lambda *x: workload.function(np, *x), argnums=tuple(range(workload.by)))
-    operations = len(admodes.trace(gradient, *workload.arguments).instructions)
-    taken = interleaved({TRACING: lambda: admodes.trace(gradient, *workload.arguments)}, rounds=9, seconds=1.0)
+    operations = len(record(gradient, workload.arguments, {}).instructions)
+    taken = interleaved({TRACING: lambda: record(gradient, workload.arguments, {})}, rounds=9, seconds=1.0)
     one = taken[TRACING] / operations
     return [*rows, *(_preparing_row(TRACING, tool, steps, s) for tool, s in (("compiled", one), (BUDGET, 20e-6)))]
 
