@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -97,46 +96,6 @@ class Forward(Trace):
         if type(y) is Dual and y.transform is self:
             return y.tangent
         return np.zeros(self.lead + np.shape(y), dtype=inexact(y))
-
-
-class Keeping(Forward):
-    """Forward mode whose products keep zeros (see `zeros`)."""
-
-    __slots__ = ()
-
-    def unary(self, op: Op, x: Any) -> Any:
-        return super().unary(op.strong, x)
-
-    def binary(self, op: Op, a: Any, b: Any) -> Any:
-        return super().binary(op.strong, a, b)
-
-    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        return super().process(op.strong, args, params)
-
-
-class Watched(Forward):
-    """Forward mode that tells of each value and its tangent; strong: its products keep zeros (see `zeros`)."""
-
-    __slots__ = ("observer", "strong")
-
-    def __init__(self, lead: tuple[int, ...], strong: bool, observer: Callable[[Any, Any], None]) -> None:
-        super().__init__(lead)
-        self.strong, self.observer = strong, observer
-
-    def unary(self, op: Op, x: Any) -> Any:
-        return self._told(super().unary(op.strong if self.strong else op, x))
-
-    def binary(self, op: Op, a: Any, b: Any) -> Any:
-        return self._told(super().binary(op.strong if self.strong else op, a, b))
-
-    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        return self._told(super().process(op.strong if self.strong else op, args, params))
-
-    def _told(self, y: Any) -> Any:
-        for part in y if isinstance(y, tuple) else (y,):
-            if type(part) is Dual and part.transform is self:
-                self.observer(part.value, part.tangent)
-        return y
 
 
 def plus(t: Any, s: Any) -> Any:

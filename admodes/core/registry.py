@@ -230,6 +230,13 @@ class Op:
         """The row whose products keep zeros (see `zeros`)."""
         return self
 
+    def moving(self, y: Any, args: Sequence[Any]) -> Op:
+        """The row that keeps those zeros alone that do not move (see `moving`); y, args: what it has at another point."""
+        return self.strong
+
+    # doubt(traced, y, *args): whether its strong row keeps a zero that may move; None: never.
+    doubt: Callable[..., Any] | None = None
+
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Carry the operation out under the highest trace among its arguments."""
         return trace.process(self, args, params)
@@ -338,7 +345,7 @@ class Elementwise(Op):
         super().__init__(fn, arrays=len(partials), **row)
         self.partials = tuple(partials)
         self.arity = len(partials)
-        self._state(_times)
+        self._state(plainly)
 
     def _state(self, times: Callable[[Partial], Callable[..., Any]]) -> None:
         """Make pushes and pulls of the partials, by one kind of product."""
@@ -352,15 +359,38 @@ class Elementwise(Op):
 
     @cached_property
     def strong(self) -> Op:
+        return self.with_products(strongly)
+
+    def moving(self, y: Any, args: Sequence[Any]) -> Op:
+        return self.with_products(lambda p: strongly(moved(p, y, args) if callable(p) else p))
+
+    def with_products(self, times: Callable[[Partial], Callable[..., Any]]) -> Op:
+        """The row that multiplies partials otherwise."""
         twin = copy.copy(self)
-        twin._state(_strongly)
+        twin._state(times)
         return twin
 
 
-def _strongly(p: Partial) -> Callable[..., Any]:
-    """`_times`, with products that keep zeros."""
+def in_place_of_zeros(other: Any, x: Any) -> Any:
+    """x, and where it is 0 what stands in another array."""
+    return x if other is x or type(x) is str else np.where(np.equal(x, 0), other, x)[()]
+
+
+def moved(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Callable[..., Any]:
+    """A partial, and where it is 0 its value at y, args, another point, unless it is constant around that: a mask."""
+
+    def partial(*here: Any) -> Any:
+        there, near = p(y, *args), p(y * (1 + 1e-6), *(a * (1 + 1e-5) for a in args))
+        g = p(*here)
+        return np.where(np.logical_and(np.equal(g, 0), np.not_equal(there, near)), there, g)
+
+    return partial
+
+
+def strongly(p: Partial) -> Callable[..., Any]:
+    """`plainly`, with products that keep zeros."""
     if not callable(p):
-        return _times(p)
+        return plainly(p)
 
     def scale(t: Any, y: Any, *x: Any) -> Any:
         with np.errstate(all="ignore"):
@@ -369,7 +399,7 @@ def _strongly(p: Partial) -> Callable[..., Any]:
     return scale
 
 
-def _times(p: Partial) -> Callable[..., Any]:
+def plainly(p: Partial) -> Callable[..., Any]:
     """scale(t, y, *x) = p(y, *x) · t, without the product where p is ±1."""
     if callable(p):
         return lambda t, y, *x: p(y, *x) * t
@@ -383,7 +413,7 @@ def _times(p: Partial) -> Callable[..., Any]:
 def _unary_rules(
     _: int, p: Partial, times: Callable[[Partial], Callable[..., Any]]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    scale, of = times(p), p if callable(p) and times is _times else None
+    scale, of = times(p), p if callable(p) and times is plainly else None
 
     def push(t: Any, y: Any, x: Any) -> Any:
         t = scale(t, y, x) if of is None else of(y, x) * t
@@ -399,7 +429,7 @@ def _unary_rules(
 def broadcasting_rules(
     i: int, p: Partial, times: Callable[[Partial], Callable[..., Any]]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    scale, of = times(p), p if callable(p) and times is _times else None
+    scale, of = times(p), p if callable(p) and times is plainly else None
 
     def push(t: Any, y: Any, *args: Any) -> Any:
         x = args[i]
@@ -541,9 +571,22 @@ class Contraction(Op):
 
     @cached_property
     def strong(self) -> Op:
+        return self.with_operands(lambda i, x: x)
+
+    def moving(self, y: Any, args: Sequence[Any]) -> Op:
+        return self.with_operands(lambda i, x: in_place_of_zeros(args[i], x))
+
+    def with_operands(self, prepared: Callable[[int, Any], Any]) -> Op:
+        """The row whose products keep zeros and take other operands: prepared(i, operand i)."""
         twin = copy.copy(self)
         twin.product = OPS[strong_product].evaluate
-        twin.pushes, twin.pulls = Each(twin._push), Each(twin._pull)
+
+        def rule(of: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda i, t, y, *args, **params: of(
+                i, t, y, *(x if k == i else prepared(k, x) for k, x in enumerate(args)), **params
+            )
+
+        twin.pushes, twin.pulls = Each(rule(twin._push)), Each(rule(twin._pull))
         return twin
 
     def _push(self, i: int, t: Any, y: Any, *args: Any, **params: Any) -> Any:

@@ -19,6 +19,7 @@ from numpy import ndarray
 from .errors import MissingRule, OverwrittenValue
 from .fingerprint import fingerprint
 from .forward import plus
+from .moving import elsewhere, random, spoil
 from .registry import Op, inexact
 from .tracing import Trace, Tracer, canonical, highest, is_memory
 from .views import clone, duplicate
@@ -182,7 +183,12 @@ class Tape(Trace):
         observer: told of each entry that is pulled, its value and the value's whole cotangent.
         """
         watched = sorted(self.kept.values(), key=lambda one: one.turn) if self.kept else []
-        found: list[Any] = kept(lambda keep: self.sweep(keep, seeds, inputs, observer, watched), list)
+        found: list[Any] = kept(
+            lambda strong: self.sweep(self._rows(strong), seeds, inputs, observer, watched),
+            list,
+            self._doubtful,
+            lambda found: _spoil(found, self.sweep(self._moving(inputs), seeds, inputs)),
+        )
         return found
 
     def _rows(self, strong: bool) -> list[tuple[Any, ...]]:
@@ -191,17 +197,42 @@ class Tape(Trace):
             return self.entries
         return [e if e[0] == INPUT else (e[0], e[1].strong, *e[2:]) for e in self.entries]
 
+    def _doubtful(self) -> bool:
+        """Whether a row that keeps zeros keeps one that may move."""
+        for e in self.entries:
+            if e[0] != INPUT and e[1].doubt is not None:
+                op, positions, _, y, args, _ = general_form(e)
+                if op.doubt([k in positions for k in range(len(args))], y, *args):
+                    return True
+        return False
+
+    def _moving(self, inputs: int) -> list[tuple[Any, ...]]:
+        """The entries, with the rows that keep only zeros that do not move; `inputs` of them are arguments."""
+        entries: list[tuple[Any, ...]] = []
+        values: list[Any] = []  # of each entry, for other arguments
+        for e in self.entries:
+            op, positions, parents, y, args, params = general_form(e)
+            if op is None:
+                values.append(random(y) if len(values) < inputs else y)
+                entries.append(e)
+                continue
+            args = [*args]
+            for k, parent in zip(positions, parents, strict=True):
+                args[k] = values[parent]
+            values.append(elsewhere(op, y, args, params))
+            entries.append((e[0], op.moving(values[-1], args), *e[2:]))
+        return entries
+
     def sweep(
         self,
-        strong: bool,
+        entries: Sequence[tuple[Any, ...]],
         seeds: Sequence[tuple[int, Any]],
         inputs: int,
         observer: Callable[[Any, Any], None] | None = None,
         watched: Sequence[Guarded] = (),
     ) -> list[Any]:
-        """`pull`, by the one kind of products or the other; each array under watch is compared just before it is read,
+        """`pull` by entries with rows of one kind; each array under watch is compared just before it is read,
         so that it comes from memory once."""
-        entries = self._rows(strong)
         cotangents: list[Any] = [None] * len(entries)
         owned = bytearray(len(entries))  # whether a cotangent is a buffer of this sweep, to be added into
         last = -1
@@ -259,7 +290,12 @@ class Tape(Trace):
         """Tangents of the entries `outputs`, None where no input reaches them; seeds: one tangent an input."""
         for one in self.kept.values():
             one.compare()
-        found: list[Any] = kept(lambda keep: self._push(self._rows(keep), seeds, outputs), list)
+        found: list[Any] = kept(
+            lambda strong: self._push(self._rows(strong), seeds, outputs),
+            list,
+            self._doubtful,
+            lambda found: _spoil(found, self._push(self._moving(len(seeds)), seeds, outputs)),
+        )
         return found
 
     def _push(self, entries: Sequence[tuple[Any, ...]], seeds: Sequence[Any], outputs: Sequence[int]) -> list[Any]:
@@ -396,6 +432,12 @@ def general_form(entry: tuple[Any, ...]) -> Entry:
     return Entry(*entry[1:])
 
 
+def _spoil(found: list[Any], others: list[Any]) -> list[Any]:
+    return [
+        _spoil(g, other) if type(g) is list else spoil(g, other) for g, other in zip(found, others, strict=True)
+    ]
+
+
 def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:
     """Add a cotangent to one that is there already, into its buffer if this sweep made it."""
     earlier = cotangents[parent]
@@ -477,7 +519,7 @@ def transposed(linear: Callable[..., Any], to: Sequence[Any], u: Any, of: Any) -
     pairs = zip(out, u, strict=True) if isinstance(out, tuple) else [(out, u)]
     seeds = [(o.index, s) for o, s in pairs if s is not None and type(o) is Var and o.transform is tape]
     tape.closed = True
-    found = tape.sweep(keeps_zeros(), seeds, len(zeros))  # the sweep around decides: a nan among u may be meant
+    found = tape.sweep(tape._rows(keeps_zeros()), seeds, len(zeros))  # the sweep around decides: a nan among u may be meant
     return [zero if g is None else g for zero, g in zip(zeros, found, strict=True)]
 
 

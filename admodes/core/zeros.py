@@ -5,6 +5,9 @@ only where its results hold a nan, which no other product could hide, it is made
 row then gives way to its twin `strong`, whose products are `strong_product`: of an elementwise row that with its
 partial, of a contraction each one of its sum, of any other linear map those with its columns.
 
+A zero of a nested transform may be one that moves: of sqrt(u)² at u = 0 the factor √u is 0 here alone, and its product
+with the infinite slope has a limit that no factor tells.  See `moving`.
+
 Source: "strong zero", W. Moses and V. Churavy, Enzyme; ForwardDiff's NaN-safe mode.
 """
 
@@ -20,7 +23,7 @@ import numpy as np
 
 
 class Keeping:
-    """A sweep that keeps zeros, and whether it met a derivative that is not determined, of which no factor is."""
+    """Sweeps that keep zeros, and whether they met a derivative that is not determined, of which no factor is."""
 
     __slots__ = ("undetermined",)
 
@@ -50,23 +53,34 @@ def keeping() -> Iterator[Keeping]:
 
 
 def undetermined() -> None:
-    """Say that a derivative was met that does not exist (at a tie, at the tip of a cone): its nan is to stay, for what
-    multiplies it may be 0 because of the other factor's own limit, as in |z|² = |z| · |z| at 0."""
+    """Say that a derivative was met that does not exist (at a tie): its nan is to stay, for what multiplies it may be 0
+    because of the other factor's own limit."""
     this = _KEEPING.get()
     if this is not None:
         this.undetermined = True
 
 
-def kept(sweep: Callable[[bool], Any], tangents: Callable[[Any], Iterable[Any]]) -> Any:
-    """The result of sweep(False); where its tangents hold a nan, that of sweep(True), which keeps zeros."""
+def kept(
+    sweep: Callable[[bool], Any],
+    tangents: Callable[[Any], Iterable[Any]],
+    doubtful: Callable[[], bool],
+    settled: Callable[[Any], Any],
+) -> Any:
+    """The result of sweep(False); where its tangents hold a nan, that of sweep(True), which keeps zeros.
+
+    doubtful: whether that kept a zero that moves (see `moving`); then settled(result) takes its place.
+    """
     if keeps_zeros():
-        return sweep(True)
+        result = sweep(True)
+        return settled(result) if doubtful() else result
     plain = sweep(False)
     if not lost(tangents(plain)):
         return plain
     with keeping() as this:
         result = sweep(True)
-    return plain if this.undetermined else result
+        if this.undetermined:
+            return plain
+        return settled(result) if doubtful() else result
 
 
 def lost(tangents: Iterable[Any]) -> bool:
@@ -147,3 +161,8 @@ def strong_product(a: Any, b: Any) -> Any:
     with np.errstate(all="ignore"):
         y = np.multiply(a, b)
         return np.where(np.equal(a, 0) | np.equal(b, 0), y.dtype.type(0), y)[()]
+
+
+def spoiled(x: Any, where: Any) -> Any:
+    """x, and nan `where` it is not determined."""
+    return np.where(where, np.nan, x).astype(np.result_type(x), copy=False)[()]

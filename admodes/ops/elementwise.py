@@ -9,14 +9,31 @@ Kinks: |x|′ = 0 at 0; maximum, minimum, fmax and fmin share ties equally.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, case
-from ..core.registry import OPS, Composite, Elementwise, Linear, Passive, Via, add, align, cast, gather, size_of
+from ..core.registry import (
+    OPS,
+    Composite,
+    Elementwise,
+    Linear,
+    Op,
+    Passive,
+    Via,
+    add,
+    align,
+    cast,
+    gather,
+    in_place_of_zeros,
+    plainly,
+    size_of,
+)
 from ..core.tracing import Tracer, primitive, replace
-from ..core.zeros import strong_product, undetermined
+from ..core.zeros import spoiled, strong_product
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
 TRANSCENDENTAL = 10.0
@@ -35,8 +52,8 @@ PRODUCTS = {np.multiply: 1, np.divide: 1, np.square: 1, np.power: _squares}
 
 def row(fn: Any, partials: list[Any], *domain: Any, flops: Any = 1.0, evaluate: Any = None, alias: Any = ()) -> None:
     """One line of the table."""
-    products = PRODUCTS.get(fn, 0)
-    add(Elementwise(fn, partials, domain=domain, flops=flops, evaluate=evaluate, products=products), *alias)
+    each = PRODUCTS.get(fn, 0)
+    add(Elementwise(fn, partials, domain=domain, flops=flops, evaluate=evaluate, products=each), *alias)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -85,53 +102,78 @@ def _slope(a: Any, y: Any) -> Any:
     return np.where(y == 0, 0, a / np.where(y == 0, 1, y)).astype(np.result_type(a, y), copy=False)[()]
 
 
-def _off_the_tip(t: Any, y: Any, everywhere: bool) -> Any:
-    """t / y; at the tip nan, `everywhere` or where t is not 0."""
-    tip = np.broadcast_to(y == 0, t.shape)
-    lost = tip if everywhere else np.logical_and(tip, t != 0)
-    if np.any(lost):
-        undetermined()
-    return np.where(lost, np.nan, t / np.where(y == 0, 1, y))
+def _off_the_tip(t: Any, y: Any, strong: bool) -> Any:
+    """t / y; at the tip nan, and 0 for t = 0 if `strong`."""
+    tip = np.equal(y, 0)
+    return np.where(_lost(tip, t, strong), np.nan, t / np.where(tip, 1, y))
 
 
-def _of_length(t: Any, v: Any, a: Any, y: Any) -> Any:
-    """A direction of y beside those of a / y: −(a / y) ẏ."""
-    return -v * align(t, np.ndim(y), v.ndim)
+def _lost(where: Any, t: Any, strong: bool) -> Any:
+    return np.logical_and(where, np.not_equal(t, 0)) if strong else np.broadcast_to(where, t.shape)
 
 
-SLOPE = Via(
-    _slope,
-    [
-        lambda t, v, a, y: cast(_off_the_tip(t, y, False), v.dtype),
-        lambda t, v, a, y: cast(_off_the_tip(_of_length(t, v, a, y) + 0 * v, y, False), v.dtype),
-    ],
-    [
-        lambda u, v, a, y: cast(_off_the_tip(u, y, True), a.dtype),
-        lambda u, v, a, y: cast(gather(_off_the_tip(-v * u, y, True), y.shape, u.ndim - v.ndim), y.dtype),
-    ],
-    name="slope",
-    domain=[case(A(2, 3), A(2, 1, within=NONZERO)), case(A(3), A(3, within=NONZERO))],
-    flops=1.0,
-)
-slope = primitive(add(SLOPE))
+class _Slope(Via):
+    """`strong`: what does not move at the tip has slope 0; seen(v): a slope v as it stands in the direction −v ẏ / y."""
+
+    def __init__(self, strong: bool = False, seen: Callable[[Any], Any] = lambda v: v) -> None:
+        def push_length(t: Any, v: Any, a: Any, y: Any) -> Any:
+            return cast(_off_the_tip(-seen(v) * align(t, np.ndim(y), v.ndim), y, strong), v.dtype)
+
+        def pull_length(u: Any, v: Any, a: Any, y: Any) -> Any:
+            return cast(gather(_off_the_tip(-seen(v) * u, y, strong), y.shape, u.ndim - v.ndim), y.dtype)
+
+        super().__init__(
+            _slope,
+            [lambda t, v, a, y: cast(_off_the_tip(t, y, strong), v.dtype), push_length],
+            [lambda u, v, a, y: cast(_off_the_tip(u, y, strong), a.dtype), pull_length],
+            name="slope",
+            domain=[case(A(2, 3), A(2, 1, within=NONZERO)), case(A(3), A(3, within=NONZERO))],
+            flops=1.0,
+        )
+
+    @cached_property
+    def strong(self) -> Op:
+        return _Slope(True)
+
+    def moving(self, y: Any, args: Any) -> Op:
+        return _Slope(True, lambda v: in_place_of_zeros(y, v))
+
+    def doubt(self, traced: Any, v: Any, a: Any, y: Any) -> Any:
+        return np.any(np.equal(y, 0))
+
+
+SLOPE = add(_Slope())
+slope = primitive(SLOPE)
 
 
 class _Jump(Elementwise):
     """The sign of a real number as the slope of its length: constant, but for the jump at 0, where nothing is known."""
 
     def _state(self, times: Any) -> None:
-        self.pushes = (lambda t, y, x: _lost(np.logical_and(np.equal(x, 0), t != 0), t),)
-        self.pulls = (lambda u, y, x: _lost(np.broadcast_to(np.equal(x, 0), u.shape), u),)
+        def rule(t: Any, y: Any, x: Any) -> Any:
+            lost = _lost(np.equal(x, 0), t, times is not plainly)
+            return np.where(lost, np.nan, 0).astype(t.dtype, copy=False)[()]
 
+        self.pushes = self.pulls = (rule,)
 
-def _lost(where: Any, t: Any) -> Any:
-    if np.any(where):
-        undetermined()
-    return np.where(where, np.nan, 0).astype(t.dtype, copy=False)[()]
+    def doubt(self, traced: Any, y: Any, x: Any) -> Any:
+        return np.any(np.equal(x, 0))
 
 
 # Not the row of np.sign, whose derivative is 0 everywhere: that of the sign itself is what is asked for there.
 jump = primitive(_Jump(np.sign, [lambda y, x: np.nan], name="sign"))
+
+
+class _StrongProduct(Elementwise):
+    """A product of a derivative that keeps zeros: whether these move matters where it is differentiated itself."""
+
+    def doubt(self, traced: Any, y: Any, a: Any, b: Any) -> Any:
+        pairs = ((a, b), (b, a))
+        return any(
+            np.any(np.logical_and(np.equal(x, 0), np.logical_not(np.isfinite(other))))
+            for moves, (x, other) in zip(traced, pairs, strict=True)
+            if moves
+        )
 
 
 def _phase(y: Any, z: Any) -> Any:
@@ -150,7 +192,6 @@ def _power_flops(y: Any, a: Any, b: Any) -> float:
 
 
 # fmt: off
-row(strong_product,  [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL)
 row(np.add,          [1, 1],                                                   REAL, REAL, evaluate=operator.add)
 row(np.subtract,     [1, -1],                                                  REAL, REAL, evaluate=operator.sub)
 row(np.multiply,     [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL, evaluate=operator.mul)
@@ -243,7 +284,18 @@ row(np.i0, [_i0_slope], REAL, flops=TRANSCENDENTAL)
 row(np.nextafter, [1, None], REAL, REAL)
 
 
-primitive(OPS[strong_product])
+primitive(add(_StrongProduct(strong_product, [lambda y, a, b: b, lambda y, a, b: a], domain=(REAL, REAL), flops=1.0)))
+primitive(
+    add(
+        Via(
+            spoiled,
+            [lambda t, y, x, where: OPS[spoiled].evaluate(t, where), None],
+            [lambda u, y, x, where: OPS[spoiled].evaluate(u, where), None],
+            name="spoiled",
+            domain=[case(A(3), np.zeros(3, bool))],
+        )
+    )
+)
 
 
 # ---------------------------------------------------------------------------------------------------

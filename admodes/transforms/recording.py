@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core import pytree
 from ..core.creation import around, run
-from ..core.forward import Dual, Forward, Keeping, Watched
+from ..core.forward import Dual, Forward
+from ..core.moving import Careful
 from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
 from ..core.views import arguments, clone
@@ -18,51 +18,67 @@ from ..core.zeros import kept, undetermined
 from .directions import directions, lowest, observer, own, private
 
 
+class Pushed(NamedTuple):
+    """The leaves of a result, its structure, and their tangents; doubtful: whether a zero was kept that may move."""
+
+    values: list[Any]
+    structure: Any
+    tangents: list[Any]
+    doubtful: bool = False
+
+
 def push_forward(
     f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
 ) -> tuple[list[Any], Any, list[Any]]:
     """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
+    swept: list[Pushed] = []
 
-    def sweep(strong: bool) -> tuple[list[Any], Any, list[Any]]:
-        transform = _transform(leaves, lead, strong)
+    def sweep(strong: bool) -> Pushed:
         if not strong:
-            return run(f, _push_forward, f, structure, leaves, ts, transform)
+            return run(f, _push_forward, f, structure, leaves, ts, lead, False)
+        swept.append(again(lambda: run(f, _push_forward, f, structure, leaves, ts, lead, True)))
+        return swept[-1]
+
+    def again(body: Callable[[], Any]) -> Any:
         captured = around(f)
         with captured.restored():
-            again = run(f, _push_forward, f, structure, leaves, ts, transform)
+            result = body()
         if captured.changed:  # the first run was at other values than this one
             undetermined()
-        return again
+        return result
 
-    found: tuple[list[Any], Any, list[Any]] = kept(sweep, lambda pushed: pushed[2])
-    return found
+    def settled(found: Pushed) -> Pushed:
+        recording = again(lambda: Recording(f, pytree.unflatten(structure, leaves)))
+        return found._replace(tangents=recording.push(ts, lead))
+
+    return kept(sweep, lambda pushed: pushed.tangents, lambda: swept[-1].doubtful, settled)[:3]
 
 
 def _push_forward(
-    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], transform: Callable[[], Forward]
-) -> tuple[list[Any], Any, list[Any]]:
-    trace = transform()
+    f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...], strong: bool
+) -> Pushed:
+    trace = _transform(leaves, lead, strong)
+    careful = isinstance(trace, Careful)
     try:
         duals = arguments([Dual(clone(x), t, trace) for x, t in zip(leaves, ts, strict=True)], leaves)
-        if isinstance(trace, Watched):
+        if careful and trace.observer is not None:
             for dual in duals:
                 trace.observer(dual.value, dual.tangent)
         out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))
         out = [pytree.result(y, "the result") for y in out]
         values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
-        return values, out_structure, [trace.tangent_of(y) for y in out]
+        return Pushed(values, out_structure, [trace.tangent_of(y) for y in out], careful and trace.doubtful)
     finally:
         trace.closed = True
 
 
-def _transform(leaves: list[Any], lead: tuple[int, ...], strong: bool) -> Callable[[], Forward]:
-    """Makes the transform of one run: one that is watched where the lowest transform under a leaf wants to know."""
+def _transform(leaves: list[Any], lead: tuple[int, ...], strong: bool) -> Forward:
+    """The transform of one run, which is watched where the lowest transform under a leaf wants to know."""
+    told = None
     for x in leaves:
         trace = lowest(x)
-        told = None if trace is None else trace.observe_tangents()
-        if told is not None:
-            return functools.partial(Watched, lead, strong, told)
-    return functools.partial(Keeping if strong else Forward, lead)
+        told = told or (None if trace is None else trace.observe_tangents())
+    return Careful(lead, strong, told) if strong or told is not None else Forward(lead)
 
 
 def complex_of_real(leaves: Sequence[Any], results: Sequence[Any]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from ...core.domain import A, case
-from ...core.registry import Composite, Op, Passive, Via, add, cast, trailing
+from ...core.registry import Composite, Op, Passive, Via, add, cast, in_place_of_zeros, trailing
 from ...core.tracing import canonical, primitive
 from ..elementwise import slope
 from .pieces import NORMS, real_part
@@ -40,22 +40,32 @@ def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
     return np.sign(share) * np.abs(share) ** (p - 1)
 
 
-def _norm_row(fn: Any, slope: Any, power: float, domain: Any) -> Op:
-    def push(t: Any, y: Any, x: Any, **params: Any) -> Any:
-        return np.sum(real_part(slope(y, x, **params) * t), axis=trailing(params["axes"], x.ndim), keepdims=True)
+class _Norm(Via):
+    """slope(y, x, axes, p): the partials, whose products with dx are summed."""
 
-    def pull(u: Any, y: Any, x: Any, **params: Any) -> Any:
-        return cast(slope(y, x, **params) * u, x.dtype)
+    def __init__(self, fn: Any, slope: Any, power: float, domain: Any) -> None:
+        def push(t: Any, y: Any, x: Any, **params: Any) -> Any:
+            return np.sum(real_part(slope(y, x, **params) * t), axis=trailing(params["axes"], x.ndim), keepdims=True)
 
-    def flops(y: Any, x: Any, **_: Any) -> float:
-        return power * np.size(x)
+        def pull(u: Any, y: Any, x: Any, **params: Any) -> Any:
+            return cast(slope(y, x, **params) * u, x.dtype)
 
-    return add(Via(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], domain=domain, flops=flops))
+        def flops(y: Any, x: Any, **_: Any) -> float:
+            return power * np.size(x)
+
+        super().__init__(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], domain=domain, flops=flops)
+        self.slope = slope
+
+    def moving(self, y: Any, args: Any) -> Op:
+        def slope(here: Any, x: Any, **params: Any) -> Any:
+            return in_place_of_zeros(self.slope(y, *args, **params), self.slope(here, x, **params))
+
+        return _Norm(self.fn, slope, 0, None)
 
 
 LENGTHS = [case(A(2, 3), axes=(0, 1)), case(A(2, 3), axes=(1,)), case(A(), axes=())]
-LENGTH = _norm_row(_length, _length_slope, 2, LENGTHS)
-P_LENGTH = _norm_row(_p_length, _p_slope, 12, [case(A(2, 3), axes=(0, 1), p=3), case(A(2, 3), axes=(1,), p=1.5)])
+LENGTH = add(_Norm(_length, _length_slope, 2, LENGTHS))
+P_LENGTH = add(_Norm(_p_length, _p_slope, 12, [case(A(2, 3), axes=(0, 1), p=3), case(A(2, 3), axes=(1,), p=1.5)]))
 length, p_length = primitive(LENGTH), primitive(P_LENGTH)
 
 
