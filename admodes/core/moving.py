@@ -1,11 +1,11 @@
 """Zeros that move, in second derivatives: nan where a result depends on how they would.
 
-A factor c that is 0 for all arguments makes c · g constant, and 0 · ∞ = 0 is its derivative.  A factor a(x) that is 0 at
-this x alone leaves a · ∞ undetermined.  A first derivative is 0 there by convention, as |x|′ at 0 is; its own derivative
-would take for known what the convention hides.  So where a sweep meets such a product in the work of another transform
-it is made a third time.  The tape is evaluated once more, for random arguments and along the branches taken: a zero that
-is none then moves, and its other value takes its place as a factor.  What is not finite now has hung on a convention,
-and is nan.  A zero that nothing moves stays: a constant, a seed, what a mask or an index leaves out, a − a.
+A factor c that is 0 for all arguments makes c · g constant, and 0 · ∞ = 0 is its derivative.  A factor a(x) that is 0
+at this x alone leaves a · ∞ undetermined.  A first derivative is 0 there by convention, as |x|′ at 0 is; its own
+derivative would take for known what the convention hides.  So where a sweep meets such a product in the work of another
+transform it is made a third time.  The tape is evaluated once more, for random arguments and along the branches taken:
+a zero that is none then moves, and its other value takes its place as a factor.  What is not finite now has hung on a
+convention, and is nan.  A zero that nothing moves stays: a constant, a seed, what a mask or an index leaves out, a − a.
 
 Source: J. T. Schwartz, "Fast probabilistic algorithms for verification of polynomial identities" (J. ACM 1980), for the
 random numbers that tell a zero of structure from one of values.
@@ -58,8 +58,8 @@ class Careful(Forward):
 def elsewhere(op: Op, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
     """The result of an operation for other arguments, as far as it tells which of its zeros move."""
     with np.errstate(all="ignore"):
-        own = isinstance(op, Contraction | Linear | LinearAll) or (isinstance(op, Elementwise) and type(op.fn) is np.ufunc)
-        if own or op.fn is strong_product:
+        linear = isinstance(op, Contraction | Linear | LinearAll)
+        if linear or (isinstance(op, Elementwise) and (type(op.fn) is np.ufunc or op.fn is strong_product)):
             return op.evaluate(*args, **params)
         return tuple(map(random, y)) if isinstance(y, tuple) else in_place_of_zeros(random(y), y)
 

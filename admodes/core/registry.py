@@ -230,8 +230,8 @@ class Op:
         """The row whose products keep zeros (see `zeros`)."""
         return self
 
-    def moving(self, y: Any, args: Sequence[Any]) -> Op:
-        """The row that keeps those zeros alone that do not move (see `moving`); y, args: what it has at another point."""
+    def moved(self, y: Any, args: Sequence[Any]) -> Op:
+        """The row that keeps only zeros that do not move (see `moving`); y, args: result and arguments elsewhere."""
         return self.strong
 
     # doubt(traced, y, *args): whether its strong row keeps a zero that may move; None: never.
@@ -361,8 +361,8 @@ class Elementwise(Op):
     def strong(self) -> Op:
         return self.with_products(strongly)
 
-    def moving(self, y: Any, args: Sequence[Any]) -> Op:
-        return self.with_products(lambda p: strongly(moved(p, y, args) if callable(p) else p))
+    def moved(self, y: Any, args: Sequence[Any]) -> Op:
+        return self.with_products(lambda p: strongly(unless_constant(p, y, args) if callable(p) else p))
 
     def with_products(self, times: Callable[[Partial], Callable[..., Any]]) -> Op:
         """The row that multiplies partials otherwise."""
@@ -376,7 +376,7 @@ def in_place_of_zeros(other: Any, x: Any) -> Any:
     return x if other is x or type(x) is str else np.where(np.equal(x, 0), other, x)[()]
 
 
-def moved(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Callable[..., Any]:
+def unless_constant(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Callable[..., Any]:
     """A partial, and where it is 0 its value at y, args, another point, unless it is constant around that: a mask."""
 
     def partial(*here: Any) -> Any:
@@ -573,7 +573,7 @@ class Contraction(Op):
     def strong(self) -> Op:
         return self.with_operands(lambda i, x: x)
 
-    def moving(self, y: Any, args: Sequence[Any]) -> Op:
+    def moved(self, y: Any, args: Sequence[Any]) -> Op:
         return self.with_operands(lambda i, x: in_place_of_zeros(args[i], x))
 
     def with_operands(self, prepared: Callable[[int, Any], Any]) -> Op:

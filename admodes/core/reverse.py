@@ -220,7 +220,7 @@ class Tape(Trace):
             for k, parent in zip(positions, parents, strict=True):
                 args[k] = values[parent]
             values.append(elsewhere(op, y, args, params))
-            entries.append((e[0], op.moving(values[-1], args), *e[2:]))
+            entries.append((e[0], op.moved(values[-1], args), *e[2:]))
         return entries
 
     def sweep(
@@ -433,9 +433,7 @@ def general_form(entry: tuple[Any, ...]) -> Entry:
 
 
 def _spoil(found: list[Any], others: list[Any]) -> list[Any]:
-    return [
-        _spoil(g, other) if type(g) is list else spoil(g, other) for g, other in zip(found, others, strict=True)
-    ]
+    return [_spoil(g, other) if type(g) is list else spoil(g, other) for g, other in zip(found, others, strict=True)]
 
 
 def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:
@@ -519,7 +517,8 @@ def transposed(linear: Callable[..., Any], to: Sequence[Any], u: Any, of: Any) -
     pairs = zip(out, u, strict=True) if isinstance(out, tuple) else [(out, u)]
     seeds = [(o.index, s) for o, s in pairs if s is not None and type(o) is Var and o.transform is tape]
     tape.closed = True
-    found = tape.sweep(tape._rows(keeps_zeros()), seeds, len(zeros))  # the sweep around decides: a nan among u may be meant
+    entries = tape._rows(keeps_zeros())  # the sweep around decides: a nan among u may be meant
+    found = tape.sweep(entries, seeds, len(zeros))
     return [zero if g is None else g for zero, g in zip(zeros, found, strict=True)]
 
 

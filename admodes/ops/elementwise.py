@@ -135,7 +135,7 @@ class _Slope(Via):
     def strong(self) -> Op:
         return _Slope(True)
 
-    def moving(self, y: Any, args: Any) -> Op:
+    def moved(self, y: Any, args: Any) -> Op:
         return _Slope(True, lambda v: in_place_of_zeros(y, v))
 
     def doubt(self, traced: Any, v: Any, a: Any, y: Any) -> Any:

@@ -58,16 +58,18 @@ def _push_forward(
     f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...], strong: bool
 ) -> Pushed:
     trace = _transform(leaves, lead, strong)
-    careful = isinstance(trace, Careful)
+    careful = trace if isinstance(trace, Careful) else None
     try:
         duals = arguments([Dual(clone(x), t, trace) for x, t in zip(leaves, ts, strict=True)], leaves)
-        if careful and trace.observer is not None:
+        if careful is not None and careful.observer is not None:
             for dual in duals:
-                trace.observer(dual.value, dual.tangent)
+                careful.observer(dual.value, dual.tangent)
         out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))
         out = [pytree.result(y, "the result") for y in out]
         values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
-        return Pushed(values, out_structure, [trace.tangent_of(y) for y in out], careful and trace.doubtful)
+        return Pushed(
+            values, out_structure, [trace.tangent_of(y) for y in out], careful is not None and careful.doubtful
+        )
     finally:
         trace.closed = True
 

@@ -56,7 +56,7 @@ class _Norm(Via):
         super().__init__(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], domain=domain, flops=flops)
         self.slope = slope
 
-    def moving(self, y: Any, args: Any) -> Op:
+    def moved(self, y: Any, args: Any) -> Op:
         def slope(here: Any, x: Any, **params: Any) -> Any:
             return in_place_of_zeros(self.slope(y, *args, **params), self.slope(here, x, **params))
 
