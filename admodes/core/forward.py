@@ -26,6 +26,7 @@ class Forward(Trace):
     """One forward-mode transform.  The tangent of a result is Σᵢ pushᵢ(tangent of argument i)."""
 
     __slots__ = ("lead",)
+    derives = True
 
     def __init__(self, lead: tuple[int, ...] = ()) -> None:
         super().__init__()

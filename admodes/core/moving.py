@@ -23,7 +23,39 @@ from .registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, in_p
 from .zeros import spoiled, strong_product
 
 
-class Careful(Forward):
+class Remembering(Forward):
+    """Forward mode that remembers of a root what is under it, for derivatives of this one (see `roots`)."""
+
+    __slots__ = ()
+
+    def unary(self, op: Op, x: Any) -> Any:
+        return self._done(op, (x,), {}, super().unary(op, x))
+
+    def binary(self, op: Op, a: Any, b: Any) -> Any:
+        return self._done(op, (a, b), {}, super().binary(op, a, b))
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return self._done(op, args, params, super().process(op, args, params))
+
+    def _done(self, op: Op, args: tuple[Any, ...], params: dict[str, Any], y: Any) -> Any:
+        if op.square is not None:
+            if type(y) is Dual:
+                under = [(a.value, a.tangent) if type(a) is Dual and a.transform is self else None for a in args]
+                y.origin = y.value, op.square, under, params
+        elif op.fn is np.reshape and hasattr(args[0], "origin"):
+            value, square, *under = args[0].origin
+            if square.any_shape and value is args[0].value:
+                y.origin = y.value, square, *under
+        return y
+
+    def square_of_root(self, y: Any) -> Any:
+        value, square, under, params = getattr(y, "origin", (None, None, (), {}))
+        if square is None or value is not y.value:
+            return None
+        return self.process(square, (y, *(0.0 if x is None else Dual(x[0], x[1], self) for x in under)), params)
+
+
+class Careful(Remembering):
     """Forward mode that keeps zeros, if `strong`, and tells the observer, if there is one, of values and tangents.
 
     doubtful: whether it kept a zero that may move.
@@ -36,15 +68,16 @@ class Careful(Forward):
         self.strong, self.observer, self.doubtful = strong, observer, False
 
     def unary(self, op: Op, x: Any) -> Any:
-        return self._done(op, (x,), super().unary(op.strong if self.strong else op, x))
+        return super().unary(op.strong if self.strong else op, x)
 
     def binary(self, op: Op, a: Any, b: Any) -> Any:
-        return self._done(op, (a, b), super().binary(op.strong if self.strong else op, a, b))
+        return super().binary(op.strong if self.strong else op, a, b)
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        return self._done(op, args, super().process(op.strong if self.strong else op, args, params))
+        return super().process(op.strong if self.strong else op, args, params)
 
-    def _done(self, op: Op, args: tuple[Any, ...], y: Any) -> Any:
+    def _done(self, op: Op, args: tuple[Any, ...], params: dict[str, Any], y: Any) -> Any:
+        y = super()._done(op, args, params, y)
         if self.strong and op.doubt is not None:
             traced = [type(a) is Dual and a.transform is self for a in args]
             self.doubtful |= bool(op.doubt(traced, self.values(y), *self.values(args)))

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from .errors import Deferred
 from .registry import OPS, Op
+from .roots import NUMBERS, power, product
 from .tracing import OPERATORS, Tracer, apply, binary, call, store, unary
 from .views import ground
 
@@ -40,7 +41,20 @@ def _operators(op: Op, symbol: str) -> None:
     def in_place(self: Tracer, other: Any) -> Any:
         return _in_place(op, self, binary(op, self, other))
 
-    setattr(Tracer, f"__{symbol}__", forward)
+    def forward_of_squares(self: Tracer, other: Any) -> Any:
+        try:
+            return binary(op, self, other) if other is not self else product(op, self, other)
+        except Deferred:
+            return partner(op, self, other)
+
+    def forward_of_powers(self: Tracer, other: Any) -> Any:
+        try:
+            return binary(op, self, other) if type(other) not in NUMBERS else power(op, self, other)
+        except Deferred:
+            return partner(op, self, other)
+
+    own = {np.multiply: forward_of_squares, np.power: forward_of_powers}.get(op.fn, forward)
+    setattr(Tracer, f"__{symbol}__", own)
     setattr(Tracer, f"__r{symbol}__", reflected)
     setattr(Tracer, f"__i{symbol}__", in_place)
 

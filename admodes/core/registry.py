@@ -234,6 +234,12 @@ class Op:
         """The row that keeps only zeros that do not move (see `moving`); y, args: result and arguments elsewhere."""
         return self.strong
 
+    # Of a root, its square: (y, *what is under it) -> y²; that of a norm takes a y of another shape (see `roots`).
+    square: Op | None = None
+    any_shape = False
+    # What may square a root looks whether it does: squares(op, *arrays).
+    squares: Callable[..., Any] | None = None
+
     # doubt(traced, y, *args): whether its strong row keeps a zero that may move; None: never.
     doubt: Callable[..., Any] | None = None
 

@@ -59,6 +59,7 @@ class Tape(Trace):
     """
 
     __slots__ = ("entries", "kept")
+    derives = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,6 +172,24 @@ class Tape(Trace):
                 parts.append(Var(part, self, len(entries) - 1))
             return y._make(parts) if hasattr(y, "_make") else tuple(parts)
         return Var(y, self, index)
+
+    def square_of_root(self, y: Any) -> Any:
+        entry = self.entries[y.index]
+        if entry[0] == INPUT:
+            return None
+        op = entry[1]
+        if op.square is None:
+            if op.fn is not np.reshape:
+                return None
+            entry = self.entries[entry[3][0]]
+            op = entry[1]
+            if entry[0] == INPUT or op.square is None or not op.square.any_shape:
+                return None
+        _, positions, parents, _, args, params = general_form(entry)
+        under: list[Any] = [0.0] * len(args)
+        for k, parent in zip(positions, parents, strict=True):
+            under[k] = Var(args[k], self, parent)
+        return self.process(op.square, (y, *under), params)
 
     # Sweeping -------------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class Trace:
 
     __slots__ = ("closed", "level")
     tracer: type[Tracer]
+    derives = False  # whether it differentiates
 
     def __init__(self) -> None:
         self.level = next_level()
@@ -75,6 +76,10 @@ class Trace:
     def binary(self, op: Op, a: Any, b: Any) -> Any:
         """`process` for two arrays and no parameters."""
         return self.process(op, (a, b), {})
+
+    def square_of_root(self, y: Any) -> Any:
+        """y², where y is known to be a root, by the derivative of what is under it; else None (see `roots`)."""
+        return None
 
     def observe(self) -> Callable[[Any, Any], None] | None:
         """What is to be told of a sweep that a tape above now begins: of each value, and of its cotangent."""
@@ -454,6 +459,7 @@ class Tracer(Cell):
 
     value: Any
     transform: Any
+    origin: Any
 
     # NumPy's protocols --------------------------------------------------------------------------
 
@@ -465,6 +471,8 @@ class Tracer(Cell):
             if method == "__call__":
                 if params:
                     return ufunc_call(ufunc, inputs, params)
+                if op.squares is not None:
+                    return op.squares(op, *inputs)
                 if op.arity == 2:
                     return binary(op, inputs[0], inputs[1])
                 if op.arity == 1:

@@ -28,7 +28,7 @@ class Cell:
     """What a traced value consists of: its value, the transform, what that keeps with it, the memory it shares."""
 
     # The slots of all kinds stand here, so that a change in place may turn one kind into another.
-    __slots__ = ("__weakref__", "index", "memory", "node", "place", "tangent", "transform", "value")
+    __slots__ = ("__weakref__", "index", "memory", "node", "origin", "place", "tangent", "transform", "value")
     # The kind of a view whose memory was written to since it was last read: its state is gone, and read when asked for.
     stale: ClassVar[type[Cell]]
     memory: Memory
@@ -292,6 +292,8 @@ def on_ground(x: Any, g: Any) -> Any:
         return g
     new = clone(x)
     new.value = on_ground(x.value, g)  # type: ignore[attr-defined]
+    if hasattr(x, "origin"):  # the same elements are the root of the same
+        new.origin = new.value, *x.origin[1:]
     return new
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import pytree
 from ..core.creation import around, run
 from ..core.forward import Dual, Forward
-from ..core.moving import Careful
+from ..core.moving import Careful, Remembering
 from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
 from ..core.views import arguments, clone
@@ -76,11 +76,11 @@ def _push_forward(
 
 def _transform(leaves: list[Any], lead: tuple[int, ...], strong: bool) -> Forward:
     """The transform of one run, which is watched where the lowest transform under a leaf wants to know."""
-    told = None
-    for x in leaves:
-        trace = lowest(x)
-        told = told or (None if trace is None else trace.observe_tangents())
-    return Careful(lead, strong, told) if strong or told is not None else Forward(lead)
+    below = [trace for trace in map(lowest, leaves) if trace is not None]
+    told = next(filter(None, (trace.observe_tangents() for trace in below)), None)
+    if strong or told is not None:
+        return Careful(lead, strong, told)
+    return Remembering(lead) if below else Forward(lead)
 
 
 def complex_of_real(leaves: Sequence[Any], results: Sequence[Any]) -> bool:

@@ -64,8 +64,8 @@ class _Norm(Via):
 
 
 LENGTHS = [case(A(2, 3), axes=(0, 1)), case(A(2, 3), axes=(1,)), case(A(), axes=())]
-LENGTH = add(_Norm(_length, _length_slope, 2, LENGTHS))
-P_LENGTH = add(_Norm(_p_length, _p_slope, 12, [case(A(2, 3), axes=(0, 1), p=3), case(A(2, 3), axes=(1,), p=1.5)]))
+LENGTH: Op = add(_Norm(_length, _length_slope, 2, LENGTHS))
+P_LENGTH: Op = add(_Norm(_p_length, _p_slope, 12, [case(A(2, 3), axes=(0, 1), p=3), case(A(2, 3), axes=(1,), p=1.5)]))
 length, p_length = primitive(LENGTH), primitive(P_LENGTH)
 
 
