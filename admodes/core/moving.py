@@ -5,7 +5,7 @@ at this x alone leaves a · ∞ undetermined.  A first derivative is 0 there by 
 derivative would take for known what the convention hides.  So where a sweep meets such a product in the work of another
 transform it is made a third time.  The tape is evaluated once more, for random arguments and along the branches taken:
 a zero that is none then moves, and its other value takes its place as a factor.  What is not finite now has hung on a
-convention, and is nan.  A zero that nothing moves stays: a constant, a seed, what a mask or an index leaves out, a − a.
+convention, and is nan.  A zero that nothing moves stays: a constant, a seed, what a mask or an index leaves out.
 
 Source: J. T. Schwartz, "Fast probabilistic algorithms for verification of polynomial identities" (J. ACM 1980), for the
 random numbers that tell a zero of structure from one of values.

@@ -10,8 +10,7 @@ from numpy import ndarray
 
 from .errors import Deferred
 from .registry import OPS, Op
-from .roots import NUMBERS, power, product
-from .tracing import OPERATORS, Tracer, apply, binary, call, store, unary
+from .tracing import OPERATORS, Tracer, apply, binary, call, squared, store, unary
 from .views import ground
 
 # Row -> what carries it out where the other operand is of another library, (a, b) -> result or NotImplemented.
@@ -43,13 +42,16 @@ def _operators(op: Op, symbol: str) -> None:
 
     def forward_of_squares(self: Tracer, other: Any) -> Any:
         try:
-            return binary(op, self, other) if other is not self else product(op, self, other)
+            return binary(op, self, other) if other is not self else squared(op, self, other)
         except Deferred:
             return partner(op, self, other)
 
     def forward_of_powers(self: Tracer, other: Any) -> Any:
         try:
-            return binary(op, self, other) if type(other) not in NUMBERS else power(op, self, other)
+            kind = type(other)
+            if (kind is int or kind is float) and other == 2:
+                return squared(op, self, other)
+            return binary(op, self, other)
         except Deferred:
             return partner(op, self, other)
 

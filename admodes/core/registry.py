@@ -190,6 +190,8 @@ class Op:
     changes: int | None = None
     # 1 or 2 for a function of so many arrays and no parameters, which has a fast lane.
     arity = 0
+    # The arity, where a ufunc takes that lane at once; 0 where it may square a root, of which `squares` may tell.
+    lane = 0
     # How its derivative is approximated, where it is not exact: a user's function by differences.
     approximate = ""
 
@@ -237,7 +239,6 @@ class Op:
     # Of a root, its square: (y, *what is under it) -> y²; that of a norm takes a y of another shape (see `roots`).
     square: Op | None = None
     any_shape = False
-    # What may square a root looks whether it does: squares(op, *arrays).
     squares: Callable[..., Any] | None = None
 
     # doubt(traced, y, *args): whether its strong row keeps a zero that may move; None: never.
@@ -350,7 +351,7 @@ class Elementwise(Op):
         row.setdefault("flops", 1.0)
         super().__init__(fn, arrays=len(partials), **row)
         self.partials = tuple(partials)
-        self.arity = len(partials)
+        self.arity = self.lane = len(partials)
         self._state(plainly)
 
     def _state(self, times: Callable[[Partial], Callable[..., Any]]) -> None:
@@ -477,7 +478,7 @@ class Linear(Op):
     ) -> None:
         row.setdefault("params", parameter_names(function)[2:])
         super().__init__(fn, **row)
-        self.arity = 1
+        self.arity = self.lane = 1
         self.moves = moves
 
         def push(t: Any, y: Any, *args: Any, **params: Any) -> Any:
@@ -644,7 +645,7 @@ class Product(Contraction):
 
     def __init__(self, fn: Callable[..., Any], subscripts: Callable[[int, int], str], **row: Any) -> None:
         super().__init__(fn, lambda a, b: subscripts(np.ndim(a), np.ndim(b)), **row)
-        self.arity = 2
+        self.arity = self.lane = 2
         self.pushes = (self._rule_push(0), self._rule_push(1))
         self.pulls = (self._rule_pull(0), self._rule_pull(1))
 

@@ -175,11 +175,11 @@ class Tape(Trace):
 
     def square_of_root(self, y: Any) -> Any:
         entry = self.entries[y.index]
-        if entry[0] == INPUT:
+        kind, op = entry[0], entry[1]
+        if kind == INPUT:
             return None
-        op = entry[1]
         if op.square is None:
-            if op.fn is not np.reshape:
+            if kind != GENERAL or op.fn is not np.reshape:
                 return None
             entry = self.entries[entry[3][0]]
             op = entry[1]

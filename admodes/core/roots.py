@@ -10,44 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from .errors import LeakedTracer
 from .registry import Op
-from .tracing import Tracer, apply, binary, highest
+from .tracing import apply, binary, highest, squared
 
 NUMBERS = frozenset({int, float, np.int64, np.float64})
 
 
-def square(op: Op, x: Any) -> Any:
-    """np.square(x)."""
-    if not isinstance(x, Tracer):
-        return op.evaluate(x)
-    trace = x.transform
-    if trace.closed:
-        raise LeakedTracer
-    y = trace.square_of_root(x)
-    return trace.unary(op, x) if y is None else y
-
-
 def product(op: Op, a: Any, b: Any) -> Any:
     """a · b, which may be y · y."""
-    if a is not b:
-        return binary(op, a, b)
-    trace = a.transform
-    if trace.closed:
-        raise LeakedTracer
-    y = trace.square_of_root(a)
-    return trace.binary(op, a, a) if y is None else y
+    return squared(op, a, a) if a is b else binary(op, a, b)
 
 
 def power(op: Op, a: Any, b: Any) -> Any:
     """a to the power b, which may be 2."""
-    if type(b) not in NUMBERS or b != 2 or not isinstance(a, Tracer):
-        return binary(op, a, b)
-    trace = a.transform
-    if trace.closed:
-        raise LeakedTracer
-    y = trace.square_of_root(a)
-    return trace.binary(op, a, b) if y is None else y
+    return squared(op, a, b) if type(b) in NUMBERS and b == 2 else binary(op, a, b)
 
 
 def value(square: Op, y: Any, xs: tuple[Any, ...], params: dict[str, Any]) -> Any:

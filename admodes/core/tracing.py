@@ -237,6 +237,15 @@ def _numpy_complex(z: complex, x: Tracer) -> Any:
     return np.complex128(z) if x.dtype.char in "dD" else z
 
 
+def squared(op: Op, x: Tracer, b: Any) -> Any:
+    """x², as the product x · b or the power x ** b; of a root by what is under it (see `roots`)."""
+    trace = x.transform
+    if trace.closed:
+        raise LeakedTracer
+    y = trace.square_of_root(x)
+    return trace.binary(op, x, b) if y is None else y
+
+
 def highest(tree: Any) -> Trace | None:
     """The trace of the highest level in a tree of tuples, lists and dicts."""
     if isinstance(tree, Tracer):
@@ -471,15 +480,21 @@ class Tracer(Cell):
             if method == "__call__":
                 if params:
                     return ufunc_call(ufunc, inputs, params)
-                if op.squares is not None:
-                    return op.squares(op, *inputs)
-                if op.arity == 2:
+                if op.lane == 2:
                     return binary(op, inputs[0], inputs[1])
-                if op.arity == 1:
+                if op.lane == 1:
                     trace = self.transform
                     if trace.closed:
                         raise LeakedTracer
                     return trace.unary(op, self)
+                if op.arity == 1:
+                    trace = self.transform
+                    if trace.closed:
+                        raise LeakedTracer
+                    y = trace.square_of_root(self)
+                    return trace.unary(op, self) if y is None else y
+                if op.arity == 2:
+                    return op.squares(op, *inputs)  # type: ignore[misc]
                 return apply(op, inputs, params)
             return ufunc_method(ufunc, method, inputs, params)
         except Deferred:

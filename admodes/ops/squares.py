@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import OPS, Elementwise, Via, cast
-from ..core.roots import power, product, square, value
+from ..core.roots import power, product, value
 from .linalg.norms import LENGTH
 from .linalg.pieces import real_part
 
@@ -70,4 +70,5 @@ ROOTS: dict[Any, Sequence[Callable[..., Any]]] = {
 for _root, _partials in ROOTS.items():
     OPS[_root].square = _Square(*_partials)
 LENGTH.square = _SquaredLength()
-OPS[np.square].squares, OPS[np.multiply].squares, OPS[np.power].squares = square, product, power
+for _fn, _squares in ((np.square, None), (np.multiply, product), (np.power, power)):
+    OPS[_fn].squares, OPS[_fn].lane = _squares, 0

@@ -72,13 +72,16 @@ def partial_at(
         return f, args
 
     def function(*chosen: Any) -> Any:
-        full, named = lent(f, args, kwargs)
+        full, named, loans = lent(f, args, kwargs)
         given = set()
         for i, x in zip(places, chosen, strict=True):
             i %= len(args)
             full[i] = x if i not in given else _both(full[i], x)
             given.add(i)
-        return f(*full, **named)
+        y = f(*full, **named)
+        if loans is not None:
+            loans.returned()
+        return y
 
     function._of = f  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
     return function, tuple(args[i] for i in places)

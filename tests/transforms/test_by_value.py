@@ -1,11 +1,14 @@
 """A transform takes all arguments by value, and what had to run twice counts once."""
 
+import ctypes
 import functools
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import admodes as ad
+from admodes.core import creation
 from admodes.core.errors import Detached
 from admodes.ways.differences import CENTRAL, ONE_SIDED, columns
 
@@ -142,8 +145,89 @@ def test_a_record_that_the_caller_hands_in_is_the_callers():
         assert (record[-1] == "seen") if isinstance(record, list) else "seen" in record["log"]
 
 
+# Every way by which NumPy writes to an array, and what writes past NumPy.  np.ufunc.at does not look whether it may.
+AT = np.array([0, 0, 1])
+IN_PLACE = {
+    "add.at": lambda a: np.add.at(a, AT, 1.0),
+    "add.at, mask": lambda a: np.add.at(a, a > 4, 1.0),
+    "add.at, slice": lambda a: np.add.at(a, slice(3), 1.0),
+    "add.at, cast": lambda a: np.add.at(a, (AT,), np.ones(3, np.float32)),
+    "multiply.at": lambda a: np.multiply.at(a, AT, 2.0),
+    "negative.at": lambda a: np.negative.at(a, AT),
+    "sin.at": lambda a: np.sin.at(a, AT),
+    "ldexp.at": lambda a: np.ldexp.at(a, AT, 2),
+    "frompyfunc.at": lambda a: np.frompyfunc(lambda x, y: x + y, 2, 1).at(a, AT, 1.0),
+    "flat": lambda a: a.flat.__setitem__(0, 9),
+    "flat = ": lambda a: setattr(a, "flat", 2.0),
+    "real = ": lambda a: setattr(a, "real", 2.0),
+    "putmask": lambda a: np.putmask(a, a > 3, 1),
+    "put_along_axis": lambda a: np.put_along_axis(a, AT, 5.0, 0),
+    "partition": lambda a: a.partition(3),
+    "nditer": lambda a: [x.__setitem__(..., 2) for x in np.nditer(a, op_flags=["readwrite"])],
+    "byteswap": lambda a: (a.byteswap(True), a.byteswap(True), a.__setitem__(0, 3)),
+    "out of a reduction": lambda a: np.add.reduce(np.ones((2, a.size)), axis=0, out=a),
+    "out of accumulate": lambda a: np.add.accumulate(a, out=a),
+    "out of take": lambda a: np.take(np.ones(9), np.zeros(a.size, int), out=a, mode="clip"),
+    "out of choose": lambda a: np.choose(np.zeros(a.size, int), [np.ones(a.size)], out=a),
+    "out of compress": lambda a: np.compress(np.ones(a.size, bool), np.ones(a.size), out=a),
+    "out of dot": lambda a: np.dot(np.ones((a.size, 2)), np.ones(2), out=a),
+    "out of matmul": lambda a: np.matmul(np.ones((a.size, 2)), np.ones(2), out=a),
+    "out of einsum": lambda a: np.einsum("ij->i", np.ones((a.size, 2)), out=a),
+    "out of clip": lambda a: np.clip(a, 1, 2, out=a),
+    "out of median": lambda a: np.median(np.ones((2, a.size)), 0, out=a),
+    "out where": lambda a: np.add(a, 1, out=a, where=a > 3),
+    "two outs": lambda a: np.modf(a, a.copy(), a),
+    "overwrite_input": lambda a: np.median(a[::-1], overwrite_input=True),
+    "random numbers": lambda a: np.random.default_rng(0).random(out=a),
+    "shuffle": lambda a: np.random.default_rng(0).shuffle(a),
+    "permuted": lambda a: np.random.default_rng(0).permuted(a, out=a),
+    "nan_to_num": lambda a: np.nan_to_num(np.add(a, np.nan, out=a), copy=False, nan=2.0),
+    "setfield": lambda a: a.setfield(2, np.float64),
+    "as_strided": lambda a: np.lib.stride_tricks.as_strided(a, (3,), (8,)).__setitem__(0, 9),
+    "setflags": lambda a: (a.setflags(write=True), a.__setitem__(0, 9)),
+    "ctypes": lambda a: ctypes.memset(a.ctypes.data, 0, 8),
+    "overwrite_a": lambda a: scipy.linalg.lu_factor(a[:9].reshape(3, 3), overwrite_a=True),
+}
+
+
+@pytest.mark.parametrize("way", ["grad", "jacfwd", "checkpoint, reverse"])
+@pytest.mark.parametrize("first", [X, X - 0.2], ids=["changed at once", "changed at the second call"])
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_every_way_to_write_in_place(name, first, way, monkeypatch):
+    monkeypatch.setattr(creation, "_WRITING", {})  # f has one code for all names
+    monkeypatch.setattr(creation, "TRIED", {})
+    change = IN_PLACE[name]
+
+    def f(x, a):
+        y = x * a[:3]
+        if x[0] > 0.4:
+            change(a)
+        return np.sin(y) * a[:3]
+
+    a = 1.0 + np.random.default_rng(1).permutation(LARGE).astype(float)
+    before = a.copy()
+    derivative, direct = WAYS[way](f), WAYS[way](lambda x, _: f(x, before.copy()))
+    for x in (first, X, X):
+        found = derivative(x, a)
+        np.testing.assert_array_equal(a, before)
+        np.testing.assert_allclose(found, direct(x, 0.0), rtol=1e-12)
+
+
+def test_a_function_that_was_tried_has_views():
+    bases = []
+
+    def f(x, a):
+        bases.append(a.base)
+        return np.sum(x * a[:3])
+
+    a = np.ones(LARGE)
+    for _ in range(3):
+        ad.grad(f)(X, a)
+    assert [base is a for base in bases] == [False, True, True]
+
+
 def test_runs():
-    """Once with a small array, and with a large one that is only read; twice where a large one is written to."""
+    """Once with a small array, and with a large one that is only read; of copies where one is written to."""
     runs = []
 
     def reads(x, a):
@@ -155,7 +239,7 @@ def test_runs():
         a += 1
         return x * a[:3]
 
-    for f, size, counts in ((reads, LARGE, (1, 1)), (writes, SMALL, (1, 1)), (writes, LARGE, (2, 1))):
+    for f, size, counts in ((reads, LARGE, (1, 1)), (writes, SMALL, (1, 1)), (writes, LARGE, (1, 1))):
         for count in counts:
             runs.clear()
             ad.jacfwd(f)(X, np.ones(size))
