@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import by_value
 from ..core.errors import NotConverged
 from .linear import LinearSolver
 from .rule import Equations, Problem, Solver
@@ -49,7 +50,7 @@ def fixed_point(
     """
 
     def g(z: Any, *params: Any) -> Any:
-        return _minus(z, f(z, *params))
+        return _minus(z, by_value(f, (z, *params), {}))
 
     problem = Problem("fixed_point", g, z0, params, linear_solver)
     return problem.solution(_iterated, solver, full_output)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.creation import by_value
 from ..core.errors import NotConverged
 from ..transforms.dense import grad, jacfwd
 from .linear import DENSE_SIZE, LinearSolver
@@ -52,21 +53,28 @@ def minimize(
            [0., 1.]])
     """
     if equality is None:
-        problem = Problem("minimize", lambda z, *params: grad(f)(z, *params), z0, params, linear_solver, [f])
+        helpers = [lambda *args: by_value(f, args, {})]
+        problem = Problem("minimize", lambda *args: grad(f)(*args), z0, params, linear_solver, helpers)
         return problem.solution(_free, solver, full_output)
+
+    def objective(z: Any, *params: Any) -> Any:
+        return by_value(f, (z, *params), {})
+
+    def constraint(z: Any, *params: Any) -> Any:
+        return by_value(equality, (z, *params), {})
 
     def kkt(unknowns: Any, *params: Any) -> Any:
         z, multipliers = unknowns
 
         def lagrangian(z: Any) -> Any:
-            return f(z, *params) + np.sum(multipliers * np.ravel(equality(z, *params)))
+            return objective(z, *params) + np.sum(multipliers * np.ravel(constraint(z, *params)))
 
-        return grad(lagrangian)(z), equality(z, *params)
+        return grad(lagrangian)(z), constraint(z, *params)
 
-    count = np.size(equality(z0, *params))
+    count = np.size(constraint(z0, *params))
     helpers = [
-        lambda unknowns, *params: f(unknowns[0], *params),
-        lambda unknowns, *params: equality(unknowns[0], *params),
+        lambda unknowns, *params: objective(unknowns[0], *params),
+        lambda unknowns, *params: constraint(unknowns[0], *params),
     ]
     problem = Problem("minimize", kkt, (z0, np.zeros(count)), params, linear_solver, helpers)
     found = problem.solution(_constrained, solver, full_output)

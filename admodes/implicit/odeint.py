@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import by_value
 from ..core.errors import NotConverged
 from ..core.registry import Each, Op
 from ..core.tracing import Tracer, apply, highest, pack
@@ -84,7 +85,7 @@ def odeint(
         """f on raveled y."""
         full = replaced(rest, moving, q)
         params, captured = pytree.unflatten(structure, full)
-        rate = rebuild(captured)(np.reshape(y, shape), time, *params)
+        rate = by_value(rebuild(captured), (np.reshape(y, shape), time, *params), {})
         if np.shape(rate) != shape:
             raise ValueError(f"odeint: f gives shape {np.shape(rate)} where y has {shape}; they must agree")
         return np.reshape(rate, -1)

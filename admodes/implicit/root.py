@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.creation import by_value
 from ..core.errors import NotConverged
 from ..transforms.dense import jacfwd
 from .linear import DENSE_SIZE, LinearSolver
@@ -54,7 +55,7 @@ def root(
     >>> z(0.6), grad(z)(0.6)  # z = 0.8, and dz/dx = −x/z
     (np.float64(0.8), np.float64(-0.75))
     """
-    problem = Problem("root", g, z0, params, linear_solver)
+    problem = Problem("root", lambda *args: by_value(g, args, {}), z0, params, linear_solver)
     return problem.solution(_scipy_root, solver, full_output)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
-from ..core.creation import by_value
+from ..core.creation import by_value, lending
 from ..core.registry import Each, Elementwise, Op, lead_shape
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer, apply, highest, pack, primitive
@@ -262,14 +262,18 @@ def checkpoint_scan(
     array([12.,  6.,  4.])
     """
     if isinstance(xs, Iterator):
-        return _run(
-            _Streamed(functools.partial(_given, step, x) for x in xs), carry, snapshots, max_bytes, disk, ys=True
-        )
+        return _run(_Streamed(_given(step, x) for x in xs), carry, snapshots, max_bytes, disk, ys=True)
     return _run(_Scanned(*closed_over(step), xs), carry, snapshots, max_bytes, disk, ys=True)
 
 
-def _given(step: Function, x: Any, carry: Any) -> Any:
-    return step(carry, x)
+def _given(step: Function, x: Any) -> Function:
+    """The step of one x, as a function of the carry."""
+
+    def given(carry: Any) -> Any:
+        return lending(functools.partial(step, carry), (x,), {})
+
+    given._of = step  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
+    return given
 
 
 def _run(steps: _Steps, x: Any, snapshots: int | None, max_bytes: int | None, disk: int, ys: bool) -> tuple[Any, Any]:
@@ -309,7 +313,7 @@ class _Steps:
         return [rest[k] for k in self._places[i]]
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
-        return self._rebuilds[i](leaves)(state)
+        return by_value(self._rebuilds[i](leaves), (state,), {})
 
     def totals(self) -> list[Any]:
         """What gathers the cotangents of `rest`, from the last step to the first."""
@@ -336,7 +340,7 @@ class _Streamed(_Steps):
         return []
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
-        return self._functions[i](state)
+        return by_value(self._functions[i], (state,), {})
 
 
 class _Scanned(_Steps):
@@ -364,7 +368,7 @@ class _Scanned(_Steps):
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
         x = pytree.unflatten(self._structure, leaves[self._shared :])
-        return self._rebuild(leaves[: self._shared])(state, x)
+        return by_value(self._rebuild(leaves[: self._shared]), (state, x), {})
 
     def totals(self) -> list[Any]:
         return [_Sum() if k < self._shared else _Rows() for k in range(len(self.rest))]

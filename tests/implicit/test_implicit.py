@@ -436,3 +436,77 @@ def test_gmres_that_fails_says_the_condition():
 def test_ill_conditioned():
     with pytest.warns(ad.IllConditioned, match=r"condition number of about 1\.0e\+13"):
         ad.jacrev(lambda x: ad.root(lambda z, x: np.array([1.0, 1e-13]) * (z - x), np.zeros(2), x))(np.ones(2))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Parameters are taken by value, as arguments of transforms are
+# ---------------------------------------------------------------------------------------------------
+
+
+def _residual(z, a, b):
+    b *= 2
+    r = z - a[0] * b[0]
+    a += 1
+    return r
+
+
+def _contraction(z, a, b):
+    b *= 0.5
+    z = z * 0.5 + a[0] * b[0]
+    a += 1
+    return z
+
+
+def _objective(z, a, b):
+    b += 1
+    y = np.sum((z - a[:2] * b[:2]) ** 2)
+    a *= 2
+    z *= 0
+    return y
+
+
+def _constraint(z, a, b):
+    b += 1
+    return z[0] + z[1] - b[0]
+
+
+def _rate(y, t, a, b):
+    b *= -1
+    y *= a[0] * b[0]
+    a += 1
+    return y
+
+
+T = np.array([0.0, 1.0])
+TAKES = {
+    "root": (lambda g, a, b: ad.root(g, 0.3, a, b), _residual),
+    "fixed_point": (lambda f, a, b: ad.fixed_point(f, 0.3, a, b), _contraction),
+    "minimize": (lambda f, a, b: ad.minimize(f, np.zeros(2), a, b), _objective),
+    "odeint": (lambda f, a, b: ad.odeint(f, 1.0, T, a, b), _rate),
+}
+WAYS_OF_ALL = {
+    "plain": lambda f, a, b: f(a, b),
+    "forward": lambda f, a, b: ad.jacfwd(lambda c: f(np.concatenate([c, a[3:]]), b))(a[:3]),
+    "reverse": lambda f, a, b: ad.jacrev(f)(a, b),
+    "of both": lambda f, a, b: ad.jacrev(f, argnums=(0, 1))(a, b)[1],
+}
+
+
+@pytest.mark.parametrize("size", [3, 5000])  # a copy is lent, or a view that cannot be written to
+@pytest.mark.parametrize("way", WAYS_OF_ALL)
+@pytest.mark.parametrize("name", [*TAKES, "constrained"])
+def test_what_a_function_writes_to_its_parameters_stays_in_it(name, way, size):
+    take, changing = TAKES[name if name in TAKES else "minimize"]
+    copying = lambda *args: changing(*(np.array(x) if isinstance(x, float) else x * 1.0 for x in args))  # noqa: E731
+    if name == "constrained":
+
+        def take(f, a, b):
+            other = _constraint if f is changing else lambda z, a, b: _constraint(z, a, b * 1.0)
+            return ad.minimize(f, np.zeros(2), a, b, equality=other)
+
+    a, b = np.ones(size), np.full(size, 0.5)
+    for _ in range(2):
+        found = WAYS_OF_ALL[way](lambda a, b: take(changing, a, b), a, b)
+        assert np.array_equal(a, np.ones(size))
+        assert np.array_equal(b, np.full(size, 0.5))
+        np.testing.assert_allclose(found, WAYS_OF_ALL[way](lambda a, b: take(copying, a, b), a, b), rtol=1e-8)

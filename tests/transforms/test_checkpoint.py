@@ -321,3 +321,45 @@ def test_what_is_refused(call, message):
         ad.grad(call)(1.0)
     with pytest.raises(ValueError, match="at least"):
         forward_steps(3, 0)
+
+
+def _changing(c, x):
+    x *= 2
+    c *= 1.5
+    return c + x[0] * x[1], x[:1] * c[:1]
+
+
+def _squaring(c):
+    c[0] *= 2
+    c += 1
+    return c * c * 0.1
+
+
+CHECKPOINTED = {
+    "scan": lambda c, xs, step: ad.checkpoint_scan(step, c, xs, snapshots=2),
+    "scan of an iterator": lambda c, xs, step: ad.checkpoint_scan(step, c, iter([np.ones(3)] * 4), snapshots=2),
+    "chain": lambda c, xs, step: ad.checkpoint_chain([step] * 3, c, snapshots=2),
+}
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+@pytest.mark.parametrize("name", CHECKPOINTED)
+def test_what_a_step_writes_to_its_arguments_stays_in_it(name, size):
+    """The carry, a row of xs, the state: each step has them by value, and so has each run of it again."""
+    c, xs = np.full(size, 0.5), np.ones((4, size))
+    first = _squaring if name == "chain" else _changing
+    copying = lambda *args: first(*(x * 1.0 for x in args))  # noqa: E731
+
+    def total(step):
+        return lambda c, xs: sum(np.sum(y) for y in (CHECKPOINTED[name](c, xs, step)))
+
+    for derivative in (lambda f: f, ad.grad, lambda f: ad.grad(f, argnums=(0, 1)), ad.hessian):
+        if derivative is ad.hessian and size > 3:
+            continue
+        for _ in range(2):
+            found, wanted = derivative(total(first))(c, xs), derivative(total(copying))(c, xs)
+            several = isinstance(found, tuple)
+            for one, other in zip(found, wanted, strict=True) if several else [(found, wanted)]:
+                np.testing.assert_allclose(one, other, rtol=1e-10)
+            assert np.array_equal(c, np.full(size, 0.5))
+            assert np.array_equal(xs, np.ones((4, size)))
