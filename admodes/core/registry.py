@@ -384,12 +384,13 @@ def in_place_of_zeros(other: Any, x: Any) -> Any:
 
 
 def unless_constant(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Callable[..., Any]:
-    """A partial, and where it is 0 its value at y, args, another point, unless it is constant around that: a mask."""
+    """A partial, and where it is 0 its value at y, args, another point, unless it stays 0 on the way there: a mask."""
 
     def partial(*here: Any) -> Any:
-        there, near = p(y, *args), p(y * (1 + 1e-6), *(a * (1 + 1e-5) for a in args))
-        g = p(*here)
-        return np.where(np.logical_and(np.equal(g, 0), np.not_equal(there, near)), there, g)
+        g, there = p(*here), p(y, *args)
+        near = p(*(x + 1e-6 * (other - x) for x, other in zip(here, (y, *args), strict=True)))
+        moves = np.logical_and(np.equal(g, 0), np.not_equal(near, 0))
+        return np.where(moves, np.where(np.equal(there, 0), 1, there), g)
 
     return partial
 

@@ -37,7 +37,7 @@ def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
         size = np.abs(x)
         return slope(np.conjugate(x), size) * slope(size, y) ** (p - 1)
     share = slope(x, y)
-    return np.sign(share) * np.abs(share) ** (p - 1)
+    return np.copysign(np.abs(share) ** (p - 1), share)  # np.sign would be a mask, whose 0 does not move
 
 
 class _Norm(Via):
