@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
-from ..core.creation import by_value
 from ..core.errors import NotConverged
+from ..core.lending import by_value
 from .linear import LinearSolver
 from .rule import Equations, Problem, Solver
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.creation import by_value
 from ..core.errors import NotConverged
+from ..core.lending import by_value
 from ..transforms.dense import grad, jacfwd
 from .linear import DENSE_SIZE, LinearSolver
 from .rule import Equations, Problem, Solver

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..core import pytree
-from ..core.creation import by_value
 from ..core.errors import NotConverged
+from ..core.lending import by_value
 from ..core.registry import Each, Op
 from ..core.tracing import Tracer, apply, highest, pack
 from ..core.views import ground

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..core import pytree
-from ..core.creation import lent
+from ..core.lending import lent
 from ..core.registry import Elementwise
 from ..core.tracing import apply, is_memory
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
-from ..core.creation import by_value, lending
+from ..core.lending import by_value, lending
 from ..core.registry import Each, Elementwise, Op, lead_shape
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer, apply, highest, pack, primitive

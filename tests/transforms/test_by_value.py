@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 
 import admodes as ad
-from admodes.core import creation
+from admodes.core import creation, lending
 from admodes.core.errors import Detached
 from admodes.ways.differences import CENTRAL, ONE_SIDED, columns
 
@@ -195,7 +195,7 @@ IN_PLACE = {
 @pytest.mark.parametrize("name", IN_PLACE)
 def test_every_way_to_write_in_place(name, first, way, monkeypatch):
     monkeypatch.setattr(creation, "_WRITING", {})  # f has one code for all names
-    monkeypatch.setattr(creation, "TRIED", {})
+    monkeypatch.setattr(lending, "TRIED", {})
     change = IN_PLACE[name]
 
     def f(x, a):
