@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import layers, ops, scipy, special
 from .core import errors
+from .core import prices as _prices
 from .core.creation import no_rerun
 from .core.errors import (
     Detached,
@@ -129,6 +130,15 @@ _LATE = {
 }
 _WHERE = {name: module for module, names in _LATE.items() for name in names}
 _ROOMS = {module.split(".")[1] for module in _LATE}
+
+
+def _sparse_ways(plan: Any) -> list[dict[str, Any]]:
+    from .ways.plans import sparse_ways
+
+    return sparse_ways(plan)
+
+
+_prices.sparse_ways = _sparse_ways
 
 
 def __getattr__(name: str) -> Any:

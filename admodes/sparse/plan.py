@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ..core import pytree
+from ..core import prices, pytree
 from ..core.errors import PatternMiss
 from ..core.figures import svg
 from ..core.tables import Column, Record, Table, Tabular, whole
 from ..core.words import seconds, size
-from ..program import GuardFailed, prices
+from ..program import GuardFailed
 from ..program.compile import Branches, kind_of, recorded
 from ..program.straightline import as_input, is_input, layout
 from ..transforms.arguments import Argnums, chosen_leaves
