@@ -63,7 +63,7 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
     refused = refused_class(error)
     foreign = "" if refused else _of_scipy(found, cause)
     place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
-    array = _stored_into(statement)
+    array = _stored_into(statement, found.tb_frame)
     if foreign:
         new = Detached.told(
             f"{place}: {statement}: {foreign} does not dispatch to other arrays, and a traced value cannot go through "
@@ -109,7 +109,7 @@ def statement_at(frame: FrameType, first: int, lasti: int) -> tuple[str, str]:
     return f"{os.path.basename(code.co_filename)}, line {first}", " ".join(text.split())
 
 
-def _stored_into(statement: str) -> str:
+def _stored_into(statement: str, frame: FrameType) -> str:
     """The array that a statement stores into, as it is written; empty where none is recognised."""
     try:
         body = ast.parse(statement).body
@@ -123,6 +123,9 @@ def _stored_into(statement: str) -> str:
                     base = target.value
                     if isinstance(base, ast.Attribute) and base.attr in ("flat", "T", "real"):
                         base = base.value
+                    held = {**frame.f_globals, **frame.f_locals}.get(base.id) if isinstance(base, ast.Name) else None
+                    if isinstance(node, ast.AugAssign) and isinstance(held, dict | list | tuple):
+                        return ast.unparse(target)  # state["v"] += …: the array is what the container holds
                     return ast.unparse(base)
                 if isinstance(node, ast.AugAssign):
                     return ast.unparse(target)

@@ -307,6 +307,13 @@ def test_in_place_operators_on_plain_arrays(run):
         with pytest.raises(Detached, match=r"line \d+: .*into table, .*table = np\.copy\(table\)"):
             run(change, X)
 
+    def held(x, state={"speed": table}):  # noqa: B006
+        state["speed"] += x
+        return state["speed"]
+
+    with pytest.raises(Detached, match=r"line \d+: .*state\['speed'\] = np\.copy\(state\['speed'\]\)"):
+        run(held, X)
+
 
 @every_way
 def test_filling_plain_arrays_by_functions(run):
