@@ -114,6 +114,8 @@ def _roots(p: Any) -> Any:
     below = np.eye(p.size - 1, k=-1, dtype=p.dtype)
     companion = np.concatenate([(-p[1:] / p[0])[None, :], below[1:]], axis=0)
     roots = np.linalg.eigvals(companion)
+    if companion.dtype.kind != "c" and roots.dtype.kind == "c" and not np.any(np.imag(roots)):
+        roots = np.real(roots)  # NumPy's eigenvalues are complex of every matrix from 2.5 on, its roots are not
     return np.concatenate([roots, np.zeros(at_zero, roots.dtype)]) if at_zero else roots
 
 

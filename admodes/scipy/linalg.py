@@ -7,6 +7,7 @@ where SciPy's may.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 import numpy as np
@@ -321,7 +322,8 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
 
     Returns
     -------
-    (c, lower): c holds the factor in its triangle; the other one is that of a, as LAPACK leaves it.
+    (c, lower): c holds the factor in its triangle; the other one is that of a, as LAPACK leaves it, or zero where SciPy
+        makes it so (from 1.18 on).
 
     Source: scipy.linalg.cho_factor; Murray, "Differentiation of the Cholesky decomposition" (2016).
 
@@ -334,7 +336,13 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     a = np.astype(a, computed(a.dtype))
     factor = np.linalg.cholesky(from_triangle(a, "L" if lower else "U"))
     read = np.tri(a.shape[0], dtype=bool)
-    return np.where(read if lower else T(read), factor if lower else H(factor), a), lower
+    other = a if _leaves_the_other_triangle() else np.zeros(a.shape, a.dtype)
+    return np.where(read if lower else T(read), factor if lower else H(factor), other), lower
+
+
+@functools.cache
+def _leaves_the_other_triangle() -> bool:
+    return bool(sl.cho_factor(np.array([[2.0, 1.0], [1.0, 2.0]]))[0][1, 0])
 
 
 @mirrors(

@@ -150,6 +150,7 @@ def test_matrices():
     check(f)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")  # from NumPy 2.5 on
 def test_shapes_set_in_place():
     def f(x):
         a = np.zeros((2, 3))
