@@ -111,7 +111,7 @@ def _moved(y: Any, answer: Answer, cells: list[Any]) -> Any:
     if place is None:
         return on_ground(y, g[()]) if type(g) is ndarray else y
     if answer.of is None:
-        if type(g) is ndarray and g.itemsize != place.dtype.itemsize:  # the strides are those of numbers of another size
+        if type(g) is ndarray and g.itemsize != place.dtype.itemsize:  # of numbers of another size
             return y
         own = type(g) is ndarray and getattr(y, "memory", None) is None and not any(y is x for x in cells)
         if own and g.strides == place.strides and g.flags.writeable == place.writeable:
