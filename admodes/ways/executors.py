@@ -362,7 +362,8 @@ def _is_of_pickling(error: BaseException) -> bool:
     if isinstance(error, pickle.PicklingError):
         return True
     text = str(error).lower()
-    return isinstance(error, AttributeError | TypeError) and ("pickle" in text or "serialize" in text)
+    said = ("pickle", "serialize", "get local object")  # the last from Python 3.12 on
+    return isinstance(error, AttributeError | TypeError) and any(word in text for word in said)
 
 
 # ---------------------------------------------------------------------------------------------------
