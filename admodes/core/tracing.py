@@ -991,12 +991,13 @@ def write(x: Tracer, index: Any, value: Any) -> None:
         return
     memory.settle()
     base = ground(memory.contents)
-    g = seated(base, here)
+    whole = is_whole(here, base)
+    g = base if whole else seated(base, here)
     if getattr(value, "memory", None) is memory and _in_numpys_order(index, g, laid_in_memory(value)):
         index = np.asarray(index) if isinstance(index, Tracer) else index
         change(x, lambda a, v: a.__setitem__(index, v), value)
         return
-    if is_whole(here, base):
+    if whole:
         new = memory.put(memory.contents, index, value)
     elif is_basic(index):
         seen = g[index if has_ellipsis(index) else (*as_tuple(index), ...)]
@@ -1080,15 +1081,24 @@ def scaled(place: Place, base: np.ndarray) -> Place:
 
 def replace(x: Tracer, new: Any) -> None:
     """x[...] = new, for a new array of the same shape that no one else changes."""
+    alone = getattr(x, "memory", None) is None and x.transform.level and isinstance(new, Tracer)
+    if alone and _takes(ground(x), new):
+        _ = x.flags  # as in `changeable`
+        become(x, relaid(new, ground(x)))
+        return
     memory, here = changeable(x)
     fits = isinstance(new, Tracer) and new.shape == here.shape and new.dtype == here.dtype
-    if fits and memory is None and x.transform.level:
-        become(x, relaid(new, ground(x)))
-    elif fits and memory is not None and type(x) is Stale and is_whole(here, ground(memory.contents)):
+    if fits and memory is not None and type(x) is Stale and is_whole(here, ground(memory.contents)):
         memory.waiting.clear()
         memory.change(new, given_away=True)
     else:
         write(x, ..., new)
+
+
+def _takes(g: Any, new: Any) -> bool:
+    """Whether an array can be written to, and as a whole becomes another."""
+    fits = type(g) is ndarray and new.shape == g.shape and new.dtype == g.dtype
+    return fits and g.flags.writeable and not overlapping(g)
 
 
 def changeable(x: Tracer) -> tuple[Memory | None, Place]:
