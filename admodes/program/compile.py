@@ -22,7 +22,7 @@ from .native.worth import calls_until_native, with_kernels
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .primitives import KERNELS
 from .program import Program, record
-from .recording import ChangesArgument, Foreign, Value, uncollected
+from .recording import SAME_TEXT, ChangesArgument, Foreign, Value, uncollected
 from .straightline import GuardFailed, as_input, is_input, layout
 
 P = ParamSpec("P")
@@ -30,6 +30,12 @@ Y = TypeVar("Y")
 
 # Whether there are native kernels; "auto": from the call on at which they have paid for their compilation.
 Native = bool | Literal["auto"]
+
+# Traces of one kind of arguments that write the text of a value: each holds for that text alone, as printing does not.
+TEXTS = 4
+
+# Traces of one kind that hold for one text of a value, as what prints does at each call.
+TEXTS = 4
 
 # Traces kept for one kind of arguments; where there are more, the code branches on values too often to be worth it.
 TRACES = 64
@@ -44,7 +50,7 @@ class Runner:
 
     __slots__ = (
         "_run", "again", "as_is", "calls", "float_function", "function", "keeping", "lost", "native", "passes",
-        "pool", "program", "structure", "workspace",
+        "pool", "program", "structure", "workspace", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +60,7 @@ class Runner:
         again: Callable[[Sequence[Any]], Program] | None = None,
         native: Native = False,
     ) -> None:
+        self.writes = any(i.op is SAME_TEXT for i in program.instructions)
         self.again = again
         self.keeping: Runner | None = None
         self.native: Runner | None = None
@@ -206,12 +213,14 @@ class Branches:
 class Kind(Branches):
     """The traces for one kind of arguments."""
 
-    __slots__ = ("native", "passes", "warned")
+    __slots__ = ("native", "passes", "texts", "warned")
 
     def __init__(self, passes: Sequence[Pass], native: Native) -> None:
         super().__init__()
+        self.texts = 0  # traces that write the text of a value
         self.passes = passes
         self.native = native
+        self.texts = 0  # traces that hold for one text of a value
         self.warned = False
 
 
@@ -239,7 +248,8 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
     A branch on a traced value becomes a guard, and where it goes another way f is traced again; after 64 traces, for
     branches or for values of an int, a warning says so, and f runs untraced.
     What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
-    returning a result (printing) happens only then. A function that changes its arguments in place runs untraced.
+    returning a result happens only then. The text of a traced value (printed or not) is taken as a branch is: after 4
+    of them f runs untraced, with a warning. A function that changes its arguments in place runs untraced.
 
     Parameters
     ----------
@@ -355,7 +365,7 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
     found = kind.run(arrays)
     if found is not None:
         return found[1]
-    if len(kind.taken) >= TRACES:
+    if len(kind.taken) >= TRACES or kind.texts >= TEXTS:
         _warn_once(f, kind)
         return f(*args, **kwargs)
     captured = around(f)
@@ -366,6 +376,7 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
         captured.put_back(before)
         return f(*args, **kwargs)
     kind.add(runner)
+    kind.texts += runner.writes
     try:
         return runner(arrays)
     except GuardFailed:  # rounding in the optimised code went across the edge of a branch
@@ -373,6 +384,14 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
 
 
 def _warn_once(f: Callable[..., Any], kind: Kind) -> None:
+    if not kind.warned and kind.texts >= TEXTS:
+        kind.warned = True
+        warnings.warn(
+            f"{_name(f)} was traced {TEXTS} times, each time with another text of a traced value (f'{{x:.3f}}', "
+            "print(x)), which its program takes for granted; a call with a new text runs untraced from now on. Return "
+            "the value, and print it outside of the compiled function.",
+            stacklevel=4,
+        )
     if not kind.warned:
         kind.warned = True
         warnings.warn(

@@ -249,6 +249,16 @@ def _may_show(op: Op, values: list[Any], params: dict[str, Any]) -> bool:
     return _overlaps(op.evaluate(*arrays, **params), arrays)
 
 
+def _text(x: Any, how: str, spec: str) -> str:
+    """What is written for a value, by format, str or repr."""
+    x = np.asarray(ground(x))[()]
+    return format(x, spec) if how == "format" else str(x) if how == "str" else repr(x)
+
+
+# A text may be computed with (len(f"{x:.0f}")), which nothing tells from one that is printed.
+SAME_TEXT = Passive(lambda x, how, spec, text: np.bool_(_text(x, how, spec) == text), name="same_text", arrays=1)
+
+
 class Symbol(Tracer):
     """A value under recording, with its place in the program."""
 
@@ -284,6 +294,29 @@ class Symbol(Tracer):
         if self.dtype.kind in "iub":  # a plain array indexed by it, say: the program takes these values for granted
             return np.asarray(self.transform.assume(self), dtype=dtype)
         return super().__array__(dtype, copy)
+
+    # Texts are those of the plain value, which f would write where it is not traced.
+
+    def __format__(self, spec: str) -> str:
+        return self._written("format", spec)
+
+    def __str__(self) -> str:
+        return self._written("str")
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self.transform.closed else self._written("repr")
+
+    def _written(self, how: str, spec: str = "") -> str:
+        """A text that the program takes for granted, as it does a branch."""
+        text = _text(self, how, spec)
+        if not self.transform.closed:
+            bool(self.transform.strip(SAME_TEXT, (self, how, spec, text), {}))
+        return text
+
+    def astype(self, dtype: Any, *args: Any, **params: Any) -> Any:
+        if np.dtype(dtype).kind in "SU":  # a plain array, of texts
+            return np.asarray(self.transform.assume(self)).astype(dtype, *args, **params)
+        return super().astype(dtype, *args, **params)
 
     def __float__(self) -> float:
         if self.transform.counts(self.node):  # np.arange(n) asks for it

@@ -15,6 +15,7 @@ import test_ops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import admodes
 from admodes import (
     compile,
     custom_op,
@@ -829,3 +830,46 @@ def test_long_scalar_programs_have_few_names():
     program = trace(lambda x: functools.reduce(lambda y, _: np.sin(y) * y, range(400), x), 0.3)
     source = emit(program, scalars=True).source
     assert len({line.split(" = ")[0].strip() for line in source.splitlines() if " = " in line}) < 20
+
+
+# ---------------------------------------------------------------------------------------------------
+# The text of a traced value
+# ---------------------------------------------------------------------------------------------------
+
+TEXTS = {
+    "format": lambda x: x * len(f"{x[0]:.0f}"),
+    "format, no spec": lambda x: x * len(f"{x[0]}"),
+    "str": lambda x: x * len(str(x[0] * 1)),
+    "repr": lambda x: x * len(repr(x)),
+    "percent": lambda x: x * len("%s" % x[0]),  # noqa: UP031
+    "int": lambda x: x * int(f"{x[0]:.0f}"),
+    "astype": lambda x: x * len(x.astype(str)[0]),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_is_taken_as_a_branch_is(name):
+    f = TEXTS[name]
+    x, other = np.array([3.0, 40.0]), np.array([300.0, 40.0])
+    fast, program = compile(f), trace(f, x)
+    for point in (x, other, x, other):
+        np.testing.assert_array_equal(fast(point), f(point))
+    np.testing.assert_array_equal(program(x), f(x))
+    with pytest.raises(admodes.GuardFailed):
+        program(other)
+
+
+def test_what_prints_at_each_call_is_traced_a_few_times(capsys):
+    runs = []
+
+    @compile
+    def f(x):
+        runs.append(type(x))
+        print(f"{x:.1f}")
+        return x * x
+
+    with pytest.warns(UserWarning, match="another text"):
+        assert [f(float(k)) for k in range(8)] == [k * k for k in range(8)]
+    assert capsys.readouterr().out.split() == [f"{k}.0" for k in range(8)]
+    assert runs.count(float) + runs.count(np.float64) <= 8
+    assert len(runs) == 8
