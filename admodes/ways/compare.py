@@ -223,7 +223,8 @@ class _Run:
         if found is not None:
             self.set(way.name, **_numbers(found))
             chunks = found.passes if way.prepares and way.grows in ("n", "m") else 1  # each is traced and compiled
-            self.expected[way.name] = found.first_call_seconds * chunks * self.slower
+            preparing = found.first_call_seconds - found.seconds
+            self.expected[way.name] = (found.seconds + preparing * chunks) * self.slower
             if way.grows == COLOURS:
                 self.set(way.name, passes=found.passes)
         self.weighed(way)

@@ -26,19 +26,44 @@ RUNS = 3
 class Part:
     """What a way does once, and what it does in each of so many passes with what came of that.
 
-    passes need not be whole: the last one may have fewer directions.  said : which part of the whole it is.
+    passes need not be whole: the last one may have fewer directions.  said : which part of the whole it is.  run : what
+    is done once and in one pass, as a function of f's arguments, where that can be compiled.
     """
 
     once: Callable[[], Any]
     each: Callable[[Any], Any]
     passes: float
     said: str
+    run: Callable[..., Any] | None = None
 
     def seconds(self) -> float:
         """Seconds of the whole."""
         state, before = timed(self.once)
         self.each(state)
-        return before + self.passes * statistics.median(timed(lambda: self.each(state))[1] for _ in range(RUNS))
+        return before + self.passes * _middle(lambda: self.each(state))
+
+
+def _middle(task: Callable[[], Any]) -> float:
+    return statistics.median(timed(task)[1] for _ in range(RUNS))
+
+
+@dataclass(frozen=True)
+class FlatPart(Part):
+    """The same of flat code, which is compiled first and goes through f but once, however many passes it makes."""
+
+    def seconds(self) -> float:
+        """Those of f, and for each pass what a part takes beyond them."""
+        self.once()
+        self.each(None)
+        f = _middle(self.once)
+        return f + self.passes * max(0.0, _middle(lambda: self.each(None)) - f)
+
+
+def flat(part: Part, q: Question, compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Part:
+    """A part of the way as it is compiled."""
+    assert part.run is not None
+    f, run = compiled(q.f), compiled(part.run)
+    return FlatPart(lambda: f(*q.args), lambda _: run(*q.args), part.passes, part.said)
 
 
 def of_pushes(q: Question, chunk: int | None = None) -> Part:
@@ -49,7 +74,11 @@ def of_pushes(q: Question, chunk: int | None = None) -> Part:
     def each(_: Any) -> Any:
         return push_forward(f, structure, leaves, unit_directions(leaves, 0, k), (k,))
 
-    return Part(lambda: None, each, q.n / k, f"{k:,} of {q.n:,} directions")
+    def run(*args: Any) -> Any:
+        g, xs, tree = chosen_leaves(q.f, q.argnums, args, {})
+        return push_forward(g, tree, xs, unit_directions(xs, 0, k), (k,))[2]
+
+    return Part(lambda: None, each, q.n / k, f"{k:,} of {q.n:,} directions", run)
 
 
 def of_pulls(q: Question, chunk: int | None = None) -> Part:
@@ -60,7 +89,11 @@ def of_pulls(q: Question, chunk: int | None = None) -> Part:
     def each(recording: Recording) -> Any:
         return recording.pull(unit_directions(recording.values, 0, k), (k,))
 
-    return Part(lambda: Recording(f, pytree.unflatten(structure, leaves)), each, q.m / k, f"{k:,} of {q.m:,} rows")
+    def run(*args: Any) -> Any:
+        g, xs, tree = chosen_leaves(q.f, q.argnums, args, {})
+        return each(Recording(g, pytree.unflatten(tree, xs)))
+
+    return Part(lambda: Recording(f, pytree.unflatten(structure, leaves)), each, q.m / k, f"{k:,} of {q.m:,} rows", run)
 
 
 def of_gradient(q: Question, inner: Callable[..., Any] = jacrev) -> Question:

@@ -27,7 +27,7 @@ from .foreign import PEERS, Peer
 from .hessians import Mode as Nesting
 from .hessians import hessian, hvp
 from .jacobians import jacobian
-from .part import Part, of_differences, of_gradient, of_pulls, of_pushes
+from .part import Part, flat, of_differences, of_gradient, of_pulls, of_pushes
 from .question import Question, argument_names, code_argnums
 from .row import UNKNOWN
 
@@ -420,6 +420,11 @@ OWN = (
 def compiled(way: Way, how: Compiled = True) -> Way:
     """The same way, its flat code in the place of eager operations; "native": with kernels of machine code in it."""
     native = how == "native"
+
+    def part(q: Question) -> Part:
+        assert way.part is not None
+        return flat(way.part(q), q, functools.partial(compile, native=native))
+
     return replace(
         way,
         name=f"{way.name}, {'natively ' * native}compiled",
@@ -427,7 +432,7 @@ def compiled(way: Way, how: Compiled = True) -> Way:
         code=_compiled_code(way.code, f", native={native}"),
         estimate=lambda q, e: way.flat(q, e, how),
         compilable=False,
-        part=None,
+        part=part if way.part else None,
         prepares=True,
         native=native,
         why_not=lambda q: way.why_not(q) or (NO_KERNELS if native and not usable() else ""),

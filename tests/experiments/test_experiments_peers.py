@@ -140,7 +140,7 @@ def test_the_suite_is_of_many_functions_of_all_kinds():
     assert len({function.name for function in suite}) == len(suite)
 
 
-def test_a_function_is_predicted_and_measured_in_every_way():
+def test_a_function_is_predicted_and_measured_in_every_way(steady_clock):
     def f(x):
         return np.sum(np.tanh(x) ** 2)
 
@@ -153,9 +153,13 @@ def test_a_function_is_predicted_and_measured_in_every_way():
     for row in advised:
         same = [other for other in rows if other["gives"] == row["gives"]]
         assert row["predicted_seconds"] == min(other["predicted_seconds"] for other in same)
-    assert "predictions of seconds" in truth.finding(rows)
+    advised = [truth.chosen(functions.Function("small", "kind", f, np.linspace(0, 1, 5)), 2, 1, 0.001)]
+    assert advised[0]["over_best"] >= 1
+    assert advised[0]["seconds"] > 0
+    assert advised[0]["measured_again"] >= 1
+    assert "predictions of seconds" in truth.finding(rows, advised)
     assert {row["name"] for row in truth.by_kind(rows)} >= {"kind", "f"}
-    assert truth.draw(rows) is not None
+    assert truth.draw(rows, advised) is not None
 
 
 def test_how_far_off_is_a_factor_either_way():

@@ -96,7 +96,7 @@ SLIDES = {
     "sparse": lambda: sparse.draw(rows("sparse")),
     "speed": lambda: speed.draw(rows("speed"), tools("speed")),
     "static_vs_dynamic": lambda: static_vs_dynamic.draw(rows("static_vs_dynamic")),
-    "truth": lambda: truth.draw(rows("truth")),
+    "truth": lambda: truth.draw(rows("truth"), rows("truth_advice")),
 }
 DETAILS = {
     "hessian": lambda: hessian.detail(rows("hessian")),

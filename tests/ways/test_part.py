@@ -6,7 +6,7 @@ import pytest
 import admodes
 from admodes.ways import table
 from admodes.ways.differences import CENTRAL, COMPLEX, ONE_SIDED
-from admodes.ways.part import RUNS, Part, of_differences, of_pulls, of_pushes
+from admodes.ways.part import RUNS, FlatPart, Part, flat, of_differences, of_pulls, of_pushes
 from admodes.ways.question import ask
 
 pytestmark = pytest.mark.usefixtures("steady_clock")
@@ -66,11 +66,31 @@ def test_a_part_of_a_hessian_by_differences_is_one_of_the_gradient():
     np.testing.assert_allclose(part.each(part.once()), admodes.hessian(curved)(X)[:, 0], rtol=1e-6, atol=1e-7)
 
 
-def test_every_uncompiled_way_of_passes_to_a_matrix_has_a_part():
+def test_every_way_of_passes_to_a_matrix_has_a_part():
     for target in ("jacobian", "hessian"):
         for way in table.ways(target):
-            alike = way.grows in ("n", "m") and not way.prepares and "checkpointed" not in way.name
+            alike = way.grows in ("n", "m") and "checkpointed" not in way.name
             assert (way.part is not None) == alike, (target, way.name)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_a_part_of_flat_code_is_that_of_the_way(mode):
+    J, q = admodes.jacrev(field)(X), question()
+    part = of_pushes(q, 5) if mode == "forward" else of_pulls(q, 5)
+    made = flat(part, q, admodes.compile)
+    assert made.passes == part.passes
+    assert made.said == part.said
+    np.testing.assert_allclose(made.once(), field(X))
+    (found,) = made.each(None)
+    np.testing.assert_allclose(found, J[:, :5].T if mode == "forward" else J[:5], rtol=1e-12)
+
+
+def test_flat_code_goes_through_f_once(monkeypatch):
+    """f takes 2, a pass with f in it 5: ten passes take 2 + 10 · 3."""
+    takes = {"f": 2.0, "pass": 5.0}
+    monkeypatch.setattr("admodes.ways.part.timed", lambda task: (None, takes[task()]))
+    made = FlatPart(lambda: "f", lambda _: "pass", 10.0, "")
+    assert made.seconds() == 32.0
 
 
 def test_once_is_done_once():
@@ -97,7 +117,8 @@ def test_slow_ways_are_estimated():
     assert row.note == "seconds estimated from 1 of 1,000,000 directions"
     assert row.error is None
     assert not row.agrees
-    assert found["finite differences"].estimated
+    for way in ("finite differences", "forward, K at once, compiled"):
+        assert found[way].estimated, way
     assert found.best.way.startswith("reverse")
     assert not found.best.estimated
     assert "~" in str(found).split(row.way)[1].splitlines()[0]
