@@ -42,7 +42,7 @@ from .captured import Captured
 from .errors import Detached, noted
 from .registry import OPS
 from .tracing import HANDS_ON, Tracer, canonical, collected_lists, gathered
-from .views import ground, laid_in_memory
+from .views import ground, laid_in_memory, relaid
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
@@ -412,7 +412,9 @@ class _Vectorized(np.vectorize):
             return super().__call__(*args, **kwargs)
         arrays = np.broadcast_arrays(*map(canonical, args))
         flat = [np.ravel(a) for a in arrays]
-        return np.reshape(gathered([self.pyfunc(*elements) for elements in zip(*flat, strict=True)]), arrays[0].shape)
+        y = np.reshape(gathered([self.pyfunc(*elements) for elements in zip(*flat, strict=True)]), arrays[0].shape)
+        numpys = np.frompyfunc(lambda *_: 0.0, len(args), 1)(*map(ground, args))  # in this order it lies in memory
+        return relaid(y, numpys.astype(y.dtype)) if y.ndim else y
 
 
 _NUMBERS = (

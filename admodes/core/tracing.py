@@ -434,7 +434,8 @@ def pack(a: Any) -> Any:
     """
     if type(a) is not np.ndarray or a.dtype is not OBJECT or highest(a) is None:
         return a
-    return np.reshape(np.stack([np.reshape(e, ()) for e in a.ravel().tolist()]), a.shape)
+    y = np.reshape(np.stack([np.reshape(e, ()) for e in a.ravel().tolist()]), a.shape)
+    return y if a.flags.c_contiguous else relaid(y, np.empty_like(a, dtype=y.dtype))
 
 
 # ---------------------------------------------------------------------------------------------------

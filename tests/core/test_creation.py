@@ -787,3 +787,18 @@ def test_piecewise_of_no_axes_is_an_array():
     for x, right in ((np.array(0.3), 2 * np.cos(0.3)), (-0.3, 0.0)):
         assert type(vjp(f, x)[0]) is np.ndarray
         assert all(np.allclose(way(f)(x), right) for way in (jacfwd, jacrev))
+
+
+def test_what_vectorize_gives_lies_in_memory_as_numpys_does():
+    def f(x):
+        y = np.vectorize(lambda a, b: a * b)(x, 2.0)
+        y.ravel("K")[0] = x[0, 1]
+        y.reshape(-1)[1] = 0.5
+        return y
+
+    c = np.arange(12.0).reshape(3, 4)
+    for x in (c, c.T, np.asfortranarray(c), c[::-1], c[:, ::2]):
+        y, pullback = vjp(f, x)
+        assert y.strides == f(x).strides
+        np.testing.assert_array_equal(y, f(x))
+        np.testing.assert_allclose(pullback(np.ones(y.shape))[0], np.tensordot(np.ones(y.shape), jacfwd(f)(x), 2))
