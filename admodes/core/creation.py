@@ -413,7 +413,9 @@ class _Vectorized(np.vectorize):
         arrays = np.broadcast_arrays(*map(canonical, args))
         flat = [np.ravel(a) for a in arrays]
         y = np.reshape(gathered([self.pyfunc(*elements) for elements in zip(*flat, strict=True)]), arrays[0].shape)
-        numpys = np.frompyfunc(lambda *_: 0.0, len(args), 1)(*map(ground, args))  # in this order it lies in memory
+        numpys = np.frompyfunc(lambda *_: 0.0, len(args), 1)(
+            *(np.asanyarray(ground(a), dtype=object) for a in args)
+        )  # in this order it lies in memory
         return relaid(y, numpys.astype(y.dtype)) if y.ndim else y
 
 

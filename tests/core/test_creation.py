@@ -797,7 +797,8 @@ def test_what_vectorize_gives_lies_in_memory_as_numpys_does():
         return y
 
     c = np.arange(12.0).reshape(3, 4)
-    for x in (c, c.T, np.asfortranarray(c), c[::-1], c[:, ::2]):
+    stretched = [np.broadcast_to(c, (2, 3, 4))[0], np.broadcast_to(c.T[:, :1], (4, 3)), np.fliplr(np.meshgrid(c, c)[0])]
+    for x in (c, c.T, np.asfortranarray(c), c[::-1], c[:, ::2], *stretched):
         y, pullback = vjp(f, x)
         assert y.strides == f(x).strides
         np.testing.assert_array_equal(y, f(x))
