@@ -43,6 +43,7 @@ class System:
             )
         self.g, self.n, self.solver = g, n, solver
         self.condition = np.nan  # of the last factorisation, estimated in the 1-norm; without one a bound from below
+        self._size: float | None = None  # ‖∂g/∂z‖₂, where it is not factored
         self._plan: Any = None
         self._factored: tuple[list[Any], Any] | None = None
 
@@ -62,6 +63,7 @@ class System:
         point = [z, *q]
         if self._factored is not None and all(map(np.array_equal, self._factored[0], point)):
             return self._factored[1]
+        self._size = None
         if callable(self.solver):
             found = self._by(self.solver, z, q)
         elif self.solver == "dense" or (self.solver == "auto" and self.n <= DENSE_SIZE):
@@ -109,14 +111,19 @@ class System:
 
         def solve(transposed: bool, b: Any) -> Any:
             A = J.T if transposed else J
-            x = np.stack([np.asarray(solver(A, column)) for column in b.T], axis=1)
-            moving = np.any(b, 0)
-            if np.any(moving):
-                stretch = np.linalg.norm(x[:, moving], axis=0) / np.linalg.norm(b[:, moving], axis=0)
-                self._judge(_norm(J) * float(np.max(stretch)))
-            return x
+            return np.stack([np.asarray(solver(A, column)) for column in b.T], axis=1)
 
+        self._size = _norm(J)
         return solve
+
+    def applied(self, transposed: bool, b: Any, z: Any, q: Sequence[Any]) -> Any:
+        """The solutions of columns b at a plain point; without a factorisation they tell the condition."""
+        x = self.factored(z, q)(transposed, b)
+        moving = np.any(b, 0)
+        if self._size is not None and np.any(moving):
+            stretch = np.linalg.norm(x[:, moving], axis=0) / np.linalg.norm(b[:, moving], axis=0)
+            self._judge(self._size * float(np.max(stretch)))
+        return x
 
     def _judge(self, condition: float) -> None:
         self.condition = condition
@@ -176,7 +183,7 @@ class _Solve(Op):
         if highest((b, z, q)) is not None:
             return apply(self, (b, z, *q), {})
         rows = np.reshape(b, (-1, self.system.n))
-        return np.reshape(self.system.factored(z, q)(self.transposed, rows.T).T, np.shape(b))
+        return np.reshape(self.system.applied(self.transposed, rows.T, z, q).T, np.shape(b))
 
     def product(self, x: Any, z: Any, *q: Any) -> Any:
         return self.system.product(self.transposed, x, z, *q)
