@@ -17,6 +17,7 @@ import numpy as np
 from ..core.contract import split_subscripts
 from ..core.indices import as_tuple
 from ..core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Op, Passive, Via
+from ..core.zeros import spoiled
 from ..ops.contraction import CONVOLVE_FULL
 from ..ops.elementwise import SLOPE
 from ..ops.index import SCATTER
@@ -605,6 +606,7 @@ RULES: dict[Op, Rule] = (
     | _rows_of([operator.getitem], read)
     | _rows_of([operator.setitem], written)
     | {
+        OPS[spoiled]: elementwise,
         SCATTER: scattered,
         CONVOLVE_FULL: convolved,
         LENGTH: normed,

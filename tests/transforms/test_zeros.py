@@ -81,7 +81,7 @@ LINEAR_ROWS = [
     for fn, op in OPS.items()
     if isinstance(op, Via | Linear | LinearAll | Contraction)
     and isinstance(op.domain, list)
-    and hasattr(fn, "__name__")
+    and (isinstance(fn, np.ufunc) or hasattr(fn, "_implementation"))  # of NumPy, whoever loaded SciPy's rows
     and op.changes is None
     and op.name not in IN_STEPS | RAISES
     and not op.name.startswith("fft.")
