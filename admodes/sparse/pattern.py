@@ -149,7 +149,7 @@ def _carried(program: Program, active: Sequence[Value], point: dict[Value, Any],
 
 def _guarded(program: Program) -> list[tuple[Value, Any]]:
     """What the program takes for granted, also of a value that is computed again: x[x > 0] guards the other x > 0."""
-    known = {i.args[0]: i.args[1] for i in program.instructions if i.op is GUARD}
+    known = {i.args[0]: i.args[1] for i in program.instructions if i.op is GUARD and i.args[0].dtype.kind in "iub"}
     if not known:
         return []
     tests = [i for i in program.instructions if isinstance(i.op, Passive) and isinstance(i.out, Value)]

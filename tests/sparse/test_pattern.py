@@ -8,7 +8,16 @@ from random_programs import random_program
 from scipy import sparse
 from test_random_programs import LONG, PROGRAMS, QUICK, settings
 
-from admodes import GuardFailed, custom_op, hessian, hessian_pattern, jacfwd, jacobian_pattern, trace
+from admodes import (
+    GuardFailed,
+    custom_op,
+    hessian,
+    hessian_pattern,
+    jacfwd,
+    jacobian_pattern,
+    sparse_jacobian_plan,
+    trace,
+)
 from admodes.core.registry import OPS, Composite, Linear, Passive, Refused
 from admodes.sparse.dependence import FILLS, rule_of
 from admodes.sparse.pattern import pattern_of
@@ -530,3 +539,15 @@ def test_sparse_matrices_keep_their_pattern(f, n):
 @pytest.mark.parametrize("f", [lambda x: (), lambda x: {"a": []}, lambda x: np.zeros(0), lambda x: x[:0]])
 def test_the_pattern_of_no_result_has_no_rows(f):
     assert jacobian_pattern(f, np.ones(3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", "sparse"])
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: x * len(x.astype(str)[0]), lambda x: x * len(f"{x[0]:.0f}"), lambda x: x * len(str(x[1]))],
+    ids=["astype", "format", "str"],
+)
+def test_a_float_whose_text_is_taken_for_granted_is_no_constant(f, mode):
+    plan = sparse_jacobian_plan(f, np.array([1.5, 2.0, 3.0]), mode=mode)
+    for x in (np.array([1.5, 2.0, 3.0]), np.array([1000.25, 12.5, 3.0])):
+        np.testing.assert_array_equal(plan(x).toarray(), jacfwd(f)(x))
