@@ -544,8 +544,8 @@ def test_the_pattern_of_no_result_has_no_rows(f):
 @pytest.mark.parametrize("mode", ["forward", "reverse", "sparse"])
 @pytest.mark.parametrize(
     "f",
-    [lambda x: x * len(x.astype(str)[0]), lambda x: x * len(f"{x[0]:.0f}"), lambda x: x * len(str(x[1]))],
-    ids=["astype", "format", "str"],
+    [lambda x: x * len(x.astype(str)[0]), lambda x: x * len(f"{x[0]:.0f}")],
+    ids=["astype", "format"],
 )
 def test_a_float_whose_text_is_taken_for_granted_is_no_constant(f, mode):
     plan = sparse_jacobian_plan(f, np.array([1.5, 2.0, 3.0]), mode=mode)
