@@ -494,8 +494,8 @@ class Tracer(Cell):
                         raise LeakedTracer
                     y = trace.square_of_root(self)
                     return trace.unary(op, self) if y is None else y
-                if op.arity == 2:
-                    return op.squares(op, *inputs)  # type: ignore[misc]
+                if op.squares is not None:
+                    return op.squares(op, *inputs)
                 return apply(op, inputs, params)
             return ufunc_method(ufunc, method, inputs, params)
         except Deferred:

@@ -29,7 +29,10 @@ OTHERS = ["ij,ij->i", "i,j->ij", "ij,j->i", "ii,ij->j", "ij,jk->", "ij->ji"]
 @pytest.mark.parametrize("text", PRODUCTS)
 def test_contractions_that_are_products(text, dtype):
     a, b = arrays(text, dtype)
-    f = lambda a, b: np.einsum(text, a, b) * 2  # noqa: E731
+
+    def f(a, b):
+        return np.einsum(text, a, b) * 2
+
     program = optimise(trace(f, a, b))
     assert einsums(program) == 0
     found, expected = program(a, b), f(a, b)
@@ -44,7 +47,10 @@ def test_contractions_that_are_products(text, dtype):
 @pytest.mark.parametrize("text", OTHERS)
 def test_contractions_that_stay(text):
     given = [np.random.default_rng(0).normal(size=(4,) * len(s)) for s in text.split("->")[0].split(",")]
-    f = lambda *given: np.einsum(text, *given) * 2  # noqa: E731
+
+    def f(*given):
+        return np.einsum(text, *given) * 2
+
     program = optimise(trace(f, *given))
     assert einsums(program) == 1
     np.testing.assert_array_equal(program(*given), f(*given))
@@ -59,11 +65,17 @@ def test_random_contractions():
         out = "".join(rng.permutation([c for c in both if rng.integers(2)]))
         text = f"{a},{b}->{out}"
         given = arrays(text)
-        f = lambda *given, text=text: np.einsum(text, *given)  # noqa: E731
+
+        def f(*given, text=text):
+            return np.einsum(text, *given)
+
         np.testing.assert_allclose(compile(f, native=False)(*given), f(*given), rtol=1e-12, atol=1e-13)
 
 
 def test_whole_numbers_stay():
     a = np.arange(6).reshape(2, 3)
-    f = lambda x: x * np.sum(np.einsum("ij,kj->ik", a, a))  # noqa: E731
+
+    def f(x):
+        return x * np.sum(np.einsum("ij,kj->ik", a, a))
+
     assert compile(f, native=False)(2.0) == f(2.0)

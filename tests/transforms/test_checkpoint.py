@@ -348,7 +348,9 @@ def test_what_a_step_writes_to_its_arguments_stays_in_it(name, size):
     """The carry, a row of xs, the state: each step has them by value, and so has each run of it again."""
     c, xs = np.full(size, 0.5), np.ones((4, size))
     first = _squaring if name == "chain" else _changing
-    copying = lambda *args: first(*(x * 1.0 for x in args))  # noqa: E731
+
+    def copying(*args):
+        return first(*(x * 1.0 for x in args))
 
     def total(step):
         return lambda c, xs: sum(np.sum(y) for y in (CHECKPOINTED[name](c, xs, step)))

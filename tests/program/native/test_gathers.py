@@ -68,7 +68,10 @@ def test_what_is_read(name, whole, dtype, width):
     with np.errstate(all="ignore"):
         x = X.astype(dtype)
     indices = [a.astype(whole) for a in (I, J, K)]
-    f = lambda x, *indices: np.positive(READS[name](x, *indices)) if dtype != np.bool_ else READS[name](x, *indices)  # noqa: E731
+
+    def f(x, *indices):
+        return np.positive(READS[name](x, *indices)) if dtype != np.bool_ else READS[name](x, *indices)
+
     found, expected = optimise(trace(f, x, *indices), NATIVE)(x, *indices), f(x, *indices)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
@@ -80,7 +83,10 @@ def test_what_is_read(name, whole, dtype, width):
 @pytest.mark.parametrize("name", READS)
 def test_what_is_added(name, width):
     x = np.nan_to_num(X, posinf=2.0, neginf=-3.0)
-    f = lambda x, *indices: np.sum(np.sin(READS[name](x, *indices)) * 1.5)  # noqa: E731
+
+    def f(x, *indices):
+        return np.sum(np.sin(READS[name](x, *indices)) * 1.5)
+
     for g in (grad(f), jacfwd(lambda x, *indices: np.sum(READS[name](x * x, *indices), axis=0))):
         found, expected = optimise(trace(g, x, I, J, K), NATIVE)(x, I, J, K), g(x, I, J, K)
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
@@ -124,7 +130,10 @@ def test_an_index_out_of_range_raises_as_numpys(bad, place, width):
 
 def test_an_index_out_of_range_that_is_not_used_does_not_raise(width):
     x, where = np.arange(7.0), np.arange(12) % 7
-    f = lambda x, i: (np.sin(x[i[:5]]) * 2, np.sum(x * 2))  # noqa: E731
+
+    def f(x, i):
+        return (np.sin(x[i[:5]]) * 2, np.sum(x * 2))
+
     fast = compile(f, native=True)
     fast(x, where)
     where[8] = 100
@@ -135,7 +144,10 @@ def test_an_index_out_of_range_that_is_not_used_does_not_raise(width):
 
 def test_indices_that_a_kernel_computes_are_looked_at_too(width):
     x, where = np.arange(7.0), np.arange(6)
-    f = lambda x, i: np.sin(x[i + 1]) * 2  # noqa: E731
+
+    def f(x, i):
+        return np.sin(x[i + 1]) * 2
+
     fast = compile(f, native=True)
     np.testing.assert_allclose(fast(x, where), f(x, where))
     with pytest.raises(IndexError, match="index 7 is out of bounds"):
