@@ -322,13 +322,13 @@ def _made(kernel: Kernel) -> Any:
     exec("\n".join([f"def kernel({', '.join([*names, *space])}):", *lines]), scope)
     function = scope.pop("kernel")
     function.__module__ = __name__
+    return _told(function, native, kernel, places)
+
+
+def _told(function: Any, native: Any, kernel: Kernel, places: Places) -> Any:
+    """The function with its code, and with what the workspace goes by: the parameters that take memory for results, and
+    the doubles that `w` is to have."""
     function.native = native
-    return _told(function, kernel, places)
-
-
-def _told(function: Any, kernel: Kernel, places: Places) -> Any:
-    """The function with what the workspace goes by: the parameters that take memory for results, and the doubles that
-    `w` is to have."""
     function.results = {f"y{k}": kernel.outputs.index(v) for k, v in enumerate(places.arrays)}
     function.scratch = places.scratch // 8
     return function
@@ -341,8 +341,7 @@ def unmade(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outpu
     def function(*_: Any, **__: Any) -> Any:
         raise NotImplementedError("this kernel was planned and not compiled")
 
-    function.native = SimpleNamespace(ir="")  # type: ignore[attr-defined]
-    return _told(function, kernel, Places(kernel))
+    return _told(function, SimpleNamespace(ir=""), kernel, Places(kernel))
 
 
 def _again(kernel: Kernel, native: Native, places: Places) -> Any:
