@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .plain import printable
+from .words import seconds, size
 
 Record = dict[str, Any]
 
@@ -66,6 +67,14 @@ class Column(NamedTuple):
     @property
     def heading(self) -> str:
         return self.name if self.head is None else self.head
+
+
+# Of every plan: what its ways are predicted to take.
+PREDICTED = (
+    Column("peak_bytes", size, head="peak"),
+    Column("overhead_seconds", seconds, head="overhead"),
+    Column("predicted_seconds", seconds, head="predicted"),
+)
 
 
 @dataclass(frozen=True)

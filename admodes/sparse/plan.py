@@ -16,8 +16,7 @@ import numpy as np
 from ..core import prices, pytree
 from ..core.errors import PatternMiss
 from ..core.figures import svg
-from ..core.tables import Column, Record, Table, Tabular, whole
-from ..core.words import seconds, size
+from ..core.tables import PREDICTED, Column, Record, Table, Tabular, whole
 from ..program import GuardFailed
 from ..program.compile import Branches, kind_of, recorded
 from ..program.straightline import as_input, is_input, layout
@@ -314,9 +313,7 @@ _WAYS = (
     Column("passes", whole),
     Column("flops", whole),
     Column("bytes", whole),
-    Column("peak_bytes", size, head="peak"),
-    Column("overhead_seconds", seconds, head="overhead"),
-    Column("predicted_seconds", seconds, head="predicted"),
+    *PREDICTED,
 )
 
 _COLUMNS = (Column("pass", whole), Column("by", side="<"), Column("lines", whole), Column("entries", whole))

@@ -14,9 +14,8 @@ from ..chains.chain import JacobianChain
 from ..core import pytree
 from ..core.errors import PatternTooDense
 from ..core.progress import PATIENCE, Step, bar
-from ..core.tables import Column, Record, Table, Tabular, whole
+from ..core.tables import PREDICTED, Column, Record, Table, Tabular, whole
 from ..core.tracing import Tracer
-from ..core.words import seconds, size
 from ..program import Cost, cost
 from ..sparse.replay import Replay
 from ..transforms.arguments import Argnums, chosen_leaves
@@ -146,9 +145,7 @@ _COLUMNS = (
     Column("flops", whole),
     Column("bytes", whole),
     Column("operations", whole),
-    Column("peak_bytes", size, head="peak"),
-    Column("overhead_seconds", seconds, head="overhead"),
-    Column("predicted_seconds", seconds, head="predicted"),
+    *PREDICTED,
     Column("note", side="<", head=""),
 )
 
