@@ -41,9 +41,9 @@ class MissingRule(Travelling, TypeError):
 
     >>> import numpy as np
     >>> from admodes import grad
-    >>> grad(lambda x: np.histogram(x)[0].sum())(np.ones(3))
+    >>> grad(lambda x: np.busday_count(x, x).sum())(np.ones(3))
     Traceback (most recent call last):
-    admodes.core.errors.MissingRule: np.histogram has no derivative rule...
+    admodes.core.errors.MissingRule: np.busday_count has no derivative rule...
     """
 
     def __init__(self, name: str, reason: str = "") -> None:

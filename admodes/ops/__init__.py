@@ -9,7 +9,7 @@ from ..core.operators import define_operators
 from ..core.registry import LATE
 
 from . import contraction, elementwise, fft, index, joining, linalg, reduction, resizing, shape  # isort: skip
-from . import assignment, functional, matrices, overwriting, polynomial, refused, squares, statistics
+from . import assignment, functional, histograms, matrices, overwriting, polynomial, refused, squares, statistics
 
 define_operators()
 LATE["scipy.special"] = lambda: importlib.import_module(".special", __name__)
@@ -20,6 +20,7 @@ __all__ = [
     "elementwise",
     "fft",
     "functional",
+    "histograms",
     "index",
     "joining",
     "linalg",

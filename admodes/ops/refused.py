@@ -8,20 +8,11 @@ import numpy as np
 
 from ..core.registry import Passive, Refused, add
 
-COUNTS = (
-    "counts are piecewise constant in the data, and the result mixes them with weights and edges; for weighted sums "
-    "over fixed bins use np.bincount(np.digitize(x, edges), weights)"
-)
-EDGES = "the bins jump with the data; compute edges from the plain data before differentiating"
 FILE = "it writes plain numbers to a file; return the array from the function and save it afterwards"
 DATES = "it is for dates, which have no derivative"
 
 # fmt: off
 REFUSED: dict[Any, str] = {
-    np.histogram:           COUNTS,
-    np.histogram2d:         COUNTS,
-    np.histogramdd:         COUNTS,
-    np.histogram_bin_edges: EDGES,
     np.save:                FILE,
     np.savez:               FILE,
     np.savez_compressed:    FILE,

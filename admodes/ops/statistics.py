@@ -14,7 +14,6 @@ import numpy as np
 from ..core.domain import POSITIVE, A, OnlyReal, along_one, case
 from ..core.registry import Composite, Passive, add, trailing
 from ..core.tracing import Tracer, canonical, primitive
-from .index import scatter
 from .reduction import to_last
 
 # ---------------------------------------------------------------------------------------------------
@@ -441,26 +440,3 @@ add(Composite(np.intersect1d,    _intersect1d, domain=OnlyReal([case(A(3), A(2))
 add(Composite(np.setdiff1d,      _setdiff1d, domain=OnlyReal([case(A(3), A(2))])))
 add(Composite(np.setxor1d,       _setxor1d, domain=OnlyReal([case(A(3), A(2))])))
 # fmt: on
-
-
-# ---------------------------------------------------------------------------------------------------
-# Counts
-# ---------------------------------------------------------------------------------------------------
-
-
-def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    """Linear in the weights; the bins are integers."""
-    places = np.asarray(x)
-    size = max(int(places.max(initial=-1)) + 1, minlength)
-    return (
-        np.bincount(places, minlength=size)
-        if weights is None
-        else scatter(np.astype(canonical(weights), np.float64), (places,), (size,), 1)
-    )
-
-
-add(
-    Composite(
-        np.bincount, _bincount, domain=OnlyReal([case([0, 2, 0, 1], A(4)), case([1, 1], weights=A(2), minlength=4)])
-    )
-)
