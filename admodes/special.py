@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from . import layers
+from .core.dispatch import canonical, primitive
 from .core.registry import Passive
-from .core.tracing import Tracer, canonical, primitive
+from .core.tracing import Tracer
 
 __all__ = [
     "log_softmax",

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from ..core.dispatch import apply
 from ..core.reverse import FIRST, Entry, Guarded, Tape, Var, general_form
-from ..core.tracing import Tracer, apply
+from ..core.tracing import Tracer
 from ..core.types import Shaped
 from ..transforms.recording import Recording
 

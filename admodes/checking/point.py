@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
-from ..core.tracing import Tracer, pack
+from ..core.dispatch import pack
+from ..core.tracing import Tracer
 from ..core.views import ground
 from ..transforms import jvp, vjp
 

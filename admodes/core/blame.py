@@ -16,9 +16,10 @@ from types import CodeType, FrameType, TracebackType
 
 import numpy as np
 
+from .dispatch import highest
 from .errors import Detached
 from .registry import OPS
-from .tracing import Tracer, highest
+from .tracing import Tracer
 
 # The public name of a function of SciPy -> what is to be called in its place; None where nothing has that name.
 MIRROR: list[Callable[[str], str | None]] = []

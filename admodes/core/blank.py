@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .dispatch import Trace, highest
 from .errors import Detached
 from .registry import Op
-from .tracing import LIBRARIES, Flat, Trace, Tracer, highest
+from .tracing import LIBRARIES, Flat, Tracer
 from .views import share
 
 

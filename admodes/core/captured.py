@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .dispatch import is_memory
 from .errors import Detached
 from .fingerprint import fingerprint
-from .tracing import is_memory
 
 
 class Captured:

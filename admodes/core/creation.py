@@ -39,9 +39,10 @@ from numpy import ndarray
 from .blame import explained, refused_class, statement_at
 from .blank import LENT, Blank, given, natively, traced
 from .captured import Captured
+from .dispatch import canonical, collected_lists, gathered
 from .errors import Detached, noted
 from .registry import OPS
-from .tracing import HANDS_ON, Tracer, canonical, collected_lists, gathered
+from .tracing import HANDS_ON, Tracer
 from .views import ground, laid_in_memory, relaid
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .dispatch import Trace, canonical
 from .errors import MissingRule
 from .registry import Op, inexact
-from .tracing import Trace, Tracer, canonical
+from .tracing import Tracer
 
 
 class Dual(Tracer):

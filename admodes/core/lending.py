@@ -11,10 +11,11 @@ from numpy import ndarray
 
 from . import creation
 from .blank import LENT, Blank
+from .dispatch import is_memory
 from .fingerprint import fingerprint
 from .pytree import flatten, unflatten
 from .raw import TRIED, left, writes_raw
-from .tracing import Tracer, is_memory
+from .tracing import Tracer
 from .views import clone, duplicate
 
 

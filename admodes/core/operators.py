@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .calls import call, store
+from .dispatch import OPERATORS, apply, binary, squared, unary
 from .errors import Deferred
 from .registry import OPS, Op
-from .tracing import OPERATORS, Tracer, apply, binary, call, squared, store, unary
+from .tracing import Tracer
 from .views import ground
 
 # Row -> what carries it out where the other operand is of another library, (a, b) -> result or NotImplemented.

@@ -12,8 +12,9 @@ import numpy as np
 import optree
 
 from .blank import Blank
+from .dispatch import is_memory, pack, plain
 from .errors import LeakedTracer
-from .tracing import Tracer, is_memory, pack, plain
+from .tracing import Tracer
 
 NAMESPACE = "admodes"
 _REGISTERED: set[type] = set()  # the dataclasses that are nodes; optree takes each once

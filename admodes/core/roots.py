@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .dispatch import apply, binary, highest, squared
 from .registry import Op
-from .tracing import apply, binary, highest, squared
 
 NUMBERS = frozenset({int, float, np.int64, np.float64})
 

@@ -11,7 +11,7 @@ import math
 import operator
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -31,8 +31,16 @@ class Cell:
     __slots__ = ("__weakref__", "index", "memory", "node", "origin", "place", "tangent", "transform", "value")
     # The kind of a view whose memory was written to since it was last read: its state is gone, and read when asked for.
     stale: ClassVar[type[Cell]]
+    value: Any
+    transform: Any
+    origin: Any
     memory: Memory
     place: Place
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What an array has, each kind of traced value has."""
 
 
 class Place(NamedTuple):
@@ -166,7 +174,7 @@ class Memory:
                 return _copied(contents, at) if contents.transform.level else contents.value[at]
             value, dtype = self.waiting[at], place.dtype
             if isinstance(value, Cell):
-                return value if value.dtype == dtype else np.astype(value, dtype)  # type: ignore[attr-defined]
+                return value if value.dtype == dtype else np.astype(value, dtype)
             return dtype.type(value)
         if not _fixed(index):
             return NotImplemented
@@ -249,7 +257,7 @@ def arguments(xs: Sequence[Any], leaves: Sequence[Any]) -> Sequence[Any]:
 def ground(x: Any) -> Any:
     """The plain value under any number of transforms."""
     while isinstance(x, Cell):
-        x = x.value  # type: ignore[attr-defined]
+        x = x.value
     return x
 
 
@@ -291,7 +299,7 @@ def on_ground(x: Any, g: Any) -> Any:
     if not isinstance(x, Cell):
         return g
     new = clone(x)
-    new.value = on_ground(x.value, g)  # type: ignore[attr-defined]
+    new.value = on_ground(x.value, g)
     if hasattr(x, "origin"):  # the same elements are the root of the same
         new.origin = new.value, *x.origin[1:]
     return new

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import highest, primitive
 from ..core.forward import Forward
 from ..core.registry import AnyName, Composite, Elementwise, Op, Via, add, broadcasting_rules
 from ..core.reverse import Tape
-from ..core.tracing import Tracer, highest, primitive
+from ..core.tracing import Tracer
 from ..ops.matrices import product
 from .differences import SCHEMES, Foreign
 from .stated import Argument, Parts, Rule, as_tree, called_as, enclosed, same, unstated

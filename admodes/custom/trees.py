@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import primitive
 from ..core.forward import plus
 from ..core.registry import AnyName, Each, Op, inexact
 from ..core.reverse import transposed
-from ..core.tracing import primitive
 from .stated import Argument, Parts, as_tree, enclosed, parts_of, unstated
 
 # Whether arguments of a type are trees, by what was found when the first was met; of a tuple its elements decide.

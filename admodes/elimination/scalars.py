@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply
 from ..core.forward import Dual, Forward
 from ..core.registry import Contraction, Elementwise, Linear, Op
-from ..core.tracing import Tracer, apply
+from ..core.tracing import Tracer
 from ..program.passes import optimise
 from ..program.program import Program, record
 from ..program.recording import GUARD, Instruction, Symbol, Value, mapped

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply
 from ..core.forward import Dual
 from ..core.registry import lookup
-from ..core.tracing import Tracer, apply
+from ..core.tracing import Tracer
 from ..program.cost import Cost, bytes_alive, work
 from ..program.program import Program, record
 from ..program.recording import GUARD, MARKS, Instruction, Recorder, Symbol, Value, leaves, mapped

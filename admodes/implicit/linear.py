@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply, highest
 from ..core.errors import IllConditioned, NotConverged, PatternTooDense, SingularJacobian
 from ..core.registry import Each, Op
-from ..core.tracing import apply, highest
 from ..operators.products import linearize
 from ..sparse.pattern import jacobian_pattern
 from ..sparse.plan import sparse_jacobian_plan

@@ -8,10 +8,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply, highest, pack
 from ..core.errors import NotConverged
 from ..core.lending import by_value
 from ..core.registry import Each, Op
-from ..core.tracing import Tracer, apply, highest, pack
+from ..core.tracing import Tracer
 from ..core.views import ground
 from ..transforms.arguments import replaced
 from ..transforms.closures import closed_over

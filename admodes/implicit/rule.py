@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply, highest, pack
 from ..core.errors import NotConverged
 from ..core.registry import Each, Op
-from ..core.tracing import Tracer, apply, highest, pack
+from ..core.tracing import Tracer
 from ..core.views import ground
 from ..transforms.arguments import replaced
 from ..transforms.closures import closed_over

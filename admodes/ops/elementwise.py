@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.changes import replace
+from ..core.dispatch import primitive
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, case
 from ..core.registry import (
     OPS,
@@ -32,7 +34,7 @@ from ..core.registry import (
     plainly,
     size_of,
 )
-from ..core.tracing import Tracer, primitive, replace
+from ..core.tracing import Tracer
 from ..core.zeros import spoiled, strong_product
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.

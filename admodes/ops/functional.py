@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import canonical
 from ..core.domain import A, case
 from ..core.registry import AnyName, Composite, add
-from ..core.tracing import canonical
 from .shape import sequence
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import canonical, highest, primitive
 from ..core.domain import A, OnlyReal, case, spaced
 from ..core.registry import Composite, Passive, add
-from ..core.tracing import canonical, highest, primitive
 from .index import scatter
 
 # ---------------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import apply, canonical, highest, primitive
 from ..core.domain import A, case
 from ..core.indices import BASIC, as_tuple
 from ..core.registry import Composite, Op, Passive, add, along_axis, cast, trailing_axis
-from ..core.tracing import Tracer, apply, canonical, highest, primitive
+from ..core.tracing import Tracer
 
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])
 MASK = np.array([[True, False, True], [False, False, True]])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import canonical
 from ..core.domain import A, case
 from ..core.registry import (
     Composite,
@@ -21,7 +22,6 @@ from ..core.registry import (
     spread,
     trailing_axis,
 )
-from ..core.tracing import canonical
 from .shape import sequence
 
 # ---------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import primitive
 from ..core.domain import A, case
 from ..core.operators import PARTNERS
 from ..core.registry import OPS, Linear, add
-from ..core.tracing import Tracer, primitive
+from ..core.tracing import Tracer
 
 
 @dataclass(frozen=True, eq=False)

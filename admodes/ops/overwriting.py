@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core.calls import store
+from ..core.changes import change
+from ..core.dispatch import canonical
 from ..core.domain import A, case
 from ..core.registry import Composite, add
-from ..core.tracing import Tracer, canonical, change, store
+from ..core.tracing import Tracer
 
 
 def _change(name: str, a: Any, fn: Any, source: Any) -> None:

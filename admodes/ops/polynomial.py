@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import canonical, primitive
 from ..core.domain import POSITIVE, A, OnlyReal, case, spaced
 from ..core.registry import Composite, Passive, add, trailing
-from ..core.tracing import canonical, primitive
 
 # ---------------------------------------------------------------------------------------------------
 # Polynomials

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import canonical
 from ..core.domain import A, OnlyReal, along_axes, along_one, case
 from ..core.registry import (
     OPS,
@@ -26,7 +27,6 @@ from ..core.registry import (
     trailing,
     trailing_axis,
 )
-from ..core.tracing import canonical
 
 
 def expand(u: Any, x: Any, axis: Any, keepdims: bool, lead: int) -> Any:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import canonical
 from ..core.domain import A, case
 from ..core.registry import Composite, add, trailing
-from ..core.tracing import canonical
 from .shape import as_shape
 
 # Rearrangements: NumPy itself, run on the places of the elements, says where each goes --------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import canonical, elements
 from ..core.domain import A, OnlyReal, case
 from ..core.errors import Detached
 from ..core.registry import (
@@ -22,7 +23,7 @@ from ..core.registry import (
     trailing,
     trailing_axis,
 )
-from ..core.tracing import Tracer, canonical, elements
+from ..core.tracing import Tracer
 from ..core.views import laid
 
 

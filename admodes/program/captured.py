@@ -8,7 +8,7 @@ from types import CodeType
 from typing import Any
 
 from ..core.creation import is_users
-from ..core.tracing import is_memory
+from ..core.dispatch import is_memory
 
 _MOST_FUNCTIONS = 50
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import around
+from ..core.dispatch import highest, next_level
 from ..core.registry import OPS
-from ..core.tracing import Tracer, highest, next_level
+from ..core.tracing import Tracer
 from ..core.zeros import keeping, lost, lost_numbers, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar

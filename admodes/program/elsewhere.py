@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import is_memory
 from ..core.indices import as_tuple
 from ..core.registry import Op
-from ..core.tracing import is_memory
 from ..core.zeros import strong_product
 from ..ops.assignment import SETITEM
 from ..ops.elementwise import SLOPE

@@ -274,7 +274,7 @@ def _record(
     try:
         with uncollected():
             result = f(*given[0], **given[1]) if kwargs else f(*given)
-        changed = (s.node for s in symbols if isinstance(s, Tracer))  # type: ignore[attr-defined]
+        changed = (s.node for s in symbols if isinstance(s, Tracer))
         if pure and inputs != tuple(changed):
             raise ChangesArgument
         out, out_structure = pytree.flatten(result)

@@ -20,9 +20,10 @@ import numpy as np
 
 from ..core.blank import settled
 from ..core.creation import users_statement
+from ..core.dispatch import Trace, canonical, is_memory
 from ..core.errors import Detached, LeakedTracer
 from ..core.registry import OPS, Op, Passive
-from ..core.tracing import Trace, Tracer, canonical, is_memory
+from ..core.tracing import Tracer
 from ..core.views import ground
 from ..ops.assignment import SETITEM
 from ..ops.index import ADDED, INDEX, SCATTER

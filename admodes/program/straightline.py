@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply, is_memory
 from ..core.errors import Travelling
-from ..core.tracing import Tracer, apply, is_memory
+from ..core.tracing import Tracer
 from .recording import GUARD, Instruction, Value, mapped
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import scipy.integrate as sg
 
 from ..core import pytree
+from ..core.dispatch import apply, highest, pack, primitive
 from ..core.domain import POSITIVE, A, OnlyReal, case, spaced
 from ..core.registry import OPS, Composite, Each, Op, add
-from ..core.tracing import Tracer, apply, highest, pack, primitive
+from ..core.tracing import Tracer
 from ..transforms.arguments import replaced
 from ..transforms.closures import closed_over
 from ..transforms.recording import Recording, push_forward

@@ -13,9 +13,9 @@ import scipy.interpolate as si
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 
+from ..core.dispatch import canonical, highest, primitive
 from ..core.domain import A, OnlyReal, case, spaced
 from ..core.registry import OPS, Composite, Via, add
-from ..core.tracing import canonical, highest, primitive
 from .rows import as_argument, as_result, own
 from .sparse import csr_array
 from .sparse.linalg import spsolve

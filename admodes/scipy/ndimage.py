@@ -16,9 +16,9 @@ import scipy.ndimage as sn
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 
+from ..core.dispatch import canonical, primitive
 from ..core.domain import A, OnlyReal, case
 from ..core.registry import Composite, Linear
-from ..core.tracing import canonical, primitive
 from ..ops.special.rows import horner
 from .rows import mirrors, own
 from .signal import convolution

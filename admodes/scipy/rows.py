@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import apply, canonical, highest, primitive
 from ..core.registry import OPS, Composite, Op, add, cast
-from ..core.tracing import apply, canonical, highest, primitive
 from ..sparse.dependence import RULES, Rule, opaque
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import scipy.ndimage as sn
 import scipy.signal as ss
 
+from ..core.dispatch import canonical, primitive
 from ..core.domain import A, case
 from ..core.registry import Composite, Via, align, gather, lead_shape, spread
-from ..core.tracing import canonical, primitive
 from ..sparse.dependence import Walk, opaque
 from ..sparse.indexsets import mixed
 from .rows import as_argument, as_result, common, mirrors, own

@@ -17,9 +17,9 @@ import numpy as np
 import scipy.special as sc
 import scipy.stats as st
 
+from ..core.dispatch import canonical
 from ..core.domain import A, OnlyReal, case, positive_definite
 from ..core.registry import Composite
-from ..core.tracing import canonical
 from .linalg import solve_triangular
 from .rows import mirror
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply, is_memory
 from ..core.lending import lent
 from ..core.registry import Elementwise
-from ..core.tracing import apply, is_memory
 
 Argnums = int | Sequence[int]
 

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.dispatch import apply, highest, pack, primitive
 from ..core.lending import by_value, lending
 from ..core.registry import Each, Elementwise, Op, lead_shape
 from ..core.reverse import Tape, Var
-from ..core.tracing import Tracer, apply, highest, pack, primitive
+from ..core.tracing import Tracer
 from .arguments import replaced
 from .closures import closed_over
 from .recording import Recording, push_forward

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..core import pytree
 from ..core.creation import run
+from ..core.dispatch import Trace, canonical
 from ..core.registry import Op, Via, size_of
-from ..core.tracing import Trace, Tracer, canonical
+from ..core.tracing import Tracer
 from ..core.views import ground
 from ..program.recording import mapped
 from ..transforms.arguments import Argnums, chosen_leaves

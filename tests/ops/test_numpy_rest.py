@@ -12,8 +12,8 @@ import optree
 import pytest
 
 from admodes import jacfwd, jacrev, jvp, no_rerun, vjp
+from admodes.core.dispatch import packed
 from admodes.core.errors import Detached, MissingRule
-from admodes.core.tracing import packed
 from admodes.program import compile as compiled
 
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ import scipy.special  # so that its rows are in the table
 
 import admodes
 import admodes.scipy
-from admodes.core import registry, tracing
+from admodes.core import dispatch, registry
 from admodes.core.domain import A, Apart, OnlyReal, case, uniform
 from admodes.core.registry import OPS, Linear, Passive, Refused, Via
 from admodes.core.reverse import reverse_push
@@ -382,7 +382,7 @@ def test_a_wrong_row_is_rejected_by_the_checks_that_can_see_it(row, rejecting):
 def test_a_wrong_transpose_is_rejected():
     """By the checks; of a `custom_op` at its first use already."""
     op = Linear(np.cumsum, lambda t, x: np.cumsum(t, axis=-1), lambda u, x: np.cumsum(u, axis=-1))
-    wrong = tracing.primitive(op)
+    wrong = dispatch.primitive(op)
     assert {check for check in ALL if rejects(check, wrong)} >= {checks.adjoint, checks.differences}
     stated = admodes.custom_op(np.cumsum, transpose=lambda u, x: np.cumsum(u))
     with pytest.raises(ValueError, match="is not the transpose of the function"):
@@ -407,7 +407,7 @@ def test_a_complex_conjugate_in_the_wrong_place_is_rejected():
 def test_a_wrong_pull_beside_a_right_push_is_rejected():
     op = Via(np.sin, [lambda t, y, x: np.cos(x) * t], [lambda u, y, x: np.sin(x) * u])
     with pytest.raises(AssertionError, match="derived"):
-        against_derived(op, tracing.primitive(op), (X,), rng())
+        against_derived(op, dispatch.primitive(op), (X,), rng())
 
 
 def test_a_row_without_a_domain_is_named():

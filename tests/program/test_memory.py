@@ -8,8 +8,8 @@ import pytest
 import test_ops
 
 from admodes import compile, grad, jacfwd, jacobian, jacrev, sparse_jacobian_plan, trace, vjp
+from admodes.core.dispatch import pack
 from admodes.core.registry import OPS
-from admodes.core.tracing import pack
 
 rng = np.random.default_rng(11)
 

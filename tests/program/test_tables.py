@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from admodes import compile, trace
+from admodes.core.dispatch import OPERATORS
 from admodes.core.operators import PASSIVE_OPERATORS
 from admodes.core.registry import OPS, lookup
-from admodes.core.tracing import OPERATORS
 from admodes.program.code.printer import INFIX
 from admodes.program.code.scalars import MATH
 from admodes.program.show.draw import SYMBOLS

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import admodes as ad
-from admodes.core.tracing import Trace, Tracer
+from admodes.core.dispatch import Trace
+from admodes.core.tracing import Tracer
 
 X = np.linspace(0.1, 0.9, 5)
 TIMES = np.array([0.0, 1.0])

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ...core.dispatch import primitive
 from ...core.registry import Passive, Via, add, size_of
-from ...core.tracing import primitive
 from .pieces import SQUARE, H, T, cube, svd_flops, trace_of_product
 
 

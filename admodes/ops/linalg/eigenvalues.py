@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from ...core.dispatch import primitive
 from ...core.domain import A, case, positive_definite
 from ...core.registry import Composite, Passive, Via, add
-from ...core.tracing import primitive
 from .pieces import DEFINITE, H, cube, diagonal, from_triangle, over, real_part, rounding
 
 

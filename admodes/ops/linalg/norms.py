@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from ...core.dispatch import canonical, primitive
 from ...core.domain import A, case
 from ...core.registry import Composite, Op, Passive, Via, add, cast, in_place_of_zeros, trailing
-from ...core.tracing import canonical, primitive
 from ..elementwise import slope
 from .pieces import NORMS, real_part
 

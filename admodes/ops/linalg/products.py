@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from ...core.dispatch import canonical
 from ...core.domain import A, case
 from ...core.registry import OPS, Composite, add
-from ...core.tracing import Tracer, canonical
+from ...core.tracing import Tracer
 from .pieces import well
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ...core.dispatch import primitive
 from ...core.domain import A, case
 from ...core.registry import Passive, Via, add, size_of
-from ...core.tracing import primitive
 from .eigenvalues import Spectral, known, over_gaps, phase, several_tied, shared, tied
 from .pieces import TALL_AND_WIDE, H, diagonal, over, real_part, rounding, svd_flops
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.tracing import apply
+from ...core.dispatch import apply
 from ..recording import Instruction, Value, mapped
 from .loops import Loops
 from .machine import Compiled, available, machine

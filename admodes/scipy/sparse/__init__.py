@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ...core.dispatch import canonical, highest, primitive
 from ...core.domain import A, case
 from ...core.registry import OPS, Composite, add
-from ...core.tracing import canonical, highest, primitive
 from ...ops.matrices import Stored
 from . import linalg
 from .linalg import spsolve as spsolve

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 
+from ...core.dispatch import canonical, highest, primitive
 from ...core.domain import A, case
 from ...core.registry import OPS, Via
-from ...core.tracing import canonical, highest, primitive
 from ...ops.linalg.pieces import T
 from ...ops.matrices import Stored, along
 from ..rows import as_argument, as_result, computed, own
