@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .core.registry import trailing
+from .core.directions import trailing
 from .custom import custom_op
 
 # ---------------------------------------------------------------------------------------------------

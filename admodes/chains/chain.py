@@ -17,9 +17,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core import pytree
+from ..core.directions import cast
 from ..core.errors import PatternTooDense
 from ..core.plain import printable
-from ..core.registry import Elementwise, cast
+from ..core.registry import Elementwise
 from ..core.tables import Column, Record, Table, Tabular, columns, whole
 from ..core.words import size
 from ..ops.index import scatter

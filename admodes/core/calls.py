@@ -12,7 +12,8 @@ from numpy import ndarray
 from .changes import put, replace, write
 from .dispatch import OBJECT, PLAIN_REMEDY, apply, as_objects, canonical, gathered, highest
 from .errors import Detached, MissingRule, missing_parameter
-from .registry import NO_VALUE, OPS, Op, Passive, public_name
+from .names import public_name
+from .registry import NO_VALUE, OPS, Op, Passive
 from .views import Cell
 
 

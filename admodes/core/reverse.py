@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from .directions import inexact
 from .dispatch import Trace, canonical, highest, is_memory
 from .errors import MissingRule, OverwrittenValue
 from .fingerprint import fingerprint
 from .forward import plus
 from .moving import elsewhere, random, spoil
-from .registry import Op, inexact
+from .registry import Op
 from .tracing import Tracer
 from .views import clone, duplicate
 from .zeros import keeps_zeros, kept

@@ -19,7 +19,8 @@ from .calls import CREATED_LIKE, call, created_like, ufunc_call, ufunc_method
 from .changes import change, write
 from .dispatch import OBJECT, apply, binary, canonical, defers, elements, is_memory, unary
 from .errors import Deferred, Detached, LeakedTracer, MissingRule, noted
-from .registry import OPS, lookup, public_name
+from .names import public_name
+from .registry import OPS, lookup
 from .views import Cell, become, ground, laid_in_memory, relaid
 
 _OF_ARRAYS = ndarray.__array_function__

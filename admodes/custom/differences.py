@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import cast, gather, inexact
 from ..core.dispatch import primitive
 from ..core.forward import plus
-from ..core.registry import Each, Elementwise, Op, cast, gather, inexact
+from ..core.registry import Each, Elementwise, Op
 
 # What difference= may be, and how reports call it.
 SCHEMES = {"central": "central differences", "forward": "one-sided differences", "complex": "complex step"}

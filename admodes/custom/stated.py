@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.directions import inexact
 from ..core.errors import Detached, MissingRule
 from ..core.forward import Forward
-from ..core.registry import inexact
 from ..core.reverse import Tape, transposed
 from ..core.tracing import Tracer
 from ..core.views import ground

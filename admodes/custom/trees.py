@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.directions import inexact
 from ..core.dispatch import primitive
 from ..core.forward import plus
-from ..core.registry import AnyName, Each, Op, inexact
+from ..core.registry import AnyName, Each, Op
 from ..core.reverse import transposed
 from .stated import Argument, Parts, as_tree, enclosed, parts_of, unstated
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..core.changes import numbered, put, replace, write
+from ..core.directions import cast, gather, inexact, trailing
 from ..core.dispatch import apply, canonical, highest, primitive
 from ..core.domain import NONZERO, A, case
 from ..core.errors import Detached
 from ..core.indices import as_tuple
-from ..core.registry import OPS, Composite, Op, add, cast, gather, inexact, trailing
+from ..core.registry import OPS, Composite, Op, add
 from ..core.tracing import Tracer
 from ..core.views import ground
 from .index import COPY, advanced_axes, is_array, read, scatter

@@ -16,9 +16,10 @@ import numpy as np
 from numpy import ndarray
 
 from ..core.contract import split_subscripts
+from ..core.directions import cast
 from ..core.dispatch import canonical, primitive
 from ..core.domain import A, case
-from ..core.registry import Composite, Contraction, Op, Product, Via, add, cast
+from ..core.registry import Composite, Contraction, Op, Product, Via, add
 from ..core.tracing import Tracer
 
 LETTERS = string.ascii_letters

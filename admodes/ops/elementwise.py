@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.changes import replace
+from ..core.directions import align, cast, gather
 from ..core.dispatch import primitive
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, case
 from ..core.registry import (
@@ -27,9 +28,6 @@ from ..core.registry import (
     Passive,
     Via,
     add,
-    align,
-    cast,
-    gather,
     in_place_of_zeros,
     plainly,
     size_of,

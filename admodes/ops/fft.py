@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import trailing, trailing_axis
 from ..core.domain import A, OnlyReal, case
-from ..core.registry import Linear, Passive, add, trailing, trailing_axis
+from ..core.registry import Linear, Passive, add
 
 # ---------------------------------------------------------------------------------------------------
 # One axis: transposes transpose(u, norm, axis, m), where m is the extent of the argument along the axis

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import along_axis, cast, trailing_axis
 from ..core.dispatch import apply, canonical, highest, primitive
 from ..core.domain import A, case
 from ..core.indices import BASIC, as_tuple
-from ..core.registry import Composite, Op, Passive, add, along_axis, cast, trailing_axis
+from ..core.registry import Composite, Op, Passive, add
 from ..core.tracing import Tracer
 
 I, J = np.array([2, 0, 2, -1]), np.array([[0], [1]])

@@ -8,20 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import align, cast, gather, lead_shape, spread, trailing_axis
 from ..core.dispatch import canonical
 from ..core.domain import A, case
-from ..core.registry import (
-    Composite,
-    LinearAll,
-    Op,
-    add,
-    align,
-    cast,
-    gather,
-    lead_shape,
-    spread,
-    trailing_axis,
-)
+from ..core.registry import Composite, LinearAll, Op, add
 from .shape import sequence
 
 # ---------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import trailing
 from ..core.dispatch import canonical, primitive
 from ..core.domain import POSITIVE, A, OnlyReal, case, spaced
-from ..core.registry import Composite, Passive, add, trailing
+from ..core.registry import Composite, Passive, add
 
 # ---------------------------------------------------------------------------------------------------
 # Polynomials

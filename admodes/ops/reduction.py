@@ -11,22 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import along_axis, lead_shape, trailing, trailing_axis
 from ..core.dispatch import canonical
 from ..core.domain import A, OnlyReal, along_axes, along_one, case
-from ..core.registry import (
-    OPS,
-    Composite,
-    Linear,
-    Op,
-    Via,
-    add,
-    along_axis,
-    broadcast,
-    lead_shape,
-    size_of,
-    trailing,
-    trailing_axis,
-)
+from ..core.registry import OPS, Composite, Linear, Op, Via, add, broadcast, size_of
 
 
 def expand(u: Any, x: Any, axis: Any, keepdims: bool, lead: int) -> Any:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import trailing
 from ..core.dispatch import canonical
 from ..core.domain import A, case
-from ..core.registry import Composite, add, trailing
+from ..core.registry import Composite, add
 from .shape import as_shape
 
 # Rearrangements: NumPy itself, run on the places of the elements, says where each goes --------------------

@@ -7,22 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import align, cast, gather, lead_shape, trailing, trailing_axis
 from ..core.dispatch import canonical, elements
 from ..core.domain import A, OnlyReal, case
 from ..core.errors import Detached
-from ..core.registry import (
-    Composite,
-    Linear,
-    Op,
-    Passive,
-    add,
-    align,
-    cast,
-    gather,
-    lead_shape,
-    trailing,
-    trailing_axis,
-)
+from ..core.registry import Composite, Linear, Op, Passive, add
 from ..core.tracing import Tracer
 from ..core.views import laid
 

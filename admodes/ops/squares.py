@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.registry import OPS, Elementwise, Via, cast
+from ..core.directions import cast
+from ..core.registry import OPS, Elementwise, Via
 from ..core.roots import power, product, value
 from .linalg.norms import LENGTH
 from .linalg.pieces import real_part

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import trailing
 from ..core.dispatch import canonical, primitive
 from ..core.domain import POSITIVE, A, OnlyReal, along_one, case
-from ..core.registry import Composite, Passive, add, trailing
+from ..core.registry import Composite, Passive, add
 from ..core.tracing import Tracer
 from .reduction import to_last
 

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 import scipy.linalg as sl
 
+from ..core.directions import align, gather, spread
+from ..core.directions import lead_shape as leading
 from ..core.dispatch import canonical, primitive
 from ..core.domain import A, case, positive_definite, well_conditioned
-from ..core.registry import Composite, Passive, Via, align, gather, spread
-from ..core.registry import lead_shape as leading
+from ..core.registry import Composite, Passive, Via
 from ..ops.linalg.pieces import H, T, cube, from_triangle
 from ..sparse.dependence import opaque, solved, stacked
 from .rows import as_argument, as_result, common, computed, mirrors, one_by_one, own

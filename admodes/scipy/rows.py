@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.directions import cast
 from ..core.dispatch import apply, canonical, highest, primitive
-from ..core.registry import OPS, Composite, Op, add, cast
+from ..core.registry import OPS, Composite, Op, add
 from ..sparse.dependence import RULES, Rule, opaque
 
 

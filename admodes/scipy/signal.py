@@ -13,9 +13,10 @@ import numpy as np
 import scipy.ndimage as sn
 import scipy.signal as ss
 
+from ..core.directions import align, gather, lead_shape, spread
 from ..core.dispatch import canonical, primitive
 from ..core.domain import A, case
-from ..core.registry import Composite, Via, align, gather, lead_shape, spread
+from ..core.registry import Composite, Via
 from ..sparse.dependence import Walk, opaque
 from ..sparse.indexsets import mixed
 from .rows import as_argument, as_result, common, mirrors, own

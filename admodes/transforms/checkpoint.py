@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.directions import lead_shape
 from ..core.dispatch import apply, highest, pack, primitive
 from ..core.lending import by_value, lending
-from ..core.registry import Each, Elementwise, Op, lead_shape
+from ..core.registry import Each, Elementwise, Op
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
 from .arguments import replaced

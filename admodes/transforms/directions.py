@@ -9,8 +9,8 @@ import numpy as np
 
 from ..core import pytree
 from ..core.blank import settled
+from ..core.directions import cast
 from ..core.dispatch import Trace, is_memory, pack
-from ..core.registry import cast
 from ..core.tracing import Tracer
 from ..core.types import Shaped
 from ..core.views import clone

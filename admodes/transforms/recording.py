@@ -9,9 +9,9 @@ import numpy as np
 
 from ..core import pytree
 from ..core.creation import around, run
+from ..core.directions import cast, inexact
 from ..core.forward import Dual, Forward
 from ..core.moving import Careful, Remembering
-from ..core.registry import cast, inexact
 from ..core.reverse import Tape, Var
 from ..core.views import arguments, clone
 from ..core.zeros import kept, undetermined

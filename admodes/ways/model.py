@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.names import name_of
 from ..core.plain import printable
-from ..core.registry import name_of
 from ..core.reverse import COPIED_BYTES
 from ..program.cost import copied_outputs
 from ..program.native.rows import MOST_MULTIPLIED

@@ -6,7 +6,8 @@ import inspect
 import numpy as np
 import pytest
 
-from admodes.core.registry import OPS, parameter_names
+from admodes.core.names import parameter_names
+from admodes.core.registry import OPS
 
 
 def several(a, /, b, *rest, c=1, **more): ...

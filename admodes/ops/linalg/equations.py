@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from ...core.directions import align, cast, gather
 from ...core.dispatch import canonical, primitive
 from ...core.domain import A, case
-from ...core.registry import NO_VALUE, Composite, Passive, Via, add, align, cast, gather
+from ...core.registry import NO_VALUE, Composite, Passive, Via, add
 from ...core.tracing import Tracer
 from .pieces import (
     SOLVE,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from ...core.directions import cast
 from ...core.dispatch import primitive
 from ...core.domain import A, case
-from ...core.registry import Passive, Via, add, cast
+from ...core.registry import Passive, Via, add
 from .pieces import DEFINITE, TALL_AND_WIDE, H, T, cube, from_triangle
 
 # cholesky:  A = L Lᴴ, X = L⁻¹  →  dL = L Φ(X dA Xᴴ), Φ the lower triangle with half the diagonal;

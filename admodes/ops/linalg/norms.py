@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from ...core.directions import cast, trailing
 from ...core.dispatch import canonical, primitive
 from ...core.domain import A, case
-from ...core.registry import Composite, Op, Passive, Via, add, cast, in_place_of_zeros, trailing
+from ...core.registry import Composite, Op, Passive, Via, add, in_place_of_zeros
 from ..elementwise import slope
 from .pieces import NORMS, real_part
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ...core.directions import align, cast, gather
 from ...core.dispatch import primitive
 from ...core.domain import NONZERO, A, case, positive_definite, well_conditioned
-from ...core.registry import Via, add, align, cast, gather, size_of
+from ...core.registry import Via, add, size_of
 from ...core.zeros import undetermined
 
 # Where the rows below are sampled.

@@ -10,10 +10,11 @@ import numpy as np
 import scipy.special as sc
 from scipy.special import _ufuncs
 
+from ...core.directions import align, cast, gather, spread
 from ...core.dispatch import primitive
 from ...core.domain import POSITIVE, A, Apart, OnlyReal, case
 from ...core.errors import MissingRule
-from ...core.registry import Composite, Elementwise, Op, Unknown, add, align, cast, gather, refusal, spread
+from ...core.registry import Composite, Elementwise, Op, Unknown, add, refusal
 from ..elementwise import TRANSCENDENTAL
 
 # Where the tests sample an argument, beside the intervals of `domain`.
