@@ -18,6 +18,7 @@ from ..core.directions import cast
 from ..core.dispatch import apply, canonical, highest, primitive
 from ..core.registry import OPS, Composite, Op, add
 from ..sparse.dependence import RULES, Rule, opaque
+from . import MODULES
 
 
 def mirrors(
@@ -40,6 +41,8 @@ def mirrors(
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
         area = body.__module__.removeprefix("admodes.")
+        while area.removeprefix("scipy.") not in MODULES:
+            area = area.rpartition(".")[0]
         name, theirs = f"{area}.{body.__name__}", getattr(importlib.import_module(area), body.__name__)
         if kind is Composite:
             rule = body if dtype is None else _of_dtype(body, dtype)
