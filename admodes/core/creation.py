@@ -42,6 +42,7 @@ from .captured import Captured
 from .dispatch import canonical, collected_lists, gathered
 from .errors import Detached, noted
 from .registry import OPS
+from .surroundings import BoundAnew, Surroundings
 from .tracing import HANDS_ON, Tracer
 from .views import ground, laid_in_memory, relaid
 
@@ -70,7 +71,7 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
     try:
         if packages is not None:
             with _watching(packages):
-                return body(*args)
+                return _lending_around(f, body, args, packages)
         noted.curable = not as_written and _WATCHED.get() is None
         return body(*args)
     except Exception as error:
@@ -146,16 +147,22 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
     watched = _WATCHED.get()
     packages = (_known(f) or frozenset()) | (watched or frozenset())
     captured = around(f)
+    if _AS_WRITTEN.get():
+        _raise(error, packages)
     while True:
         noted.detached = False
         found = _packages(error.__traceback__) - packages
         if watched is not None and LISTS not in packages:
             found |= {LISTS}
-        if _AS_WRITTEN.get() or not (_find_globals(error.__traceback__) or found or watched is None):
-            _raise(error, packages | found)
+        if not (_find_globals(error.__traceback__) or found or watched is None):
+            found = frozenset({AROUND}) - packages
+            if not found:
+                _raise(error, packages)
         watched = packages = packages | found
         try:
             result = _attempt(f, body, args, packages)
+        except BoundAnew:
+            _raise(error, packages)
         except Exception as once_more:
             if noted.detached:
                 error = once_more
@@ -178,12 +185,23 @@ def _attempt(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, .
     known = len(_WRITING)
     try:
         with _watching(packages):
-            return body(*args)
+            return _lending_around(f, body, args, packages)
     except Exception as error:
         if not _wrote(f, error, known):
             raise
     with _watching(packages):
+        return _lending_around(f, body, args, packages)
+
+
+def _lending_around(f: Any, body: Callable[..., Any], args: tuple[Any, ...], packages: frozenset[str]) -> Any:
+    """body(*args), with the arrays around f lent where f is known to need that."""
+    if AROUND not in packages:
         return body(*args)
+    surroundings = Surroundings(is_users)
+    lent = surroundings.function(f)
+    y = body(*(lent if a is f else a for a in args))
+    surroundings.check(_code(f))
+    return y
 
 
 def _raise(error: Exception, packages: frozenset[str]) -> NoReturn:
@@ -506,6 +524,7 @@ def _is_called(code: CodeType, at: int) -> bool:
 # Lists of traced values, which do not dispatch: np.exp([x[0], 1.0])
 # ---------------------------------------------------------------------------------------------------
 
+AROUND = "(...)"  # stands among them where the arrays around f are lent (see `surroundings`)
 LISTS = "[...]"  # stands among the packages of a run in which NumPy's functions gather such lists
 
 

@@ -2,16 +2,17 @@
 give may then be filled with traced values, as of arguments.
 
 ndarray's own methods cannot be told of a watched run (see `creation`).  So f is called as a copy of its function, whose
-cells hold `Blank`s of these arrays, which share their memory, and whose globals are looked up in a dict that gives such.
-The cells and the dict of the module are left alone: nothing is seen elsewhere.  That f, or what it calls, binds one of
-these variables anew meanwhile would be lost on one side; it is found when f is done, and is an error.  Attributes
-are not lent: an object with other ones would be another object.
+cells hold `Blank`s of these arrays, which share their memory, and whose globals are looked up in a dict that gives
+such.  The cells and the dict of the module are left alone: nothing is seen elsewhere.  That f, or what it calls, binds
+one of these variables anew meanwhile would be lost on one side; it is found when f is done, and is an error.
+Attributes are not lent: an object with other ones would be another object.
 """
 
 from __future__ import annotations
 
 import dis
 import functools
+import os
 import types
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +22,8 @@ from numpy import ndarray
 from .blank import LENT, Blank
 from .errors import Detached
 
-_CONTAINERS = (list, tuple, dict)
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+_LENDABLE = frozenset({ndarray, list, tuple, dict, *_FUNCTIONS})
 
 
 class Surroundings:
@@ -34,10 +35,17 @@ class Surroundings:
         self._cells: list[tuple[str, types.CellType, types.CellType, Any, Any]] = []
         self._contents: list[tuple[Any, Any]] = []
 
+    def function(self, f: Any) -> Any:
+        """What is called in the place of f, a function or an object with a method for that."""
+        if type(f) is types.FunctionType:
+            return self._copy(f)
+        call = vars(type(f)).get("__call__")
+        return self.lend(types.MethodType(call, f) if type(call) is types.FunctionType else f)
+
     def lend(self, x: Any, arrays: bool = True) -> Any:
         """x, or what stands for it."""
         kind = type(x)
-        if kind is ndarray and not arrays or kind not in (ndarray, *_CONTAINERS, *_FUNCTIONS):
+        if kind not in (_LENDABLE if arrays else _FUNCTIONS):
             return x
         if id(x) not in self._lent:
             self._lent[id(x)] = x, x
@@ -49,7 +57,7 @@ class Surroundings:
         if kind is ndarray:
             return Blank(x, LENT) if x.dtype.kind in "fc" else x
         if kind is types.FunctionType:
-            return self._function(x)
+            return self._copy(x) if self._is_users(x) or hasattr(x, "_of") else x
         if kind is types.MethodType:
             return types.MethodType(self.lend(x.__func__), x.__self__)
         if kind is functools.partial:
@@ -66,11 +74,12 @@ class Surroundings:
         self._contents += [(x, x.copy()), (new, new.copy())]
         return new
 
-    def _function(self, f: types.FunctionType) -> types.FunctionType:
-        users = self.of_user(f.__globals__.get("__name__", ""))
-        if not users and not hasattr(f, "_of"):
-            return f
-        names = f.__globals__
+    def _is_users(self, f: types.FunctionType) -> bool:
+        return self.of_user(f.__globals__.get("__name__", ""))
+
+    def _copy(self, f: types.FunctionType) -> types.FunctionType:
+        """Of a function of ours only the functions in its closure are lent."""
+        users, names = self._is_users(f), f.__globals__
         if users and not _binds_globals(f.__code__):
             names = _Globals(names, self.lend)
         old = f.__closure__ or ()
@@ -88,15 +97,27 @@ class Surroundings:
                 self._cells.append((name, theirs, cell, content, lent))
         return new
 
-    def unchanged(self) -> None:
-        """Raise if one of the variables, lists or dicts holds something else by now, here or there."""
+    def check(self, code: types.CodeType | None) -> None:
+        """Raise if a variable is bound to something else by now, here or there, or a list holds other things."""
         for name, theirs, cell, content, lent in self._cells:
             if theirs.cell_contents is not content or cell.cell_contents is not lent:
-                raise _bound_anew(name)
+                raise BoundAnew(code, name)
         for x, before in self._contents:
             now, then = (list(c.items() if isinstance(c, dict) else enumerate(c)) for c in (x, before))
             if len(now) != len(then) or any(k != j or a is not b for (k, a), (j, b) in zip(now, then, strict=True)):
-                raise _bound_anew(f"a {type(x).__name__}")
+                raise BoundAnew(code, f"a {type(x).__name__}")
+
+
+class BoundAnew(Detached):
+    """A variable around a function with lent surroundings is bound to something else when the function is done."""
+
+    def __init__(self, code: types.CodeType | None, what: str) -> None:
+        where = f"{os.path.basename(code.co_filename)}, line {code.co_firstlineno}: {code.co_name}" if code else "it"
+        super().__init__("", "")
+        self.args = (
+            f"{where} copies an array from outside by its method, a.copy(), and stores traced values in the copy; "
+            f"meanwhile {what}, which it reads from around it too, became another. Write np.copy(a) for a.copy().",
+        )
 
 
 class _Globals(dict[str, Any]):
@@ -112,7 +133,7 @@ class _Globals(dict[str, Any]):
 
 def _lendable(cell: types.CellType) -> bool:
     try:
-        return isinstance(cell.cell_contents, ndarray | types.FunctionType | types.MethodType | functools.partial | list | tuple | dict)
+        return type(cell.cell_contents) in _LENDABLE
     except ValueError:  # a name that is not bound yet
         return False
 
@@ -124,11 +145,4 @@ def _binds_globals(code: types.CodeType) -> bool:
         not {"globals", "exec", "eval"}.isdisjoint(code.co_names)
         or any(step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for step in dis.get_instructions(code))
         or any(_binds_globals(c) for c in code.co_consts if isinstance(c, types.CodeType))
-    )
-
-
-def _bound_anew(what: str) -> Detached:
-    return Detached.told(
-        f"the function copies an array from outside by its method, a.copy(), and fills the copy with traced values, "
-        f"while {what}, which it also reads from around it, is changed before it is done. Write np.copy(a)."
     )
