@@ -20,6 +20,14 @@ STEP = 1e-5
 DIFFERENCE = 2e-7
 EXACT = 1e-10
 SINGLE = 2e-4
+NESTINGS = ["forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"]
+
+
+def jacobian_by_differences(f, x, h=1e-6):
+    """The Jacobian of f at x by central differences, of shape (*result, *x.shape)."""
+    steps = (h * np.eye(x.size)).reshape(x.size, *x.shape)
+    columns = np.stack([(np.asarray(f(x + step)) - np.asarray(f(x - step))) / (2 * h) for step in steps], axis=-1)
+    return columns.reshape(columns.shape[:-1] + x.shape)
 
 
 def leaves(f):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checks import jacobian_by_differences
 
 from admodes import custom_op, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, layers, vjp
 from admodes.program import cost
@@ -50,21 +51,10 @@ CASES = {
 }
 
 
-def differences(f, x, h=1e-6):
-    """The Jacobian by symmetric differences, shape (*r, *s)."""
-    columns = []
-    for i in range(x.size):
-        e = np.zeros(x.size)
-        e[i] = h
-        e = e.reshape(x.shape)
-        columns.append((np.asarray(f(x + e)) - np.asarray(f(x - e))) / (2 * h))
-    return np.moveaxis(np.array(columns), 0, -1).reshape(np.shape(columns[0]) + x.shape)
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_first_derivative_in_both_modes_is_that_of_differences(name):
     f, x = CASES[name]
-    expected = differences(f, x)
+    expected = jacobian_by_differences(f, x)
     np.testing.assert_allclose(jacfwd(f)(x), expected, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(jacrev(f)(x), expected, rtol=1e-6, atol=1e-8)
 
@@ -80,7 +70,7 @@ def test_second_derivative_in_all_nestings_is_that_of_differences(name, mode):
         y = f(x)
         return np.sum(y * np.cos(y))
 
-    expected = differences(lambda z: jacfwd(scalar)(z), x)
+    expected = jacobian_by_differences(lambda z: jacfwd(scalar)(z), x)
     np.testing.assert_allclose(hessian(scalar, mode=mode)(x), expected, rtol=1e-5, atol=1e-7)
 
 

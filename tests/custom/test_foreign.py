@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from checks import NESTINGS
 from scipy import optimize
 
 import admodes
@@ -18,7 +19,6 @@ X, B = rng.uniform(0.3, 1.2, 3), np.float64(0.7)
 # What a derivative of first and of second order is off by, relative to numbers of size 1.
 FIRST = {"central": 1e-9, "forward": 1e-6, "complex": 1e-14}
 SECOND = {"central": 1e-6, "forward": 2e-4, "complex": 1e-9}
-NESTINGS = ["forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"]
 
 
 def several(a, b):

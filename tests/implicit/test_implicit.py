@@ -5,13 +5,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from checks import NESTINGS
 
 import admodes as ad
 
 RNG = np.random.default_rng(0)
 A = RNG.standard_normal((4, 4)) / 4
 X = RNG.standard_normal(4)
-NESTINGS = ["forward-over-reverse", "reverse-over-reverse", "reverse-over-forward", "forward-over-forward"]
 LINEAR = ["auto", "dense", "sparse", "gmres", lambda A, b: np.linalg.solve(A @ np.eye(len(b)), b)]
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from checks import jacobian_by_differences
 
 import admodes as ad
 from experiments import implicit_layers as layers
@@ -13,17 +14,12 @@ IMAGES = layers.project(layers.POSE) + 0.01 * RNG.standard_normal((4, 2))
 SPRINGS = np.array([1.0, 2.0, 1.5, 3.0, 1.0, 2.0])
 
 
-def central(f, x, h=1e-5):
-    units = np.eye(x.size).reshape(-1, *x.shape)
-    return np.stack([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in units], axis=-1).reshape(-1, *x.shape)
-
-
 def test_pose_of_a_camera():
     """By the implicit function, by differentiating 30 Gauss–Newton steps, and by differences through them."""
     J = ad.jacrev(layers.pose_of)(IMAGES)
     np.testing.assert_allclose(ad.jacfwd(layers.pose_of)(IMAGES), J, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(ad.jacfwd(layers.pose_by_steps)(IMAGES), J, rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(central(layers.pose_by_steps, IMAGES), J, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(jacobian_by_differences(layers.pose_by_steps, IMAGES), J, rtol=1e-6, atol=1e-7)
     exact = layers.project(layers.POSE)
     np.testing.assert_allclose(layers.pose_of(exact), layers.POSE, rtol=1e-10)
     # Of exact images the pose moves as the least-squares inverse of the projection.
@@ -48,7 +44,7 @@ def test_eigenvector_by_rule_and_by_root():
     for way in (ad.jacfwd, ad.jacrev):
         J = way(by_rule)(SPRINGS)
         np.testing.assert_allclose(way(by_root)(SPRINGS), J, rtol=1e-10, atol=1e-12)
-        np.testing.assert_allclose(central(by_rule, SPRINGS), J, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(jacobian_by_differences(by_rule, SPRINGS), J, rtol=1e-6, atol=1e-8)
     # dλ/dk_i of springs: (the spring's elongation)².
     v = by_rule(SPRINGS)[1:]
     np.testing.assert_allclose(J[0], np.diff(np.concatenate([np.zeros(1), v])) ** 2, rtol=1e-10)

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from checks import NESTINGS
 
 import admodes as ad
 from admodes.transforms.closures import closed_over
@@ -13,7 +14,6 @@ from admodes.transforms.revolve import Online, forward_steps, split
 RNG = np.random.default_rng(0)
 W = RNG.standard_normal((4, 4)) / 2
 X = RNG.standard_normal(4)
-NESTINGS = ["forward-over-reverse", "reverse-over-reverse", "reverse-over-forward", "forward-over-forward"]
 
 # ---------------------------------------------------------------------------------------------------
 # Where snapshots go

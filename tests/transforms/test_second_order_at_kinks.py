@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checks import NESTINGS
 
 from admodes import compile, grad, hessian, jacfwd
 
@@ -11,7 +12,6 @@ SMOOTH = {
     "softplus": lambda x: np.sum(np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)),
     "|x|": lambda x: np.sum(np.abs(x)),
 }
-NESTINGS = ["forward-over-reverse", "reverse-over-reverse", "reverse-over-forward", "forward-over-forward"]
 
 
 @pytest.mark.parametrize("name", SMOOTH)
