@@ -100,7 +100,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
                 level = trace.level
         elif (type(a) is ndarray and a.dtype is OBJECT) or type(a) is list or type(a) is tuple:
             if op.changes is not None and type(args[op.changes]) is ndarray:
-                return _changed_objects(op, args, params)
+                return _changed_objects(op, args[op.changes], args, params)
             collected = collected_lists(op, args)
             if collected is not args:
                 return apply(op, collected, params)
@@ -146,9 +146,9 @@ def collected_lists(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(new) if any(a is not b for a, b in zip(args, new, strict=True)) else args
 
 
-def _changed_objects(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+def _changed_objects(op: Op, changed: ndarray, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Let NumPy itself change a plain array, of objects if it is to take traced scalars."""
-    if args[op.changes].dtype is not OBJECT:  # type: ignore[index]
+    if changed.dtype is not OBJECT:
         raise Detached(f"np.{op.name} of a plain array and traced values", PLAIN_REMEDY)
     return op.evaluate(*as_objects(args), **as_objects(params))
 

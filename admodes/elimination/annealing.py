@@ -118,7 +118,7 @@ def search_natively(graph: Graph, start: Sequence[Vertex], seed: int, moves: int
     # −log u for u in equal steps: whether a worse order is taken.
     slack = -np.log((np.arange(1024) + 0.5) / 1024)
     cooling = (COLD / HOT) ** (1 / moves)
-    total = _kernel(words)(
+    total = _kernel(words)[1](
         len(names), len(order), moves, seed * 2 + 1, HOT, cooling,
         *(a.ctypes.data for a in (rows, scratch, stays, slack, order, best)),
     )  # fmt: skip
@@ -126,8 +126,8 @@ def search_natively(graph: Graph, start: Sequence[Vertex], seed: int, moves: int
 
 
 @functools.cache
-def _kernel(words: int) -> Callable[..., int]:
-    """The search for rows of so many words of 64 bits."""
+def _kernel(words: int) -> tuple[Any, Callable[..., int]]:
+    """The search for rows of so many words of 64 bits, behind the engine, as long as which its code lives."""
     import llvmlite.binding as llvm
     from llvmlite import ir
 
@@ -146,8 +146,7 @@ def _kernel(words: int) -> Callable[..., int]:
     size, real = ctypes.c_int64, ctypes.c_double
     signature = ctypes.CFUNCTYPE(size, size, size, size, size, real, real, *[ctypes.c_void_p] * 6)
     function = signature(engine.get_function_address("search"))
-    function.engine = engine  # type: ignore[attr-defined]  # the code lives as long as its engine
-    return function
+    return engine, function
 
 
 class _Writer:

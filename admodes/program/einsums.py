@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.contract import contraction, split_subscripts
-from ..core.registry import OPS
+from ..core.registry import OPS, Contraction
 from .program import Program, record
 from .recording import Instruction, Value
 
@@ -24,9 +24,13 @@ def einsums_as_products(program: Program) -> Program:
 
 def _products(i: Instruction) -> list[Instruction]:
     operands = i.args[1:]
-    if len(operands) != 2 or not all(isinstance(x, Value | np.ndarray) and x.dtype.char in "fdFD" for x in operands):
+    if (
+        not isinstance(i.op, Contraction)
+        or len(operands) != 2
+        or not all(isinstance(x, Value | np.ndarray) and x.dtype.char in "fdFD" for x in operands)
+    ):
         return [i]
-    sets = split_subscripts(i.op.subscripts(*i.args))  # type: ignore[attr-defined]
+    sets = split_subscripts(i.op.subscripts(*i.args))
     (a, b), out = sets.inputs, sets.output
     repeated = any(len(set(s)) < len(s) for s in (a, b, out))
     left, right = set(a) & set(out) - set(b), set(b) & set(out) - set(a)

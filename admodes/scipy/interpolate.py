@@ -237,7 +237,7 @@ def _coefficients(y: Any, x: Any, knots: Any, k: int, ends: Ends) -> Any:
 def _collocation(x: Any, t: Any, k: int, ends: Ends) -> tuple[Any, int]:
     """The matrix with M c = (conditions at the left, values, conditions at the right), and how many are at the left."""
     n = len(t) - k - 1
-    blocks = [[], []]  # type: ignore[var-annotated]
+    blocks: tuple[list[Any], list[Any]] = ([], [])
     for side, given in enumerate(_conditions(ends, n - len(x))):
         for order, _ in given:
             row = _spread_columns(np.ones((1, 1)), np.array([x[-side]]), t, k, order, True)

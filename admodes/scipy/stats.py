@@ -96,8 +96,8 @@ class Distribution:
             inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=v) for n, v in self._defaults.items()
         ]
         for method in self.methods:
-            body = self._body(method)
-            body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+            body: Any = self._body(method)
+            body.__signature__ = inspect.Signature(parameters)
             body.__name__, body.__qualname__ = method, f"{name}.{method}"
             body.__doc__ = self._doc(method, first)
             theirs = getattr(getattr(st, name), method)
@@ -383,6 +383,9 @@ class MultivariateNormal:
     name = "multivariate_normal"
     methods = ("logpdf", "pdf")
 
+    def __init__(self) -> None:
+        self.logpdf, self.pdf = map(_normals, self.methods)
+
     def __call__(self, mean: Any = None, cov: Any = 1) -> Frozen:
         """With its parameters fixed."""
         return Frozen(self, (mean, cov), {})
@@ -419,4 +422,3 @@ def _normals(method: str) -> Any:
 
 
 multivariate_normal = MultivariateNormal()
-multivariate_normal.logpdf, multivariate_normal.pdf = _normals("logpdf"), _normals("pdf")  # type: ignore[attr-defined]

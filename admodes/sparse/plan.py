@@ -487,7 +487,7 @@ def _own_scheme(pattern: Any, mode: str, colour: Colour) -> Scheme:
         raise ValueError(f"colouring: mode={mode!r} needs one of {', '.join(_KINDS[mode])}; it gave {found.kind!r}.")
     if not same_pattern(found.pattern, pattern):
         raise ValueError("colouring: the Colouring that it gave is one of another pattern.")
-    found.decompression  # noqa: B018 - raises where an entry is not determined
+    _ = found.decompression  # which raises where an entry is not determined
     return Scheme(mode, found)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import known_by
 from ..core.dispatch import apply, is_memory
 from ..core.lending import lent
 from ..core.registry import Elementwise
@@ -83,8 +84,7 @@ def partial_at(
             loans.returned()
         return y
 
-    function._of = f  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
-    return function, tuple(args[i] for i in places)
+    return known_by(function, f), tuple(args[i] for i in places)
 
 
 # An argument that is named twice, (0, 0) or (0, -2): y = a = b, and the derivative by each name is that by it.

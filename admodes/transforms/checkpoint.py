@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import known_by
 from ..core.directions import lead_shape
 from ..core.dispatch import apply, highest, pack, primitive
 from ..core.lending import by_value, lending
@@ -274,8 +275,7 @@ def _given(step: Function, x: Any) -> Function:
     def given(carry: Any) -> Any:
         return lending(functools.partial(step, carry), (x,), {})
 
-    given._of = step  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
-    return given
+    return known_by(given, step)
 
 
 def _run(steps: _Steps, x: Any, snapshots: int | None, max_bytes: int | None, disk: int, ys: bool) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core import pytree
 from ..core.blank import settled
-from ..core.creation import run
+from ..core.creation import known_by, run
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
 from ..core.types import Cotangent, Tangent, Tree
@@ -393,8 +393,7 @@ def complex_checked(f: Callable[..., Any], leaves: list[Any], holomorphic: bool,
             )
         return out
 
-    function._of = f  # type: ignore[attr-defined]  # by whose code it is known (see `creation`)
-    return function
+    return known_by(function, f)
 
 
 def assemble(blocks: list[list[Any]], structure: Any, out_structure: Any, argnums: Argnums) -> Any:

@@ -336,8 +336,8 @@ def _transforms(probes: Probes) -> Fit:
         counts = [Level.of("", record(f, (x,), {}, strict=False)) for f in chains]
         pushed = [record(lambda x, u, f=f: jvp(f, (x,), (u,)), (x, u), {}, strict=False) for f in chains]
         pulled = [record(lambda x, u, f=f: vjp(f, x)[1](u), (x, u), {}, strict=False) for f in chains]
-        calls = {"forward": [model.seconds(p) for p in pushed]}
-        calls["record"], calls["pull"] = zip(*(_halves(model, p) for p in pulled), strict=True)  # type: ignore[assignment]
+        calls: dict[str, Sequence[float]] = {"forward": [model.seconds(p) for p in pushed]}
+        calls["record"], calls["pull"] = zip(*(_halves(model, p) for p in pulled), strict=True)
         for kind, spent in calls.items():
             taken = [probes((kind, k)) for k in range(len(chains))]
             beside = [t - s for t, s in zip(taken, spent, strict=True)]

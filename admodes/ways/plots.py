@@ -142,8 +142,11 @@ def roofline(part: SubFigure, rows: Sequence[Row]) -> None:
     """Each measured way at its flops a byte and flops a second, by its number among the bars, below the roof."""
     ax, model = part.subplots(), current()
     peak, bandwidth = 2 / model.product[1], 1 / model.byte(math.inf)
-    found = [(i, row) for i, row in enumerate(rows, 1) if row.flops and row.bytes and row.seconds]
-    points = [(row.flops / row.bytes, row.flops / row.seconds, i) for i, row in found]  # type: ignore[operator]
+    points = [
+        (row.flops / row.bytes, row.flops / row.seconds, i)
+        for i, row in enumerate(rows, 1)
+        if row.flops and row.bytes and row.seconds
+    ]
     edge = peak / bandwidth
     x = np.array([min([x for x, _, _ in points] + [edge]) / 3, edge, max([x for x, _, _ in points] + [edge]) * 3])
     kind = "calibrated" if model.calibrated else "default constants,\nnot of this machine"

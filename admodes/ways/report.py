@@ -109,10 +109,10 @@ def text(c: Findings) -> str:
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else 120)
+    printed = io.StringIO()
+    console = Console(file=printed, force_terminal=terminal, width=None if terminal else 120)
     console.print(renderable(c))
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
 
 
 # ---------------------------------------------------------------------------------------------------

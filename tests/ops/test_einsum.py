@@ -13,7 +13,10 @@ A, B, C, D = (rng.normal(size=shape) for shape in ((3, 4), (4, 5), (5, 2), (2,))
 
 @pytest.mark.parametrize("optimize", [False, True, "greedy", "optimal", ["einsum_path", (1, 2), (0, 1)]], ids=str)
 def test_optimize_is_passed_on_counted_and_differentiated(optimize):
-    f = lambda a, b, c: np.einsum("ij,jk,kl->il", a, b, c, optimize=optimize)  # noqa: E731
+
+    def f(a, b, c):
+        return np.einsum("ij,jk,kl->il", a, b, c, optimize=optimize)
+
     np.testing.assert_allclose(vjp(f, A, B, C)[0], A @ B @ C)
     for i in range(3):
         expected = jacfwd(lambda a, b, c: a @ b @ c, argnums=i)(A, B, C)

@@ -189,6 +189,9 @@ def test_counts_of_a_model():
 def test_a_sparse_jacobian_of_a_smoother():
     """Each smoothed element depends on its neighbours; the plan's values are those of forward mode."""
     x = rng.normal(size=20)
-    f = lambda x: ndimage.gaussian_filter(x**2, 0.7, truncate=3.0)  # noqa: E731
+
+    def f(x):
+        return ndimage.gaussian_filter(x**2, 0.7, truncate=3.0)
+
     plan = admodes.sparse_jacobian_plan(f, x)
     np.testing.assert_allclose(plan(x).toarray(), jacfwd(f)(x), atol=1e-14)

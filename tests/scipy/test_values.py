@@ -250,7 +250,10 @@ def test_interpolating_splines_with_every_end(k, ends):
     y = rng.normal(size=6)
     agree(lambda y: interpolate.make_interp_spline(X, y, k, bc_type=ends)(AT),
           lambda y: scipy.interpolate.make_interp_spline(X, y, k, bc_type=ends)(AT), y)  # fmt: skip
-    f = lambda y: interpolate.make_interp_spline(X, y, k, bc_type=ends)(AT)  # noqa: E731
+
+    def f(y):
+        return interpolate.make_interp_spline(X, y, k, bc_type=ends)(AT)
+
     np.testing.assert_allclose(jacrev(f)(y), jacfwd(f)(y), atol=1e-12)
 
 
@@ -317,7 +320,10 @@ def test_outside_of_the_support_derivatives_are_zero(one):
 def test_distances_of_a_point_to_itself():
     """The derivative of |x − x| is 0, so that a kernel of distances is differentiated on its diagonal."""
     x = rng.normal(size=(4, 2))
-    f = lambda x: np.sum(np.exp(-distance.cdist(x, x)) * np.arange(16.0).reshape(4, 4))  # noqa: E731
+
+    def f(x):
+        return np.sum(np.exp(-distance.cdist(x, x)) * np.arange(16.0).reshape(4, 4))
+
     steps = 1e-6 * np.eye(8).reshape(8, 4, 2)
     right = np.reshape([(f(x + e) - f(x - e)) / 2e-6 for e in steps], (4, 2))
     np.testing.assert_allclose(grad(f)(x), right, atol=1e-7)
@@ -395,7 +401,10 @@ def test_quad_by_its_ends_its_arguments_and_what_it_reads():
 
 def test_quad_to_infinity_within_quad():
     """Γ(p) = ∫₀^∞ x^(p−1) e⁻ˣ dx, and a double integral."""
-    f = lambda p: integrate.quad(lambda x: x ** (p - 1) * np.exp(-x), 0.0, np.inf)[0]  # noqa: E731
+
+    def f(p):
+        return integrate.quad(lambda x: x ** (p - 1) * np.exp(-x), 0.0, np.inf)[0]
+
     np.testing.assert_allclose(grad(f)(2.5), scipy.special.gamma(2.5) * scipy.special.psi(2.5), rtol=1e-7)
 
     def double(p):
@@ -431,7 +440,10 @@ def test_sparse_matrices_of_traced_numbers():
     for f in (lambda A: A @ x, lambda A: x @ A, lambda A: A @ X, lambda A: X.T @ A, lambda A: A.T @ x,
               lambda A: A.toarray()):  # fmt: skip
         agree(of(f), lambda _: f(plain), d)
-    compressed = lambda d: sparse.csr_array((d, plain.indices, plain.indptr)) @ x  # noqa: E731
+
+    def compressed(d):
+        return sparse.csr_array((d, plain.indices, plain.indptr)) @ x
+
     agree(compressed, lambda d: plain @ x, plain.data)
     assert isinstance(sparse.csr_array((d, (rows, columns))), scipy.sparse.csr_array)
     M = plain + 4 * scipy.sparse.eye_array(3)

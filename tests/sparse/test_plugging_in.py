@@ -49,7 +49,7 @@ def test_every_name_is_there_and_loads_late():
         assert getattr(admodes.sparse, name) is not None
         assert name in dir(admodes.sparse)
     with pytest.raises(AttributeError, match="no attribute 'colour_all'"):
-        admodes.sparse.colour_all  # noqa: B018
+        _ = admodes.sparse.colour_all
     code = "import sys, admodes.sparse; assert 'scipy.sparse' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

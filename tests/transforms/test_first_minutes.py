@@ -33,7 +33,10 @@ def test_the_argument_in_place_of_the_function(transform, argument):
 
 
 def test_argnums_of_numpy():
-    two = lambda x, y: np.sum(x * y)  # noqa: E731
+
+    def two(x, y):
+        return np.sum(x * y)
+
     np.testing.assert_array_equal(ad.grad(two, np.int64(1))(X, 2 * X), X)
     assert len(ad.grad(two, [np.int64(0), 1])(X, X)) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -41,7 +42,7 @@ def _times(t: Any, y: Any) -> Any:
     return t @ y
 
 
-_TURNED = {"upper triangular": "lower triangular", "lower triangular": "upper triangular"}
+_TURNED: dict[Any, str] = {"upper triangular": "lower triangular", "lower triangular": "upper triangular"}
 
 
 def _solve(a: Any, b: Any, structure: Any = None) -> Any:
@@ -79,9 +80,9 @@ whole: Any = primitive(
     )
 )
 
-_SHORT = {"gen": "general", "sym": "symmetric", "her": "hermitian", "pos": "positive definite"}
+_SHORT: dict[Any, str] = {"gen": "general", "sym": "symmetric", "her": "hermitian", "pos": "positive definite"}
 _LONG = {name: short for short, name in _SHORT.items()}
-_STRUCTURED = {
+_STRUCTURED: dict[Any, Callable[[Any, str], Any]] = {
     None: lambda a, uplo: a,
     "general": lambda a, uplo: a,
     "symmetric": lambda a, uplo: _mirrored(a, uplo),
@@ -149,12 +150,12 @@ def solve(
     >>> grad(lambda b: solve(a, b, assume_a="pos")[0])(np.ones(2))
     array([ 0.6, -0.2])
     """
-    structure = _SHORT.get(assume_a, assume_a)  # type: ignore[arg-type]
+    structure = _SHORT.get(assume_a, assume_a)
     square("scipy.linalg.solve", a)
     if structure not in _STRUCTURED:
         raise ValueError(f"scipy.linalg.solve: assume_a={assume_a!r} has no rule; leave it out, and a is looked at.")
-    m = _STRUCTURED[structure](a, "L" if lower else "U")  # type: ignore[no-untyped-call]
-    turned = _TURNED.get(structure, structure)  # type: ignore[arg-type]
+    m = _STRUCTURED[structure](a, "L" if lower else "U")
+    turned = _TURNED.get(structure, structure)
     return whole(T(m), b, structure=turned) if transposed else whole(m, b, structure=structure)
 
 
