@@ -38,7 +38,7 @@ class Trace:
     derives = False  # whether it differentiates
 
     def __init__(self) -> None:
-        self.level = next_level()
+        self.level = next(_levels)
         self.closed = False
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

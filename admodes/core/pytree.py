@@ -28,6 +28,8 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     if kind in _PLAIN or isinstance(tree, Tracer):
         return [tree], None
     if kind is tuple:  # the arguments of a function, most often
+        if len(tree) == 1 and type(tree[0]) in _PLAIN:
+            return [tree[0]], ONE_ARGUMENT
         for x in tree:
             if type(x) not in _PLAIN and not isinstance(x, Tracer):
                 break
@@ -109,6 +111,8 @@ def rebuilt(kind: type, values: dict[str, Any]) -> Any:
 def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
     """A leaf to differentiate by, as a float or complex array or scalar; else an error that calls it name(*of)."""
     kind: str
+    if type(x) is np.ndarray and x.dtype.kind in "fc":
+        return x
     if type(x) is Blank:
         x = x.value
     live(x)

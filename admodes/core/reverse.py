@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import ndarray
+from numpy import float64, ndarray
 
 from .directions import inexact
 from .dispatch import Trace, canonical, highest, is_memory
@@ -25,7 +25,7 @@ from .moving import elsewhere, random, spoil
 from .registry import Op
 from .tracing import Tracer
 from .views import clone, duplicate
-from .zeros import keeps_zeros, kept
+from .zeros import keeps_zeros, kept, lost
 
 # Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
 COPIED_BYTES = 1 << 16
@@ -72,7 +72,10 @@ class Tape(Trace):
 
     def input(self, value: Any) -> Var:
         """A new argument of the transform."""
-        value = duplicate(value) if type(value) is ndarray and value.nbytes <= COPIED_BYTES else self.keep(value, FIRST)
+        if type(value) is ndarray and value.nbytes <= COPIED_BYTES:
+            value = duplicate(value)
+        elif type(value) is not float64:
+            value = self.keep(value, FIRST)
         self.entries.append((INPUT, value))
         return Var(value, self, len(self.entries) - 1)
 
@@ -203,9 +206,12 @@ class Tape(Trace):
         seeds: (entry, cotangent of its value), a cotangent of shape (*lead, *value.shape).
         observer: told of each entry that is pulled, its value and the value's whole cotangent.
         """
-        watched = sorted(self.kept.values(), key=lambda one: one.turn) if self.kept else []
+        watched = sorted(self.kept.values(), key=lambda one: one.turn) if self.kept else ()
+        plain = None if keeps_zeros() else self.sweep(self.entries, seeds, inputs, observer, watched)
+        if plain is not None and not lost(plain):
+            return plain
         found: list[Any] = kept(
-            lambda strong: self.sweep(self._rows(strong), seeds, inputs, observer, watched),
+            lambda strong: self.sweep(self._rows(True), seeds, inputs, observer, watched) if strong else plain,
             list,
             self._doubtful,
             lambda found: _spoil(found, self.sweep(self._moving(inputs), seeds, inputs)),

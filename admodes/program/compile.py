@@ -32,9 +32,6 @@ Y = TypeVar("Y")
 # Whether there are native kernels; "auto": from the call on at which they have paid for their compilation.
 Native = bool | Literal["auto"]
 
-# Traces of one kind of arguments that write the text of a value: each holds for that text alone, as printing does not.
-TEXTS = 4
-
 # Traces of one kind that hold for one text of a value, as what prints does at each call.
 TEXTS = 4
 
@@ -218,7 +215,6 @@ class Kind(Branches):
 
     def __init__(self, passes: Sequence[Pass], native: Native) -> None:
         super().__init__()
-        self.texts = 0  # traces that write the text of a value
         self.passes = passes
         self.native = native
         self.texts = 0  # traces that hold for one text of a value

@@ -61,6 +61,8 @@ def partial_at(
     f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """f as a function of the chosen arguments alone, and their values."""
+    if len(args) == 1 and type(argnums) is int and -1 <= argnums <= 0 and not kwargs:
+        return f, args
     places = tuple(argnums) if isinstance(argnums, SEVERAL) else (argnums,)
     for i in places:
         if not -len(args) <= i < len(args):

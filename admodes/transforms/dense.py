@@ -213,23 +213,30 @@ def _value_and_gradient(
     return run(function, _taped_gradient, function, argnums, has_aux, leaves, structure)
 
 
+ONE = np.float64(1)
+
+
 def _taped_gradient(
     function: Callable[..., Any], argnums: Argnums, has_aux: bool, leaves: list[Any], structure: Any
 ) -> tuple[Any, Any]:
     tape = Tape()
     try:
         inputs = arguments([tape.input(x) for x in leaves], leaves)
-        y = function(*pytree.unflatten(structure, inputs))
+        y = function(inputs[0]) if structure is pytree.ONE_ARGUMENT else function(*pytree.unflatten(structure, inputs))
         aux = None
         if has_aux:
             if not (isinstance(y, tuple) and len(y) == 2):
                 raise TypeError("has_aux=True: the function must return a pair (scalar, aux)")
             y, aux = y
             aux = pytree.tree_map(lambda a: _plain(a, tape), aux)
-        y = _scalar(y)
         traced = type(y) is Var and y.transform is tape
-        seeds = [(y.index, lifted(y.dtype.type(1), y.value))] if traced else []
-        found = tape.pull(seeds, len(leaves), observer([y.value] if traced else []))
+        if traced and type(y.value) is np.float64:  # a plain number, below which no transform is to be told
+            found = tape.pull([(y.index, ONE)], len(leaves))
+        else:
+            y = _scalar(y)
+            traced = type(y) is Var and y.transform is tape
+            seeds = [(y.index, lifted(y.dtype.type(1), y.value))] if traced else []
+            found = tape.pull(seeds, len(leaves), observer([y.value] if traced else []))
     finally:
         tape.closed = True
     gradient = [np.zeros(x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, leaves, strict=True)]

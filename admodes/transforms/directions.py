@@ -122,6 +122,10 @@ def directions(leaves: Sequence[Shaped], ts: Sequence[Any], name: str, owner: st
     """Checked tangents or cotangents, each of its leaf's shape behind a common lead () or (K,)."""
     out, lead = [], None
     for i, (x, t) in enumerate(zip(leaves, ts, strict=True)):
+        if type(t) is np.ndarray and t.ndim and not lead and t.shape == x.shape and t.dtype == x.dtype:
+            lead = ()
+            out.append(t)
+            continue
         if type(t) is not np.ndarray or t.dtype != x.dtype:
             t = direction(x, t, f"{name} {i}", f"{owner} {i}")
         elif not t.ndim:
@@ -176,7 +180,7 @@ def own(g: Any) -> Any:
 def private(arrays: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
     """Results of a sweep as arrays that may be written to and share no memory with each other or with those taken."""
     out: list[Any] = []
-    seen = {id(a if a.base is None else a.base) for a in taken if type(a) is np.ndarray}
+    seen = {id(a if a.base is None else a.base) for a in taken if type(a) is np.ndarray} if taken else set()
     for g in arrays:
         if type(g) is np.ndarray:
             memory = id(g if g.base is None else g.base)

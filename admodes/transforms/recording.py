@@ -14,7 +14,7 @@ from ..core.forward import Dual, Forward
 from ..core.moving import Careful, Remembering
 from ..core.reverse import Tape, Var
 from ..core.views import arguments, clone
-from ..core.zeros import kept, undetermined
+from ..core.zeros import keeps_zeros, kept, lost, undetermined
 from .directions import directions, lowest, observer, own, private
 
 
@@ -31,11 +31,15 @@ def push_forward(
     f: Callable[..., Any], structure: Any, leaves: list[Any], ts: list[Any], lead: tuple[int, ...]
 ) -> tuple[list[Any], Any, list[Any]]:
     """Run f on dual numbers: the leaves of the result, its structure, and their tangents."""
+    plain = None if keeps_zeros() else run(f, _push_forward, f, structure, leaves, ts, lead, False)
+    if plain is not None and not lost(plain.tangents):
+        return plain[:3]
     swept: list[Pushed] = []
 
     def sweep(strong: bool) -> Pushed:
         if not strong:
-            return run(f, _push_forward, f, structure, leaves, ts, lead, False)
+            assert plain is not None
+            return plain
         swept.append(again(lambda: run(f, _push_forward, f, structure, leaves, ts, lead, True)))
         return swept[-1]
 
@@ -77,6 +81,8 @@ def _push_forward(
 def _transform(leaves: list[Any], lead: tuple[int, ...], strong: bool) -> Forward:
     """The transform of one run, which is watched where the lowest transform under a leaf wants to know."""
     below = [trace for trace in map(lowest, leaves) if trace is not None]
+    if not below and not strong:
+        return Forward(lead)
     told = next(filter(None, (trace.observe_tangents() for trace in below)), None)
     if strong or told is not None:
         return Careful(lead, strong, told)
@@ -103,6 +109,7 @@ class Recording:
             self.leaves = [x.value for x in inputs]  # as recorded: immune to later overwriting
             out, self.out_structure = pytree.flatten(f(*pytree.unflatten(self.in_structure, inputs)))
             self.outputs = [pytree.result(y, "the result") for y in out]
+            self.values = [y.value if self.traced(y) else y for y in self.outputs]
         finally:
             self.tape.closed = True
 
@@ -122,10 +129,6 @@ class Recording:
     def traced(self, y: Any) -> bool:
         return type(y) is Var and y.transform is self.tape
 
-    @property
-    def values(self) -> list[Any]:
-        return [y.value if self.traced(y) else y for y in self.outputs]
-
     def value(self) -> Any:
         """The result, in arrays of its own: the tape still needs its values."""
         own = [y.copy(order="K") if type(y) is np.ndarray else clone(y) for y in self.values]
@@ -144,8 +147,8 @@ class Recording:
 
     def pull(self, us: Sequence[Any], lead: tuple[int, ...]) -> list[Any]:
         """Cotangents of the leaves of the arguments, zeros where the result does not depend on them."""
-        seeds = [(y.index, cast(u, y.dtype)) for y, u in zip(self.outputs, us, strict=True) if self.traced(y)]
-        watching = observer(y.value for y in self.outputs if self.traced(y))
+        seeds = [(y.index, cast(u, y.value.dtype)) for y, u in zip(self.outputs, us, strict=True) if self.traced(y)]
+        watching = observer([y.value for y in self.outputs if self.traced(y)])
         found = self.tape.pull(seeds, len(self.leaves), watching)
         return [
             np.zeros(lead + x.shape, x.dtype)[()] if g is None else g for g, x in zip(found, self.leaves, strict=True)
