@@ -19,7 +19,7 @@ from .code.emit import emit
 from .code.scalars import is_scalar
 from .matching import Matcher, matcher
 from .native.calls import needed
-from .native.worth import calls_until_native, with_kernels
+from .native.worth import calls_until_native, with_kernels, with_loops
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .primitives import KERNELS
 from .program import Program, record
@@ -62,6 +62,9 @@ class Runner:
         self.again = again
         self.keeping: Runner | None = None
         self.native: Runner | None = None
+        if native:
+            with uncollected():
+                program = with_loops(program, passes)
         self.calls = calls_until_native(program) if native == "auto" else 0
         self.program: Program | None = program if self.calls > 1 else None
         self.passes = passes

@@ -139,8 +139,8 @@ def scales(program: Program) -> Program:
     for instruction in program.instructions:
         new = instruction
         source = instruction.args[0] if instruction.op.fn is np.reshape and row_major(instruction) else None
-        inner = made.get(source) if isinstance(source, Value) else None
-        scaled = _scale(inner) if inner is not None and uses[inner.outs[0]] == 1 else None
+        inner = made.get(source) if isinstance(source, Value) and uses[source] == 1 else None
+        scaled = _scale(inner) if inner is not None else None
         if scaled is not None:  # c · x in another shape is c · (x in that shape)
             v = Value(instruction.outs[0].shape, instruction.outs[0].dtype)
             body.append(replace(instruction, args=(scaled[1], *instruction.args[1:]), out=v))

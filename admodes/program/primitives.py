@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.registry import OPS, Op
 from .recording import Instruction, Value
+from .rolling.loop import Loop
 
 
 class KernelFacts(NamedTuple):
@@ -18,12 +19,14 @@ class KernelFacts(NamedTuple):
     ir : its code, as LLVM has it
     results : the parameters that take memory for results, and which of the results that is
     scratch : how many doubles it needs meanwhile, in its parameter w
+    loop : what it runs again and again, where it does
     """
 
     instructions: tuple[Instruction, ...]
     ir: str
     results: dict[str, int]
     scratch: int
+    loop: Loop | None = None
 
 
 KERNELS: weakref.WeakKeyDictionary[Op, KernelFacts] = weakref.WeakKeyDictionary()
@@ -95,6 +98,11 @@ def summed_outer(us: Any, vs: Any) -> Any:
     return y
 
 
+def contracted(terms: Any, axis: int) -> Any:
+    """The sum over an axis, of the products that a matrix product adds up."""
+    return terms.sum(axis=axis)
+
+
 ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: u.size)
 SUBTRACT_AT = Op(subtract_at, name="subtract_at", arrays=2, flops=lambda y, a, u, index: u.size)
 SET_AT = Op(set_at, name="set_at", arrays=2)
@@ -103,3 +111,4 @@ SCATTERED = Op(scattered, name="scattered", arrays=None, flops=_flops)
 ROWS = Op(rows, name="rows")
 SUMMED_ROWS = Op(summed_rows, name="summed_rows", flops=lambda y, stack: stack.size - y.size)
 SUMMED_OUTER = Op(summed_outer, name="summed_outer", arrays=2, flops=lambda y, us, vs: (2 * us.shape[0] - 1) * y.size)
+CONTRACTED = Op(contracted, name="contracted", flops=lambda y, terms, axis: terms.size - y.size)

@@ -15,6 +15,7 @@ import numpy as np
 from ...core.tables import columns
 from ..primitives import KERNELS
 from ..recording import Instruction
+from ..rolling.loop import Moving
 from ..straightline import GuardFailed, StraightLine
 from .arrays import ArrayPrinter
 from .names import Namer
@@ -102,6 +103,42 @@ def _row(namer: Namer, instruction: Instruction, first: Statement, more: Sequenc
     return first.target or namer.names[instruction.outs[0]], kinds, f"{first.sign or '='} {text}"
 
 
+def _within(printer: ArrayPrinter, at: Instruction) -> list[tuple[Instruction, Any]]:
+    """The instructions of a kernel; of a loop each once, behind what it carries from step to step."""
+    namer, kernel = printer.namer, KERNELS[at.op]
+    rows: list[tuple[Instruction, Any]] = []
+    indent, loop = "  ", kernel.loop
+    if loop is not None:
+        rows.append((at, f"  for t in range({loop.steps}):"))
+        indent = "    "
+        for m in loop.moving:
+            namer.names[m.inside] = namer.text(m.source) + _moved(m)
+        for c in loop.carried:
+            namer.new(c.before)
+    for inner in kernel.instructions:
+        first, *more = printer.written(inner)
+        assert isinstance(first, Statement)
+        target, *rest = _row(namer, inner, first, more)
+        rows.append((inner, (f"{indent}{target}", *rest)))
+    for c in loop.carried if loop is not None else ():
+        before, after = (namer.names[v] for v in (c.before, c.after))
+        rows.append((at, f"    {before} is {after} of the step before, {namer.text(c.first)} in the first"))
+    return rows
+
+
+def _moved(m: Moving) -> str:
+    """An array from which on is read in step t: x[t:], x[:, -t:]."""
+    if not m.step:
+        return ""
+    stride = m.source.size
+    for axis, n in enumerate(m.source.shape):
+        stride //= n
+        if m.step % stride == 0:
+            times = {1: "t", -1: "-t"}.get(m.step // stride, f"{m.step // stride} * t")
+            return f"[{':, ' * axis}{times}:]"
+    raise AssertionError(m)
+
+
 def listed(program: StraightLine) -> tuple[Namer, list[tuple[Instruction, Any]]]:
     """Of each instruction its result, its kind and how it is computed; of a guard a remark; and the names of values."""
     printer = ArrayPrinter(program)
@@ -114,9 +151,6 @@ def listed(program: StraightLine) -> tuple[Namer, list[tuple[Instruction, Any]]]
             continue
         assert isinstance(first, Statement)
         rows.append((instruction, _row(namer, instruction, first, more)))
-        for inner in KERNELS[instruction.op].instructions if instruction.op in KERNELS else ():
-            first, *more = printer.written(inner)
-            assert isinstance(first, Statement)
-            target, *rest = _row(namer, inner, first, more)
-            rows.append((inner, (f"  {target}", *rest)))
+        if instruction.op in KERNELS:
+            rows += _within(printer, instruction)
     return namer, rows

@@ -10,8 +10,8 @@ from __future__ import annotations
 import ctypes
 import sys
 import weakref
+from collections.abc import Sequence
 from functools import cache
-from math import prod
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,7 +94,7 @@ def _object(x: Any) -> str:
 class Places:
     """Where the results of a kernel go: an array each, those without axes together, and what is only for the kernel."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Any) -> None:
         self.arrays = [v for v in kernel.outputs if v.ndim]
         self.scalars = [v for v in kernel.outputs if not v.ndim]
         self.offsets: dict[Value, int] = {}
@@ -106,7 +106,6 @@ class Places:
 
 def ir_of(kernel: Kernel) -> str:
     """The module of a kernel: the loops, and the function that Python calls."""
-    places = Places(kernel)
     text = Text(machine())
     count = len(kernel.inputs) + len(kernel.outputs) + len(kernel.scratch)
     pointers = {k: f"%p{k}" for k in range(count)}
@@ -115,17 +114,22 @@ def ir_of(kernel: Kernel) -> str:
         body += _checked(text, kernel.inputs[slot], slot, n, pointers)
     for nest in kernel.nests:
         body += Loops(text, nest, pointers).emit()
-    parameters = ", ".join(f"ptr noalias %p{k}" if k >= len(kernel.inputs) else f"ptr %p{k}" for k in range(count))
+    lines = [*body, "  ret i1 true", *(["outside:", "  ret i1 false"] if kernel.checked else [])]
+    return enclosed(function("kernel", len(kernel.inputs), count, [*text.entry, *lines]), kernel, text)
+
+
+def function(name: str, read: int, count: int, body: Sequence[str]) -> list[str]:
+    """A function of `count` places, the first of which are only read; whether it ran."""
+    parameters = ", ".join(f"ptr noalias %p{k}" if k >= read else f"ptr %p{k}" for k in range(count))
+    return [f"define internal i1 @{name}({parameters}) #0 {{", "entry:", *body, "}"]
+
+
+def enclosed(functions: Sequence[str], kernel: Any, text: Text) -> str:
+    """A module of functions, of which Python calls @kernel."""
     width = 8 * machine().bytes
     lines = [
-        f"define internal i1 @kernel({parameters}) #0 {{",
-        "entry:",
-        *text.entry,
-        *body,
-        "  ret i1 true",
-        *(["outside:", "  ret i1 false"] if kernel.checked else []),
-        "}",
-        *_called(kernel, places),
+        *functions,
+        *_called(kernel, Places(kernel)),
         *text.declared,
         f'attributes #0 = {{ nounwind "min-legal-vector-width"="{width}" "prefer-vector-width"="{width}" }}',
         "",
@@ -152,7 +156,7 @@ def _checked(text: Text, x: Any, slot: int, n: int, pointers: dict[int, str]) ->
     return [*lines, f"  br i1 {inside}, label %inside{label}, label %outside", f"inside{label}:"]
 
 
-def _called(kernel: Kernel, places: Places) -> list[str]:
+def _called(kernel: Any, places: Places) -> list[str]:
     """The function of Python: None where it ran, NotImplemented where an argument must be copied first, False where an
     index is out of range."""
     lines = ["define ptr @call(ptr %self, ptr %args, i64 %count) #0 {", "entry:"]
@@ -216,7 +220,7 @@ def _called(kernel: Kernel, places: Places) -> list[str]:
             given[v] = f"%scratch{j}"
     pointers += [given[v] for v in (*kernel.outputs, *kernel.scratch)]
     api = ctypes.pythonapi
-    long = sum(prod(nest.shape) for nest in kernel.nests) * len(kernel.instructions) >= LONG
+    long = kernel.work >= LONG
     if long:
         lines.append(f"  %thread = call ptr {_address(api.PyEval_SaveThread)}()")
     lines.append(f"  %ran = call i1 @kernel({', '.join(f'ptr {p}' for p in pointers)})")
@@ -259,7 +263,8 @@ def function_of(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], 
     key = structure(instructions, inputs, outputs)
     found = _known.get(key)
     if found is None:
-        found = _known[key] = _made(Kernel(instructions, inputs, outputs))
+        kernel = Kernel(instructions, inputs, outputs)
+        found = _known[key] = made(kernel, ir_of(kernel))
     return found
 
 
@@ -287,9 +292,9 @@ def structure(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], ou
     return body, tuple((x.shape, x.dtype.char) for x in inputs), tuple(map(of, outputs))
 
 
-def _made(kernel: Kernel) -> Any:
-    """The function of a kernel."""
-    places, native = Places(kernel), Native(ir_of(kernel))
+def made(kernel: Any, ir: str) -> Any:
+    """The function of a kernel with this code."""
+    places, native = Places(kernel), Native(ir)
     names = [f"x{k}" for k in range(len(kernel.inputs))]
     lines, given, results = [], list(names), {}
     scope: dict[str, Any] = {"empty": np.empty, "call": native.call, "native": native}
@@ -325,7 +330,7 @@ def _made(kernel: Kernel) -> Any:
     return _told(function, native, kernel, places)
 
 
-def _told(function: Any, native: Any, kernel: Kernel, places: Places) -> Any:
+def _told(function: Any, native: Any, kernel: Any, places: Places) -> Any:
     """The function with its code, and with what the workspace goes by: the parameters that take memory for results, and
     the doubles that `w` is to have."""
     function.native = native
@@ -344,7 +349,7 @@ def unmade(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outpu
     return _told(function, SimpleNamespace(ir=""), kernel, Places(kernel))
 
 
-def _again(kernel: Kernel, native: Native, places: Places) -> Any:
+def _again(kernel: Any, native: Native, places: Places) -> Any:
     """The call with copies of the arguments in the order and dtype that the machine code takes; by NumPy, which raises,
     where an index is out of range."""
 

@@ -57,18 +57,20 @@ def kernels(program: P, make: Make = function_of, least: int | None = None) -> P
 
 
 def _means_as_sums(program: P) -> P:
-    """The mean as the sum over the number of elements, as NumPy has it."""
-    body: list[Instruction] = []
-    for i in program.instructions:
-        x = i.args[0] if i.args else None
-        if i.op.fn is not np.mean or not isinstance(x, Value) or i.outs[0].dtype != x.dtype or x.dtype.char not in "fd":
-            body.append(i)
-            continue
-        total = Value(i.outs[0].shape, i.outs[0].dtype)
-        count = x.size // max(1, i.outs[0].size)
-        body.append(Instruction(OPS[np.sum], i.args, i.params, total, i.backward))
-        body.append(Instruction(OPS[np.divide], (total, float(count)), {}, i.out, i.backward))
-    return program.with_(instructions=tuple(body))
+    return program.with_(instructions=tuple(j for i in program.instructions for j in mean_as_sum(i)))
+
+
+def mean_as_sum(i: Instruction) -> list[Instruction]:
+    """The mean as the sum over the number of elements, as NumPy has it; any other instruction as it is."""
+    x = i.args[0] if i.args else None
+    if i.op.fn is not np.mean or not isinstance(x, Value) or i.outs[0].dtype != x.dtype or x.dtype.char not in "fd":
+        return [i]
+    total = Value(i.outs[0].shape, i.outs[0].dtype)
+    count = x.size // max(1, i.outs[0].size)
+    return [
+        Instruction(OPS[np.sum], i.args, i.params, total, i.backward),
+        Instruction(OPS[np.divide], (total, float(count)), {}, i.out, i.backward),
+    ]
 
 
 def _indices_as_arrays(program: P) -> P:

@@ -359,7 +359,8 @@ class Puller:
         x, kind = i.args[0], kind_of(i.outs[0].dtype) or ""
         kept = [a for a in range(x.ndim) if a not in axes]
         behind = [at[a] for a in kept] if len(at) == x.ndim else list(at)
-        y: Any = Constant(kind, 0.0) if i.op.fn is np.sum and kind in FLOATING else None  # 0 + (−0) is 0
+        is_sum = kind in FLOATING and reduction.neutral(kind) == 0
+        y: Any = Constant(kind, 0.0) if is_sum else None  # 0 + (−0) is 0
         for place in np.ndindex(*(x.shape[a] for a in axes)):
             inner: list[Form] = [ZERO] * x.ndim
             for a, form in zip(kept, behind, strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,11 @@ class Kernel:
                 self.stored[i.outs[0]] = None
         while not self._planned():
             pass
+
+    @property
+    def work(self) -> int:
+        """Elements times operations."""
+        return sum(prod(nest.shape) for nest in self.nests) * len(self.instructions)
 
     def _planned(self) -> bool:
         """Plan with what is stored by now; False where more must be."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.elementwise import SLOPE
+from ..primitives import contracted
 from .text import FLOATING, Writer
 
 Write = Callable[..., str]
@@ -318,6 +319,7 @@ def _highest(kind: str) -> Any:
 
 REDUCTIONS: dict[Any, Reduction] = {
     np.sum: Reduction(lambda kind: 0, ROWS[np.add].write, "dfqi"),
+    contracted: Reduction(lambda kind: 0, ROWS[np.add].write),
     np.prod: Reduction(lambda kind: 1, ROWS[np.multiply].write, "dfqi"),
     np.max: Reduction(_lowest, ROWS[np.maximum].write, "dfqi?"),
     np.min: Reduction(_highest, ROWS[np.minimum].write, "dfqi?"),

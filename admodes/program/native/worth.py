@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...ops.index import INDEX, SCATTER
-from ..algebra import sums_as_products
+from ..algebra import signs, sums_as_products
 from ..memory import changes_in_place
 from ..recording import Instruction, Value
+from ..rolling import SHORTEST, roll
 from ..straightline import StraightLine
 from .calls import usable
 from .gathers import gathering
 from .group import kernels
 from .nodes import entry_of, is_native
+from .rolled import accepts, instruction_of
 from .rows import REDUCTIONS
+
+P = TypeVar("P", bound=StraightLine)
 
 # Seconds that compiling takes, and more for each instruction; that NumPy takes for a call; for one addition in it.
 COMPILING, EACH, CALL, ADDITION = 8e-3, 5e-4, 4e-7, 4e-10
@@ -27,6 +31,13 @@ FAR = 5e-9
 
 # The part of NumPy's time that kernels save.
 SAVED = 0.7
+
+
+def with_loops(program: P, passes: Sequence[Callable[[Any], Any]]) -> P:
+    """The program with its loops rolled; itself where there are none."""
+    if len(program.instructions) < SHORTEST or not usable():
+        return program
+    return roll(program, accepts, instruction_of, passes[: list(passes).index(signs) + 1])
 
 
 def with_kernels(

@@ -1,0 +1,10 @@
+"""Rolling: the steps of a loop, which a program has one behind the other, as one instruction again.
+
+What later code reads of an iteration is kept in arrays over the iterations.  Iterations that differ, at the ends or in
+between, stay as they are.
+"""
+
+from .loop import Carried, Loop, Moving
+from .writing import SHORTEST, roll
+
+__all__ = ["SHORTEST", "Carried", "Loop", "Moving", "roll"]
