@@ -260,6 +260,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
         (`pip install admodes[native]`): always, or never, or ("auto") where llvmlite is installed, from the call on at
         which they have paid for their compilation, by an estimate from shapes alone. Results then differ by rounding:
         each function is within 4 ulp, sums are as exact as NumPy's, and nothing warns of overflow or invalid values.
+        Loops of eight steps or more on scalars and small arrays become native loops at the first call.
 
     Returns
     -------
