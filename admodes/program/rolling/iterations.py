@@ -176,6 +176,8 @@ class Iterations:
         for k in range(run.period):
             for column in self._columns(run, k):
                 self._breaks(column, base, count, cut, bad)
+                if type(column[0]) is int and self.body[run.start + k].op in (INDEX, SCATTER):
+                    cut[1:-1] |= np.diff(np.array(column) < 0)  # from the end, or the beginning
         found = []
         for start, stop in _stretches(cut, bad):
             if stop - start >= LEAST:
@@ -264,7 +266,8 @@ class Iterations:
             len(reads), -1
         )
         steps = np.diff(places, axis=0)
-        return (steps != np.median(steps, axis=0)).any(axis=1) & ~none[1:] & ~none[:-1], none
+        wrong = (steps != np.median(steps, axis=0)) | np.diff(places < 0, axis=0)  # from the end, or the beginning
+        return wrong.any(axis=1) & ~none[1:] & ~none[:-1], none
 
     # -- how each argument goes on, to the letter ----------------------------------------------------
 
@@ -336,10 +339,7 @@ class Iterations:
         wrong, none = self._shown_breaks(reads)
         if wrong.any() or none.any():
             raise Irregular
-        places = np.array([form(i)[1] for i in reads if i is not None])
         first, second = (i for i in reads[:2] if i is not None)
-        if ((places < 0).any(axis=0) != (places < 0).all(axis=0)).any():  # from the end, and from the beginning
-            raise Irregular
         return Shown(first.args[0], first.args[1], second.args[1])
 
     def _check_places(self, steps: Steps) -> None:

@@ -1,0 +1,339 @@
+"""Loops as data, run step by step by NumPy: each argument of each step is the one that the program had, to the bit.
+
+What a loop reads beyond the arrays that it moves over is nan here.
+"""
+
+import numpy as np
+import optree
+import pytest
+
+from admodes import grad, jacfwd, trace
+from admodes.core.dispatch import apply
+from admodes.core.registry import Op
+from admodes.program.native.rolled import accepts
+from admodes.program.recording import Instruction, Value, mapped
+from admodes.program.rolling import roll
+from admodes.program.straightline import GuardFailed
+
+rng = np.random.default_rng(3)
+X = rng.normal(size=(40, 3))
+C = rng.normal(size=40).tolist()
+ROWS = [rng.normal(size=3) for _ in range(40)]
+
+
+def stepped(loop, backward):
+    """The instruction of a loop, its body run by NumPy."""
+    outputs = (*loop.stacked.values(), *loop.final.values())
+
+    def run(*given):
+        given = iter(given)
+        fixed = {v: next(given) for v in loop.fixed}
+        moving = {m.inside: moved_over(next(given), m) for m in loop.moving}
+        carried = {c.before: np.asarray(next(given)) for c in loop.carried}
+        assert all(x.shape == v.shape for v, x in carried.items())
+        stacks = {v: np.empty(v.shape, v.dtype) for v in loop.stacked.values()}
+        for t in range(loop.steps):
+            known = {**fixed, **{v: x(t) for v, x in moving.items()}, **carried}
+            for i in loop.body:
+                y = apply(i.op, *(mapped(x, lambda x: known.get(x, x) if isinstance(x, Value) else x)
+                                  for x in (i.args, i.params)))  # fmt: skip
+                known.update(zip(i.outs, y if isinstance(y, tuple) else (y,), strict=True))
+            for v, stack in loop.stacked.items():
+                stacks[stack][t] = known[v]
+            carried = {c.before: np.array(known[c.after]) for c in loop.carried}
+        found = (*stacks.values(), *(np.array(known[v])[()] for v in loop.final))
+        return found if len(found) > 1 else found[0]
+
+    op = Op(run, name="loop", arrays=None)
+    return Instruction(op, loop.inputs, {}, outputs if len(outputs) > 1 else outputs[0], backward)
+
+
+def moved_over(x, m):
+    """x by step, further on by m.step elements each time."""
+    x = np.asarray(x)
+    flat, far = np.ravel(x), np.full(x.size, np.nan if x.dtype.kind == "f" else 77).astype(x.dtype)
+    around = np.concatenate([far, flat, far])
+
+    def at(t):
+        start = min(max(x.size + t * m.step, 0), 2 * x.size)
+        return around[start : start + x.size].reshape(x.shape)
+
+    return at
+
+
+def rolled(f, *args):
+    return roll(trace(f, *args), accepts, stepped)
+
+
+def loops(program):
+    return [i for i in program.instructions if i.op.name == "loop"]
+
+
+def same(a, b):
+    for x, y in zip(optree.tree_leaves(a), optree.tree_leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+        np.testing.assert_array_equal(np.signbit(x), np.signbit(y))
+        assert np.asarray(x).dtype == np.asarray(y).dtype
+
+
+def agree(f, *args, least=1, gradient=True):
+    """Equal, in every step, to the program as it was traced; f's result to that of f."""
+    ways = [f] if not gradient else [f, grad(lambda *a: np.sum(f(*a)), tuple(range(len(args))))]
+    for way in ways:
+        program = rolled(way, *args)
+        assert len(loops(program)) >= least, str(program)
+        same(trace(way, *args)(*args), program(*args))
+    same(f(*args), rolled(f, *args)(*args))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Steps of which one differs from the others: each program is a loop but for one argument of one step
+# ---------------------------------------------------------------------------------------------------
+
+STEPS = 40
+
+
+def alone(one, other):
+    """A recurrence whose step 19 is written another way."""
+
+    def f(x):
+        s = [x[0] * 1.0, x[1] * 2.0, x[2] * 0.5]
+        for t in range(STEPS):
+            (other if t == 19 else one)(s, x, t)
+        return s[0] + s[1] * s[2]
+
+    return f
+
+
+def step(expression):
+    """A step that sets the first carried value, in source."""
+    scope = {"np": np, "C": C, "ROWS": ROWS}
+    exec(f"def step(s, x, t):\n    s[0] = {expression}", scope)
+    return scope["step"]
+
+
+ALONE = {
+    "a place": ("0.5 * s[0] + x[t]", "0.5 * s[0] + x[t + 1]"),
+    "a place of two": ("0.5 * s[0] + x[t, 0]", "0.5 * s[0] + x[t, 1]"),
+    "a place from the end": ("0.5 * s[0] + x[t - 20]", "0.5 * s[0] + x[t - 20]"),
+    "another array": ("0.5 * s[0] + x[t]", "0.5 * s[0] + (2.0 * x)[t]"),
+    "no place": ("0.5 * s[0] + x[t]", "0.5 * s[0] + s[1]"),
+    "a carried value": ("0.5 * s[0] + 0.1 * s[1]", "0.5 * s[0] + 0.1 * s[2]"),
+    "the first of it": ("np.sin(s[0]) * 0.9", "np.sin(s[1]) * 0.9"),
+    "a number": ("0.5 * s[0] + 0.25", "0.5 * s[0] + 0.26"),
+    "a sign of zero": ("np.copysign(1.0, -0.0 if t < 0 else 0.0) * s[0] * 0.5", "s[0] * -0.0 + s[1]"),
+    "a number of steps": ("0.5 * s[0] + C[t]", "0.5 * s[0] + C[0]"),
+    "an array of steps": ("0.5 * s[0] + ROWS[t]", "0.5 * s[0] + ROWS[3]"),
+    "one array": ("0.5 * s[0] + ROWS[0]", "0.5 * s[0] + ROWS[1]"),
+    "an operation": ("0.5 * np.sin(s[0])", "0.5 * np.cos(s[0])"),
+    "a shape": ("0.5 * s[0] + x[t]", "0.5 * s[0] + x[t, :1]"),
+    "an order": ("s[0] - 0.5 * s[1]", "0.5 * s[1] - s[0]"),
+    "a slice": ("0.5 * s[0] + x[t : t + 1]", "0.5 * s[0] + x[t : t + 2][:1]"),
+    "an axis": ("s[0] / (1.0 + np.sum(np.outer(s[0], s[1]), axis=0))", "s[0] / (1.0 + np.sum(np.outer(s[0], s[1]), axis=1))"),
+    "whole numbers beside": ("0.5 * s[0] + t", "0.5 * s[0] + (t + 1)"),
+    "whole numbers and others": ("0.5 * s[0] + t", "0.5 * s[0] + float(t)"),
+    "a power": ("np.tanh(s[0]) ** 3", "np.tanh(s[0]) ** 2"),
+    "a whole power": ("np.tanh(s[0]) ** 3", "np.tanh(s[0]) ** 3.0"),
+    "a number and a scalar": ("0.5 * s[0] + 0.25", "0.5 * s[0] + np.float64(0.25)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_one_step_differs(name):
+    one, other = map(step, ALONE[name])
+    x = rng.normal(size=(STEPS + 2, 3))
+    f = alone(one, other)
+    agree(f, x, least=0)
+    agree(alone(one, one), x)
+
+
+@pytest.mark.parametrize("kind", ["float32", "mixed"])
+def test_numbers_beside_single_precision(kind):
+    def f(x):
+        y = x[0]
+        for t in range(20):
+            y = y * (0.1 * t if kind == "float32" else np.float32(0.1) * t) + x[t]
+        return y
+
+    agree(f, X.astype(np.float32), least=0)
+    agree(f, X, least=0)
+
+
+# ---------------------------------------------------------------------------------------------------
+# What is carried and what is read of other loops
+# ---------------------------------------------------------------------------------------------------
+
+
+def turning(x):
+    a, b, c = x[0], 0.5 * x[1], 0.25 * x[2]
+    for t in range(24):
+        a, b, c = 0.4 * c + np.sin(b), a, b
+    return a * b + c
+
+
+def two_firsts(x):
+    """One value of the step before is carried under two names, which begin differently."""
+    a, b = x[0], x[1]
+    for t in range(20):
+        y = 0.5 * a + np.sin(b) * x[t]
+        a = b = y
+    return a
+
+
+def shape_of_the_first(x):
+    y = x[0, 0]
+    for t in range(20):
+        y = np.tanh(y + x[t])
+    return y
+
+
+def every_second(x):
+    seen = [x[0]]
+    for t in range(24):
+        seen.append(np.sin(seen[-1]) + x[t])
+    y = x[0]
+    for t in range(12):
+        y = y * 0.5 + seen[2 * t + 1]
+    for t in range(12):
+        y = y * 0.5 + seen[24 - 2 * t]
+    return y
+
+
+def every_second_but_one(x):
+    seen = [x[0]]
+    for t in range(24):
+        seen.append(np.sin(seen[-1]) + x[t])
+    y = x[0]
+    for t in range(12):
+        y = y * 0.5 + seen[2 * t + 1 if t != 7 else 3]
+    return y
+
+
+def one_or_the_other(x):
+    """Of an earlier loop one of two values of a step, the other in step 9."""
+    seen, more = [], []
+    y = x[0]
+    for t in range(24):
+        z = np.sin(y)
+        y = np.cos(z) + x[t]
+        seen.append(z)
+        more.append(y)
+    for t in range(24):
+        y = y * 0.5 + (more if t == 9 else seen)[t]
+    return y
+
+
+def of_two_loops(x):
+    """Half from one earlier loop, half from another."""
+    seen = []
+    y = x[0]
+    for t in range(12):
+        y = np.sin(y) + x[t]
+        seen.append(y)
+    y = y * 0.5 - x[1]
+    for t in range(12):
+        y = np.sin(y) + x[t + 12]
+        seen.append(y)
+    for z in seen:
+        y = 0.5 * y + z * z
+    return y
+
+
+def of_what_is_no_loop(x):
+    seen = [x[k] * float(k) if k % 2 else np.tanh(x[k]) for k in range(6)] + [np.cosh(x[k] / (k + 1)) for k in (6, 7)]
+    seen += [np.sinh(x[8]), x[9] - 1.0, np.arctan(x[10]), np.exp(-x[11] ** 2)]
+    y = x[0]
+    for z in seen:
+        y = 0.5 * y + z * z
+    return y
+
+
+def read_of_a_sum(x):
+    """The cotangent of x is a sum of scatters, and read in between."""
+    y = x[0] * x[-1]
+    for t in range(20):
+        y = y * 0.5 - x[t] * np.sin(x[t + 1])
+    return y * x[3]
+
+
+def in_turn_and_back(x):
+    y = x[0]
+    for t in range(30):
+        y = np.where(y > 0, 0.5 * y, -0.25 * y) + x[29 - t]
+    return y
+
+
+def diagonal(x):
+    y = x[0, 0]
+    for t in range(20):
+        y = np.sin(y) * x[t, t]
+    return y
+
+
+def means(x):
+    y = x[0]
+    for t in range(12):
+        y = y - np.mean(y) * x[t] / np.max(np.abs(y))
+    return y
+
+
+CARRIED = [
+    turning, two_firsts, shape_of_the_first, every_second, every_second_but_one, one_or_the_other, of_two_loops,
+    of_what_is_no_loop, read_of_a_sum, in_turn_and_back, diagonal, means,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", CARRIED, ids=lambda f: f.__name__)
+def test_carried(f):
+    x = rng.normal(size=(40, 40 if f is diagonal else 3))
+    agree(f, x, least=f is not of_what_is_no_loop)
+    way = jacfwd(lambda a: f(a * x))
+    same(trace(way, 0.7)(0.7), rolled(way, 0.7)(0.7))
+
+
+def test_zeros_of_sums_of_scatters():
+    def f(x):
+        y = x[0] * x[-1]
+        for t in range(len(x)):
+            y = y * 0.5 - x[t] * 0.0
+        return y + x[3]
+
+    for x in (np.linspace(-1, 1, 12), -np.zeros(12), np.zeros(12)):
+        agree(f, x)
+
+
+@pytest.mark.parametrize("assumed", [True, False])
+def test_guards_of_all_steps(assumed):
+    def f(xs):
+        y = 0.1
+        for t in range(20):
+            y = 0.5 * y + xs[t]
+            if y > 10.0:
+                y = y * 0.5
+        return y
+
+    xs = np.linspace(-1, 1, 20) + (100 if assumed else 0)
+    program = rolled(f, xs)
+    assert loops(program)
+    same(f(xs), program(xs))
+    other = xs.copy()
+    other[13] = -500.0 if assumed else 500.0
+    with pytest.raises(GuardFailed):
+        program(other)
+
+
+def test_guards_on_what_is_not_of_the_step():
+    """The same condition asked again in each step, of a value before the loop."""
+
+    def f(xs):
+        y, first = 0.1, xs[0] * 2.0
+        for t in range(20):
+            if first > 0:
+                y = 0.5 * y + xs[t]
+        return y
+
+    xs = np.linspace(0.5, 1, 20)
+    program = rolled(f, xs)
+    same(f(xs), program(xs))
+    with pytest.raises(GuardFailed):
+        program(-xs)
