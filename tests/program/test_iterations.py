@@ -121,7 +121,7 @@ ALONE = {
     "a carried value": ("0.5 * s[0] + 0.1 * s[1]", "0.5 * s[0] + 0.1 * s[2]"),
     "the first of it": ("np.sin(s[0]) * 0.9", "np.sin(s[1]) * 0.9"),
     "a number": ("0.5 * s[0] + 0.25", "0.5 * s[0] + 0.26"),
-    "a sign of zero": ("np.copysign(1.0, -0.0 if t < 0 else 0.0) * s[0] * 0.5", "s[0] * -0.0 + s[1]"),
+    "a sign of zero": ("np.copysign(0.5, np.abs(s[0]) * 0.0) * s[1]", "np.copysign(0.5, np.abs(s[0]) * -0.0) * s[1]"),
     "a number of steps": ("0.5 * s[0] + C[t]", "0.5 * s[0] + C[0]"),
     "an array of steps": ("0.5 * s[0] + ROWS[t]", "0.5 * s[0] + ROWS[3]"),
     "one array": ("0.5 * s[0] + ROWS[0]", "0.5 * s[0] + ROWS[1]"),
