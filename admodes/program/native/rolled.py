@@ -1,5 +1,5 @@
-"""Loops in machine code: the body of a loop is a kernel, a function of where its values are in memory, and what runs
-it moves these places on.  Products of small matrices are nests of the body, with partial sums in vectors."""
+"""Loops in machine code: the nests of a kernel, the body, within a loop that moves the places of their arrays on.
+Products of small matrices are nests of the body, with partial sums in vectors."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from ...core.registry import OPS, Op
 from ...ops.index import INDEX
 from ..primitives import CONTRACTED, KERNELS, KernelFacts
 from ..recording import GUARD, Instruction, Value
-from ..rolling import Loop
+from ..rolling import Loop, spread, with_arrays_outside
 from .affine import shown
 from .calls import enclosed, function, made
 from .gathers import gathering
 from .group import mean_as_sum
 from .loops import Loops
 from .machine import machine
-from .nodes import is_native
+from .nodes import entry_of, is_native
 from .plan import Kernel
 from .text import Text, kind_of, memory_type
 
 # Elements of an array, and multiply-adds of a product, up to which an operation is part of a body: NumPy does as well
 # on larger ones, one by one.
 MOST_ELEMENTS, MOST_PRODUCTS = 1 << 12, 1 << 13
+
+# A function, in additions; and elements which make no vector.
+COSTLY, FEW = 10.0, 8
 
 PRODUCTS = {np.matmul, np.dot}
 
@@ -98,10 +101,10 @@ class Rolled:
         before = (*loop.fixed, *(m.inside for m in loop.moving), *(c.before for c in loop.carried))
         self.body = Kernel(lowered(loop.body), before, loop.made)
         carried = {c.after for c in loop.carried} - loop.stacked.keys()
-        # values that go on in two places in turn, one of which may be the result
+        # arrays that go on in two places in turn, one of which may be the result
         self.turns = {
             v: tuple(Value(v.shape, v.dtype) for _ in range(1 if v in loop.final else 2))
-            for v in loop.made if v in carried
+            for v in loop.made if v in carried and v.size != 1
         }  # fmt: skip
         self.scratch = (*self.body.scratch, *(v for pair in self.turns.values() for v in pair))
 
@@ -112,51 +115,93 @@ class Rolled:
 
     @property
     def ir(self) -> str:
-        """The module: the body, the loop around it, and the function that Python calls."""
+        """The module: the loop with its body, and the function that Python calls."""
         text = Text(machine())
-        count = len(self.body.inputs) + len(self.body.outputs) + len(self.body.scratch)
-        pointers = {k: f"%p{k}" for k in range(count)}
-        lines: list[str] = []
+        names = {v: f"%p{len(self.inputs) + k}" for k, v in enumerate((*self.outputs, *self.scratch))}
+        entry, head, places = self._places(names)
+        pointers = dict(enumerate((*places, *(names[v] for v in self.body.scratch))))
+        body: list[str] = []
         for nest in self.body.nests:
-            lines += Loops(text, nest, pointers).emit()
-        body = function("body", len(self.body.inputs), count, [*text.entry, *lines, "  ret i1 true"])
-        return enclosed([*body, *self._around()], self, text)
+            body += Loops(text, nest, pointers).emit()
+        behind, done = self._behind(names)
+        lines = [*entry, *text.entry, *self._around(head, [*body, *behind]), *done, "  ret i1 true"]
+        return enclosed(function("kernel", len(self.inputs), len(self.inputs) + len(names), lines), self, text)
 
-    def _around(self) -> list[str]:
-        """The function that runs the body again and again."""
-        loop, names = self.loop, {}
-        for k, v in enumerate((*self.outputs, *self.scratch)):
-            names[v] = f"%p{len(self.inputs) + k}"
-        lines = ["  br label %loop", "loop:", "  %t = phi i64 [ 0, %entry ], [ %following, %loop ]"]
+    def _places(self, names: dict[Value, str]) -> tuple[list[str], list[str], list[str]]:
+        """Where the inputs and outputs of the body are in an iteration, and the lines before the loop and at the
+        beginning of an iteration that tell: single numbers stay in variables of the function, to become registers."""
+        loop = self.loop
+        entry: list[str] = []
+        head: list[str] = []
         n, moving = len(loop.fixed), len(loop.fixed) + len(loop.moving)
-        after = {v: f"%after{k}" for k, v in enumerate(loop.made)}
         places = [f"%p{k}" for k in range(n)]
-        for k, c in enumerate(loop.carried):
-            lines.append(f"  %before{k} = phi ptr [ %p{moving + k}, %entry ], [ {after[c.after]}, %loop ]")
-        lines.append(f"  %left = sub i64 {loop.steps - 1}, %t")
-        lines.append("  %even = trunc i64 %left to i1")
         for k, m in enumerate(loop.moving):
-            places.append(_moved(lines, f"%moving{k}", f"%p{n + k}", m.step, m.inside))
-        places += [f"%before{k}" for k in range(len(loop.carried))]
-        for v in loop.made:
-            if v in loop.stacked:
-                _moved(lines, after[v], names[loop.stacked[v]], v.size, v)
+            places.append(_moved(head, f"%moving{k}", f"%p{n + k}", m.step, m.inside))
+        for k, c in enumerate(loop.carried):
+            places.append(f"%before{k}")
+            if c.before.size == 1:
+                entry.append(f"  %before{k} = alloca {_type(c.before)}")
+                entry += _copied(f"%p{moving + k}", f"%before{k}", c.before)
+        for k, v in enumerate(loop.made):
+            places.append(f"%after{k}")
+            if v.size == 1:
+                entry.append(f"  %after{k} = alloca {_type(v)}")
+            elif v in loop.stacked:
+                _moved(head, f"%after{k}", names[loop.stacked[v]], v.size, v)
             else:
                 pair = [names[x] for x in self.turns.get(v, ())]
                 pair = [names[loop.final[v]], *pair] if v in loop.final else pair
-                lines.append(f"  {after[v]} = select i1 %even, ptr {pair[-1]}, ptr {pair[0]}")
-            places.append(after[v])
-        places += [names[v] for v in self.body.scratch]
-        lines += [
-            f"  %ran = call i1 @body({', '.join(f'ptr {p}' for p in places)})",
+                head.append(f"  %after{k} = select i1 %even, ptr {pair[-1]}, ptr {pair[0]}")
+        return entry, head, places
+
+    def _around(self, head: list[str], body: list[str]) -> list[str]:
+        """The body again and again."""
+        loop, n = self.loop, len(self.loop.fixed) + len(self.loop.moving)
+        after = {v: f"%after{k}" for k, v in enumerate(loop.made)}
+        carried = [
+            f"  %before{k} = phi ptr [ %p{n + k}, %start ], [ {after[c.after]}, %next ]"
+            for k, c in enumerate(loop.carried)
+            if c.before.size != 1
+        ]
+        return [
+            "  br label %start", "start:", "  br label %steps", "steps:",
+            "  %t = phi i64 [ 0, %start ], [ %following, %next ]",
+            *carried,
+            f"  %left = sub i64 {loop.steps - 1}, %t",
+            "  %even = trunc i64 %left to i1",
+            *head, *body,
+            "  br label %next", "next:",
             "  %following = add nsw i64 %t, 1",
             f"  %more = icmp slt i64 %following, {loop.steps}",
-            "  br i1 %more, label %loop, label %done",
-            "done:",
-            "  ret i1 true",
-        ]
-        count = len(self.inputs) + len(names)
-        return function("kernel", len(self.inputs), count, lines)
+            "  br i1 %more, label %steps, label %done", "done:",
+        ]  # fmt: skip
+
+    def _behind(self, names: dict[Value, str]) -> tuple[list[str], list[str]]:
+        """What is done with single numbers at the end of an iteration, and behind the last."""
+        loop = self.loop
+        behind: list[str] = []
+        done: list[str] = []
+        after = {v: f"%after{k}" for k, v in enumerate(loop.made)}
+        for v in (v for v in loop.made if v.size == 1):
+            if v in loop.stacked:
+                row = _moved(behind, f"{after[v]}.row", names[loop.stacked[v]], 1, v)
+                behind += _copied(after[v], row, v)
+            if v in loop.final:
+                done += _copied(after[v], names[loop.final[v]], v)
+        for k, c in enumerate(loop.carried):
+            if c.before.size == 1:
+                behind += _copied(after[c.after], f"%before{k}", c.before)
+        return behind, done
+
+
+def _type(v: Value) -> str:
+    return memory_type(kind_of(v.dtype) or "")
+
+
+def _copied(here: str, there: str, v: Value) -> list[str]:
+    """The lines that copy one number."""
+    name = f"{there}.{here[1:]}"
+    return [f"  {name} = load {_type(v)}, ptr {here}", f"  store {_type(v)} {name}, ptr {there}"]
 
 
 def _moved(lines: list[str], name: str, pointer: str, step: int, like: Value) -> str:
@@ -164,12 +209,23 @@ def _moved(lines: list[str], name: str, pointer: str, step: int, like: Value) ->
     if not step:
         return pointer
     lines.append(f"  {name}.by = mul nsw i64 %t, {step}")
-    lines.append(f"  {name} = getelementptr {memory_type(kind_of(like.dtype) or '')}, ptr {pointer}, i64 {name}.by")
+    lines.append(f"  {name} = getelementptr {_type(like)}, ptr {pointer}, i64 {name}.by")
     return name
 
 
-def instruction_of(loop: Loop, backward: bool) -> Instruction:
-    """The instruction of a loop."""
+def instructions_of(loop: Loop, backward: bool) -> list[Instruction]:
+    """The instruction of a loop, behind those of what is computed for all iterations at once."""
+    before, loop = spread(loop, _is_costly)
+    return [*before, _instruction(with_arrays_outside(loop), backward)] if loop.made else before
+
+
+def _is_costly(i: Instruction) -> bool:
+    """Whether vectors over iterations pay: a function of few elements."""
+    entry = entry_of(i)
+    return entry is not None and entry.work >= COSTLY and i.outs[0].size < FEW
+
+
+def _instruction(loop: Loop, backward: bool) -> Instruction:
     rolled = Rolled(loop)
     run = made(rolled, rolled.ir)
     op = Op(run, name="loop", arrays=None, flops=lambda y, *args, **places: _flops(loop))

@@ -18,7 +18,7 @@ from .calls import usable
 from .gathers import gathering
 from .group import kernels
 from .nodes import entry_of, is_native
-from .rolled import accepts, instruction_of
+from .rolled import accepts, instructions_of
 from .rows import REDUCTIONS
 
 P = TypeVar("P", bound=StraightLine)
@@ -37,7 +37,7 @@ def with_loops(program: P, passes: Sequence[Callable[[Any], Any]]) -> P:
     """The program with its loops rolled; itself where there are none."""
     if len(program.instructions) < SHORTEST or not usable():
         return program
-    return roll(program, accepts, instruction_of, passes[: list(passes).index(signs) + 1])
+    return roll(program, accepts, instructions_of, passes[: list(passes).index(signs) + 1])
 
 
 def with_kernels(

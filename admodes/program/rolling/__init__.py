@@ -4,7 +4,7 @@ What later code reads of an iteration is kept in arrays over the iterations.  It
 between, stay as they are.
 """
 
-from .loop import Carried, Loop, Moving
+from .loop import Carried, Loop, Moving, spread, with_arrays_outside
 from .writing import SHORTEST, roll
 
-__all__ = ["SHORTEST", "Carried", "Loop", "Moving", "roll"]
+__all__ = ["SHORTEST", "Carried", "Loop", "Moving", "roll", "spread", "with_arrays_outside"]

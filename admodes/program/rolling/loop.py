@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.indices import as_tuple
 from ...core.registry import OPS
 from ...ops.index import INDEX
 from ..recording import Instruction, Value
@@ -132,6 +133,85 @@ def hoisted(loop: Loop, whole: set[Value]) -> tuple[list[Instruction], Loop, dic
         final=final,
     )
     return before, rest, outside
+
+
+class _Spread:
+    """Instructions of the body whose arguments each iteration only reads, for all iterations at once."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.moving = {m.inside: m for m in loop.moving}
+        self.makers: dict[Value, Instruction] = {}  # of values that can be had at once
+        self.before: list[Instruction] = []
+        self.known: dict[Value, Value] = {}
+        fixed = {v for v in loop.fixed if isinstance(v, Value)}
+        for i in loop.body:
+            if i.op is INDEX:
+                if self._rows(i) is not None:
+                    self.makers[i.outs[0]] = i
+            elif self._is_alike(i) and all(
+                v in fixed or (v in self.makers and v.ndim == i.outs[0].ndim) for v in i.uses
+            ):
+                self.makers[i.outs[0]] = i
+
+    def _is_alike(self, i: Instruction) -> bool:
+        """Whether stacks of rows give the results of the rows, of the same dtype too."""
+        dtypes = {x.dtype for x in i.args if isinstance(x, Value | np.ndarray | np.generic)}
+        return isinstance(i.op.fn, np.ufunc) and i.op.fn.signature is None and not i.params and len(dtypes) == 1
+
+    def _rows(self, i: Instruction) -> tuple[Any, ...] | None:
+        """Where x[…] of all iterations is: in which array, and at which index."""
+        m, index = self.moving.get(i.args[0]), as_tuple(i.args[1])
+        if m is None or not m.step or not index or type(index[0]) is not int:
+            return None
+        step, rest = divmod(m.step, m.inside.size // m.inside.shape[0])
+        if rest:
+            return None
+        first = index[0] % m.inside.shape[0]
+        stop = first + step * self.loop.steps
+        return m.source, (slice(first, stop if stop >= 0 else None, step), *index[1:])
+
+    def whole(self, v: Value) -> Value:
+        """What a value is in all iterations."""
+        if v not in self.known:
+            i = self.makers[v]
+            args = self._rows(i) if i.op is INDEX else tuple(map(self._whole, i.args))
+            assert args is not None
+            self.known[v] = Value((self.loop.steps, *v.shape), v.dtype)
+            self.before.append(replace(i, args=args, out=self.known[v], view=i.op is INDEX))
+        return self.known[v]
+
+    def _whole(self, x: Any) -> Any:
+        return self.whole(x) if isinstance(x, Value) and x in self.makers else x
+
+
+def spread(loop: Loop, costly: Callable[[Instruction], bool]) -> tuple[list[Instruction], Loop]:
+    """Costly operations on what each iteration only reads, done before for all of them at once; and the rest."""
+    of = _Spread(loop)
+    body: list[Instruction] = []
+    moving = list(loop.moving)
+    for i in loop.body:
+        v = i.outs[0]
+        if i.op is INDEX or v not in of.makers or v in loop.made or not costly(i):
+            body.append(i)
+            continue
+        stack = of.whole(v)
+        moving.append(Moving(Value(stack.shape, stack.dtype), stack, v.size))
+        body.append(Instruction(INDEX, (moving[-1].inside, (0,)), {}, v, i.backward, view=bool(v.ndim)))
+    if len(moving) == len(loop.moving):
+        return [], loop
+    needed, kept = set(loop.made), []
+    for i in reversed(body):
+        if needed.intersection(i.outs):
+            needed.update(i.uses)
+            kept.append(i)
+    rest = replace(
+        loop,
+        body=tuple(reversed(kept)),
+        fixed=tuple(v for v in loop.fixed if v in needed),
+        moving=tuple(m for m in moving if m.inside in needed),
+    )
+    return of.before, rest
 
 
 def with_arrays_outside(loop: Loop) -> Loop:

@@ -15,12 +15,12 @@ from ..recording import GUARD, Instruction, Value
 from ..straightline import StraightLine
 from .iterations import Constants, Iterations, Other, Own, Place, Same, Scattered, Shown, Steps
 from .kinds import frozen, variables_of, varied
-from .loop import Carried, Loop, Moving, hoisted, simplified, with_arrays_outside
+from .loop import Carried, Loop, Moving, hoisted, simplified
 
 P = TypeVar("P", bound=StraightLine)
 
 
-Make = Callable[[Loop, bool], Instruction]
+Make = Callable[[Loop, bool], list[Instruction]]
 Passes = Sequence[Callable[[Any], Any]]
 
 # Fewer instructions are no loop worth the name.
@@ -31,7 +31,7 @@ def roll(program: P, accepts: Callable[[Instruction], bool], make: Make, passes:
     """The program with loops in place of their iterations.
 
     accepts : whether a body may hold an instruction
-    make : the instruction of a loop, and whether it is part of the backward part
+    make : the instructions of a loop, given whether it is of the backward part
     passes : what makes bodies simpler
     """
     if len(program.instructions) < SHORTEST:
@@ -150,7 +150,7 @@ class _Rolling(Iterations):
         new, loop, outside = hoisted(loop, set(whole))
         steps.hoisted = {whole[stack]: v for stack, v in outside.items()}
         if loop.made:
-            new.append(make(with_arrays_outside(loop), backward))
+            new += make(loop, backward)
         there = {v for i in new for v in i.outs}
         for n, v in rows.items():
             iteration, place = divmod(n - steps.first, steps.count)
