@@ -3,6 +3,8 @@
 What a loop reads beyond the arrays that it moves over is nan here.
 """
 
+import functools
+
 import numpy as np
 import optree
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from admodes import grad, jacfwd, trace
 from admodes.core.dispatch import apply
 from admodes.core.registry import Op
+from admodes.ops.index import scatter
 from admodes.program.native.rolled import accepts
 from admodes.program.recording import Instruction, Value, mapped
 from admodes.program.rolling import roll, spread, with_arrays_outside
@@ -26,6 +29,7 @@ ROWS = [rng.normal(size=3) for _ in range(40)]
 
 def stepped(loop, backward):
     """A loop whose body NumPy runs, but for what is computed for all steps at once."""
+    assert all(map(accepts, loop.body))
     before, loop = spread(loop, lambda i: i.op.name in SPREAD)
     return [*before, one_by_one(with_arrays_outside(loop), backward)]
 
@@ -330,18 +334,191 @@ def test_guards_of_all_steps(assumed):
         program(other)
 
 
-def test_guards_on_what_is_not_of_the_step():
-    """The same condition asked again in each step, of a value before the loop."""
+def of_before(xs):
+    """The same condition in each step, of a value before the loop."""
+    y, holds = 0.1, xs[0] > 0
+    for t in range(20):
+        if holds:
+            y = 0.5 * y + xs[t]
+    return y
 
-    def f(xs):
-        y, first = 0.1, xs[0] * 2.0
-        for t in range(20):
-            if first > 0:
-                y = 0.5 * y + xs[t]
-        return y
 
+def of_the_step_before(xs):
+    y, holds = 0.1, xs[0] > 0
+    for t in range(20):
+        if holds:
+            y = 0.5 * y + xs[t]
+        holds = y > -xs[t]
+    return y
+
+
+@pytest.mark.parametrize("f", [of_before, of_the_step_before])
+def test_guards_on_what_is_not_of_the_step(f):
     xs = np.linspace(0.5, 1, 20)
     program = rolled(f, xs)
     same(f(xs), program(xs))
     with pytest.raises(GuardFailed):
         program(-xs)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Scatters at places that move: sums of them are done at once, and nothing else
+# ---------------------------------------------------------------------------------------------------
+
+
+def at(u, t):
+    """24 numbers: u, and zeros."""
+    return scatter(u, (t,), (24,), 0)
+
+
+def added(s, total, other, y, t):
+    return total + s, other, y
+
+
+def added_to(s, total, other, y, t):
+    return s + total, other, y
+
+
+def subtracted(s, total, other, y, t):
+    return total - s, other, y
+
+
+def greatest(s, total, other, y, t):
+    return np.maximum(total, s), other, y
+
+
+def scaled(s, total, other, y, t):
+    return (total + s) * 0.5, other, y
+
+
+def read_in_the_step(s, total, other, y, t):
+    return total + s, other, 0.5 * y + total[3]
+
+
+def read_after_the_step(s, total, other, y, t):
+    total = total + s
+    return total, other, 0.5 * y + total[3]
+
+
+def added_twice(s, total, other, y, t):
+    return total + s, other + s, y
+
+
+def read_itself(s, total, other, y, t):
+    return total + s, other, y + np.sum(s)
+
+
+def to_itself(s, total, other, y, t):
+    return total + (s + s), other, y
+
+
+def in_turn(s, total, other, y, t):
+    return other + s, total, y
+
+
+def doubled(s, total, other, y, t):
+    return (total + s) + total, other, y
+
+
+def two_sums(s, total, other, y, t):
+    return total + s, other + at(y * 0.5, 23 - t), y
+
+
+def two_in_one(s, total, other, y, t):
+    return (total + s) + at(y * 0.5, 23 - t), other, y
+
+
+def more_than_scatters(s, total, other, y, t):
+    return (total + s) + other, other, y
+
+
+def started_again(s, total, other, y, t):
+    return total + s if t != 11 else other + s, other, y
+
+
+SUMS = [
+    added, added_to, subtracted, greatest, scaled, read_in_the_step, read_after_the_step, added_twice, read_itself,
+    to_itself, in_turn, doubled, two_sums, two_in_one, more_than_scatters, started_again,
+]  # fmt: skip
+
+
+def summing(one):
+    def f(x):
+        total, other, y = x * 0.0, x * 0.5, x[0]
+        for t in range(24):
+            y = np.sin(y) + 0.5
+            total, other, y = one(at(y, t), total, other, y, t)
+        return total, other, y
+
+    return f
+
+
+@pytest.mark.parametrize("one", SUMS, ids=lambda f: f.__name__)
+def test_sums_of_scatters(one):
+    x = rng.normal(size=24)
+    f = summing(one)
+    expected, found = trace(f, x)(x), rolled(f, x)(x)
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def test_sums_read_in_between():
+    """The sum of the first few, of all but the last, and of all."""
+
+    def sums(x):
+        total, y = x * 0.0, x[0]
+        for t in range(24):
+            y = np.sin(y) + 0.5
+            total = total + at(y, t)
+            yield total
+
+    x = rng.normal(size=24)
+    for few in (slice(5, 6), slice(22, 23), slice(23, 24), slice(5, 24, 18)):
+        f = functools.partial(lambda few, x: [*sums(x)][few], few)
+        same(trace(f, x)(x), rolled(f, x)(x))
+
+
+WHERE = {
+    "a row": lambda x, t: x[t],
+    "a column": lambda x, t: x[:, t],
+    "backwards": lambda x, t: x[23 - t],
+    "from the end": lambda x, t: x[-1 - t],
+    "behind an ellipsis": lambda x, t: x[..., t],
+    "before an ellipsis": lambda x, t: x[t, ...],
+    "a slice": lambda x, t: x[t : t + 3],
+    "a slice of a slice": lambda x, t: x[t : t + 3, t],
+    "a new axis": lambda x, t: x[None, t, :, None],
+    "every second": lambda x, t: x[t, ::2],
+    "a diagonal": lambda x, t: x[t, t],
+    "an array": lambda x, t: x[t, [0, 2, 2]],
+    "an element": lambda x, t: x[t, 3],
+    "an element of the last": lambda x, t: x[3, -2 - t],
+    "the whole beside": lambda x, t: x[t] * np.sum(x),
+}
+
+
+@pytest.mark.parametrize("name", WHERE)
+def test_places_of_cotangents(name):
+    def f(x):
+        y = 0.5
+        for t in range(24):
+            y = np.sin(y) + 0.1 * np.sum(WHERE[name](x, t) ** 2)
+        return y
+
+    x = rng.normal(size=(26, 26))
+    for way in (f, grad(f)):
+        for a, b in zip([trace(way, x)(x)], [rolled(way, x)(x)], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
+
+
+def test_large_sums_are_in_no_body():
+    def f(x, w):
+        y, far = x[0], w
+        for t in range(24):
+            y = np.sin(y) * x[t]
+            far = far + w
+        return y * far[3]
+
+    x, w = rng.normal(size=24), rng.normal(size=5000)
+    for way in (f, grad(f)):
+        np.testing.assert_allclose(trace(way, x, w)(x, w), rolled(way, x, w)(x, w), rtol=1e-13)
