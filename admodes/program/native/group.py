@@ -21,6 +21,7 @@ from .affine import shown
 from .calls import function_of
 from .gathers import index_values
 from .nodes import is_native, is_number
+from .products import product_as_sum
 
 P = TypeVar("P", bound=StraightLine)
 Make = Callable[[tuple[Instruction, ...], tuple[Any, ...], tuple[Value, ...]], Any]
@@ -38,7 +39,7 @@ class _Part:
 
 def kernels(program: P, make: Make = function_of, least: int | None = None) -> P:
     """The program with native kernels in place of the instructions that they compute."""
-    program = _indices_as_arrays(_means_as_sums(program))
+    program = _indices_as_arrays(program.with_(instructions=lowered(program.instructions)))
     body = program.instructions
     makers = {v: k for k, i in enumerate(body) for v in i.outs}
     views = {k for k, i in enumerate(body) if i.into is None and shown(i) is not None}
@@ -56,8 +57,9 @@ def kernels(program: P, make: Make = function_of, least: int | None = None) -> P
     return program.with_(instructions=tuple(_ordered(program, makers, views, within, made)))
 
 
-def _means_as_sums(program: P) -> P:
-    return program.with_(instructions=tuple(j for i in program.instructions for j in mean_as_sum(i)))
+def lowered(body: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
+    """Means and products of small matrices as sums."""
+    return tuple(k for i in body for j in mean_as_sum(i) for k in product_as_sum(j))
 
 
 def mean_as_sum(i: Instruction) -> list[Instruction]:
@@ -190,7 +192,8 @@ def _instruction(
     function = make(instructions, given, ordered)
     op = Op(function, name="kernel", arrays=None, flops=lambda y, *args, **places: _flops(instructions))
     KERNELS[op] = KernelFacts(instructions, function.native.ir, function.results, function.scratch)
-    return Instruction(op, given, {}, out, all(body[k].backward for k in places))
+    args = tuple(np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x for x in given)
+    return Instruction(op, args, {}, out, all(body[k].backward for k in places))
 
 
 def _flops(instructions: tuple[Instruction, ...]) -> float:

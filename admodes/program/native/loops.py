@@ -12,9 +12,11 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from ..primitives import contracted
 from .affine import Form, Var, strides_of
 from .nodes import Apply, Cast, Choose, Constant, Gather, Inside, Load
 from .plan import Nest, Root
+from .rows import REDUCTIONS
 from .sums import Accumulator, filled
 from .text import SIZES, Text, Writer, kind_of, memory_type
 
@@ -78,13 +80,23 @@ class Loops:
         return loop, tail, extent
 
     def _ordered(self) -> list[int]:
-        """The loops from the outermost to the innermost: the last one, or where that is short the longest."""
+        """The loops from the outermost to the innermost: the last one, or where that is short the longest; of a product
+        of matrices the last of those along which most arrays go on by one element."""
         if not self.extent:
             return []
+        if any(root.reduction is REDUCTIONS[contracted] for root in self.nest.roots):
+            return self._with_inner(min(self.extent, key=lambda a: (self.extent[a] < SHORT, self._jumps(a), -a)))
         inner, most = list(self.extent)[-1], max(self.extent, key=lambda a: self.extent[a])
-        if self.extent[inner] < SHORT <= self.extent[most]:
-            inner = most
+        return self._with_inner(most if self.extent[inner] < SHORT <= self.extent[most] else inner)
+
+    def _with_inner(self, inner: int) -> list[int]:
         return [a for a in self.extent if a != inner] + [inner]
+
+    def _jumps(self, axis: int) -> int:
+        """Along a loop, how many arrays go on by more than one element."""
+        forms = [_steps(x.place) for x in self.nodes if isinstance(x, Load | Gather)]
+        forms += [self.steps(root) for root in self.nest.roots]
+        return sum(form.get(self.tail[axis], 0) not in (0, 1) for form in forms)
 
     def _levels(self) -> dict[int, int]:
         """In how many loops each node stands."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.index import SCATTER
+from ..primitives import CONTRACTED
 from ..recording import Instruction, Value
 from .affine import Form, Need, bounds, identity, placed, scattered, shown
 from .nodes import Apply, Constant, Puller, entry_of, gathers_into, is_native, is_short, reduced
@@ -22,8 +23,8 @@ from .rows import REDUCTIONS, ROWS, Reduction
 from .text import kind_of
 
 # Work beside an addition: from COSTLY on a value is not computed again for each row, and WORTH_STORING of it in all not
-# anew.
-COSTLY, WORTH_STORING = 8.0, 24.0
+# anew.  In products of matrices each is read in every row.
+COSTLY, WORTH_STORING, COSTLY_IN_PRODUCTS = 8.0, 24.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -180,15 +181,17 @@ class Kernel:
     def _costly(self, pullers: Sequence[tuple[tuple[int, ...], Puller]]) -> list[Value]:
         """Values that are not to be computed as often as the nests now would."""
         times: dict[Value, int] = {}
-        spread: set[Value] = set()
+        spread: dict[Value, float] = {}  # and from which work on they are stored
         for shape, puller in pullers:
+            contracts = any(self.made[v].op is CONTRACTED for v in puller.here)
+            dear = COSTLY_IN_PRODUCTS if contracts else COSTLY
             axes = {k for k, n in enumerate(shape) if n > 1}
             for v, maps in puller.maps.items():
                 if v in puller.here and not self._is_reduction(v):
                     continue
                 times[v] = times.get(v, 0) + len(maps)
                 if any(axes - {var[0] for _, terms in at for var, _ in terms} for at in maps):
-                    spread.add(v)
+                    spread[v] = min(dear, spread.get(v, COSTLY))
         found = []
         work: dict[Value, float] = {}
         own: dict[Value, float] = {}  # with that of values which wait for what is made of them alone
@@ -204,7 +207,7 @@ class Kernel:
             if v in self.stored or v not in times:
                 continue
             repeated = times[v] > 1 and (own[v] >= COSTLY or (times[v] - 1) * work[v] > WORTH_STORING)
-            if repeated or (v in spread and v.size > 1 and work[v] >= COSTLY):
+            if repeated or (v in spread and v.size > 1 and work[v] >= spread[v]):
                 then = users.get(v, [])
                 if len(then) == 1 and v not in spread and then[0].size == v.size and times.get(then[0]) == times[v]:
                     waiting.add(v)  # the last of a chain is stored, not each link

@@ -1,5 +1,4 @@
-"""Loops in machine code: the nests of a kernel, the body, within a loop that moves the places of their arrays on.
-Products of small matrices are nests of the body, with partial sums in vectors."""
+"""Loops in machine code: the nests of a kernel, the body, within a loop that moves the places of their arrays on."""
 
 from __future__ import annotations
 
@@ -7,29 +6,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...core.registry import OPS, Op
-from ...ops.index import INDEX
-from ..primitives import CONTRACTED, KERNELS, KernelFacts
+from ...core.registry import Op
+from ..primitives import KERNELS, KernelFacts
 from ..recording import GUARD, Instruction, Value
 from ..rolling import Loop, spread, with_arrays_outside
 from .affine import shown
 from .calls import enclosed, function, made
 from .gathers import gathering
-from .group import mean_as_sum
+from .group import lowered, mean_as_sum
 from .loops import Loops
 from .machine import machine
 from .nodes import entry_of, is_native
 from .plan import Kernel
+from .products import PRODUCTS, is_small_product
 from .text import Text, kind_of, memory_type
 
-# Elements of an array, and multiply-adds of a product, up to which an operation is part of a body: NumPy does as well
-# on larger ones, one by one.
-MOST_ELEMENTS, MOST_PRODUCTS = 1 << 12, 1 << 13
+# Elements of an array up to which an operation is part of a body: NumPy does as well on larger ones, one by one.
+MOST_ELEMENTS = 1 << 12
 
 # A function, in additions; and elements which make no vector.
 COSTLY, FEW = 10.0, 8
-
-PRODUCTS = {np.matmul, np.dot}
 
 
 def accepts(i: Instruction) -> bool:
@@ -39,54 +35,12 @@ def accepts(i: Instruction) -> bool:
     if isinstance(i.out, tuple) or i.out.size > MOST_ELEMENTS or kind_of(i.out.dtype) is None:
         return False
     if i.op.fn in PRODUCTS:
-        return _is_small_product(i)
+        return is_small_product(i)
     if i.op.fn is np.mean:
         return len(parts := mean_as_sum(i)) > 1 and all(map(accepts, parts))
     if shown(i) is not None:
         return True
     return is_native(i) and gathering(i) is None and all(x.size <= MOST_ELEMENTS for x in i.uses)
-
-
-def _is_small_product(i: Instruction) -> bool:
-    a, b = i.args[:2]
-    out = i.outs[0]
-    if len(i.args) > 2 or i.params or not all(isinstance(x, Value | np.ndarray) for x in (a, b)):
-        return False
-    kinds = {kind_of(x.dtype) for x in (a, b, out)}
-    if len(kinds) > 1 or not kinds <= {"d", "f"} or not a.size or not b.size or not a.ndim or not b.ndim:
-        return False
-    if i.op.fn is np.dot and max(a.ndim, b.ndim) > 2:
-        return False
-    return bool(out.size * a.shape[-1] <= MOST_PRODUCTS)
-
-
-def lowered(body: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
-    """The body with means as sums, and matrix products too, Σₖ a[…, i, k, None] b[…, None, k, j]."""
-    new: list[Instruction] = []
-    for i in body:
-        new += _product(i) if i.op.fn in PRODUCTS else mean_as_sum(i)
-    return tuple(new)
-
-
-def _product(i: Instruction) -> list[Instruction]:
-    a, b = i.args
-    out = i.outs[0]
-    new: list[Instruction] = []
-
-    def spread(x: Value, index: tuple[Any, ...]) -> Value:
-        v = Value(np.empty(x.shape, np.int8)[index].shape, x.dtype)
-        new.append(Instruction(INDEX, (x, index), {}, v, i.backward, view=True))
-        return v
-
-    axis = -1
-    if b.ndim > 1:  # behind the axes of a the one of the columns
-        a, axis = spread(a, (..., None)), -2
-        if a.ndim > 2:
-            b = spread(b, (..., None, slice(None), slice(None)))
-    terms = Value(np.broadcast_shapes(a.shape, b.shape), out.dtype)
-    new.append(Instruction(OPS[np.multiply], (a, b), {}, terms, i.backward))
-    new.append(Instruction(CONTRACTED, (terms,), {"axis": axis % terms.ndim}, out, i.backward))
-    return new
 
 
 class Rolled:

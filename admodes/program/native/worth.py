@@ -18,6 +18,7 @@ from .calls import usable
 from .gathers import gathering
 from .group import kernels
 from .nodes import entry_of, is_native
+from .products import is_small_product
 from .rolled import accepts, instructions_of
 from .rows import REDUCTIONS
 
@@ -69,6 +70,8 @@ def _seconds(i: Instruction) -> float:
     entry = entry_of(i)
     if entry is not None or i.op.fn is np.where:
         return CALL + ADDITION * (entry.work if entry is not None else 1.0) * i.out.size
+    if is_small_product(i):
+        return 2 * CALL
     if i.op.fn in REDUCTIONS and isinstance(i.args[0], Value):
         return CALL + ADDITION * i.args[0].size
     if i.op in (INDEX, SCATTER):
