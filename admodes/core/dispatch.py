@@ -210,11 +210,17 @@ def _numpy_complex(z: complex, x: Cell) -> Any:
 
 def squared(op: Op, x: Cell, b: Any) -> Any:
     """x², as the product x · b or the power x ** b; of a root by what is under it (see `roots`)."""
-    trace = x.transform
-    if trace.closed:
+    y = square_of_root(x)
+    return x.transform.binary(op, x, b) if y is None else y
+
+
+def square_of_root(x: Any) -> Any:
+    """x² by what x is known to be the root of; else None."""
+    if not isinstance(x, Cell):
+        return None
+    if x.transform.closed:
         raise LeakedTracer
-    y = trace.square_of_root(x)
-    return trace.binary(op, x, b) if y is None else y
+    return x.transform.square_of_root(x)
 
 
 def highest(tree: Any) -> Trace | None:

@@ -12,6 +12,7 @@ from .calls import call, store
 from .dispatch import OPERATORS, apply, binary, squared, unary
 from .errors import Deferred
 from .registry import OPS, Op
+from .roots import power
 from .tracing import Tracer
 from .views import ground
 
@@ -51,9 +52,7 @@ def _operators(op: Op, symbol: str) -> None:
     def forward_of_powers(self: Tracer, other: Any) -> Any:
         try:
             kind = type(other)
-            if (kind is int or kind is float) and other == 2:
-                return squared(op, self, other)
-            return binary(op, self, other)
+            return power(op, self, other) if kind is int or kind is float else binary(op, self, other)
         except Deferred:
             return partner(op, self, other)
 

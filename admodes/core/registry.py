@@ -161,6 +161,13 @@ class Op:
     any_shape = False
     squares: Callable[..., Any] | None = None
 
+    # Whether its result jumps where it is in doubt, from one piece of a function to another.
+    jumps = False
+
+    def piece(self, args: Sequence[Any], params: dict[str, Any]) -> Op:
+        """The row of that piece of the function in which `args` lie, arguments near by (see `pieces`)."""
+        return self
+
     # doubt(traced, y, *args): whether its strong row keeps a zero that may move; None: never.
     doubt: Callable[..., Any] | None = None
 

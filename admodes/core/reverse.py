@@ -22,6 +22,7 @@ from .errors import MissingRule, OverwrittenValue
 from .fingerprint import fingerprint
 from .forward import plus
 from .moving import elsewhere, random, spoil
+from .pieces import agreed, derived, differ, only, points_near
 from .registry import Op
 from .tracing import Tracer
 from .views import clone, duplicate
@@ -214,15 +215,18 @@ class Tape(Trace):
             lambda strong: self.sweep(self._rows(True), seeds, inputs, observer, watched) if strong else plain,
             list,
             self._doubtful,
-            lambda found: _spoil(found, self.sweep(self._moving(inputs), seeds, inputs)),
+            lambda found: self._settled(
+                found,
+                inputs,
+                [index for index, _ in seeds],
+                lambda entries, wanted: self.sweep(entries, [(k, only(wanted.get(k), u)) for k, u in seeds], inputs),
+            ),
         )
         return found
 
     def _rows(self, strong: bool) -> list[tuple[Any, ...]]:
         """The entries, with the rows that keep zeros if `strong`."""
-        if not strong:
-            return self.entries
-        return [e if e[0] == INPUT else (e[0], e[1].strong, *e[2:]) for e in self.entries]
+        return _keeping(self.entries) if strong else self.entries
 
     def _doubtful(self) -> bool:
         """Whether a row that keeps zeros keeps one that may move."""
@@ -233,22 +237,60 @@ class Tape(Trace):
                     return True
         return False
 
-    def _moving(self, inputs: int) -> list[tuple[Any, ...]]:
-        """The entries, with the rows that keep only zeros that do not move; `inputs` of them are arguments."""
-        entries: list[tuple[Any, ...]] = []
-        values: list[Any] = []  # of each entry, for other arguments
+    def _settled(
+        self,
+        found: list[Any],
+        inputs: int,
+        outputs: Sequence[int],
+        sweep: Callable[[list[tuple[Any, ...]], dict[int, Any]], list[Any]],
+    ) -> list[Any]:
+        """What a sweep that kept doubtful zeros, or met ties, has `found`: nan where that hangs on a convention.
+
+        sweep(entries, wanted) makes it; `wanted` tells of outputs which of their elements matter.
+        """
+        pieces = list(self._pieces(inputs)) if self._tied() else []
+        if not pieces:
+            return _spoil(found, sweep(_moving(self.entries, inputs), {}))
+        ys = [[general_form(entries[k]).y for entries in pieces] for k in outputs]
+        apart = {k: differ(y[0], y[1:]) for k, y in zip(outputs, ys, strict=True)}
+        settled = agreed(
+            [_spoil(sweep(_keeping(entries), {}), sweep(_moving(entries, inputs), {})) for entries in pieces]
+        )
+        return _spoil(settled, sweep(_moving(self.entries, inputs), apart))
+
+    def _tied(self) -> bool:
+        """Whether ties can be settled here: this transform is the lowest, and has its values as they were."""
+        tied = False
         for e in self.entries:
-            op, positions, parents, y, args, params = general_form(e)
+            op, positions, _, y, args, _ = general_form(e)
             if op is None:
-                values.append(random(y) if len(values) < inputs else y)
-                entries.append(e)
                 continue
-            args = [*args]
-            for k, parent in zip(positions, parents, strict=True):
-                args[k] = values[parent]
-            values.append(elsewhere(op, y, args, params))
-            entries.append((e[0], op.moved(values[-1], args), *e[2:]))
-        return entries
+            if derived((y, *args)) or (op.pure is not None and y is args[0]):
+                return False
+            tied = tied or (op.jumps and bool(op.doubt([k in positions for k in range(len(args))], y, *args)))
+        return tied
+
+    def _pieces(self, inputs: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The entries as they are within pieces of the function (see `pieces`)."""
+        with np.errstate(all="ignore"):
+            for near in points_near([e[1] for e in self.entries[:inputs]]):
+                entries: list[tuple[Any, ...]] = []
+                for index, e in enumerate(self.entries):
+                    op, positions, parents, y, args, params = general_form(e)
+                    if op is None:
+                        if index >= inputs:
+                            near.append(y)
+                        entries.append(e)
+                        continue
+                    there, here = [*args], [*args]
+                    for k, parent in zip(positions, parents, strict=True):
+                        there[k], here[k] = near[parent], general_form(entries[parent]).y
+                    near.append(op.evaluate(*there, **params))
+                    row = op.piece(there, params)
+                    if row is not op or any(a is not b for a, b in zip(here, args, strict=True)):
+                        y = row.evaluate(*here, **params)
+                    entries.append((GENERAL, row, positions, parents, y, here, params))
+                yield entries
 
     def sweep(
         self,
@@ -321,7 +363,14 @@ class Tape(Trace):
             lambda strong: self._push(self._rows(strong), seeds, outputs),
             list,
             self._doubtful,
-            lambda found: _spoil(found, self._push(self._moving(len(seeds)), seeds, outputs)),
+            lambda found: self._settled(
+                found,
+                len(seeds),
+                outputs,
+                lambda entries, wanted: [
+                    only(wanted.get(k), t) for k, t in zip(outputs, self._push(entries, seeds, outputs), strict=True)
+                ],
+            ),
         )
         return found
 
@@ -457,6 +506,29 @@ def general_form(entry: tuple[Any, ...]) -> Entry:
         positions = tuple(k for k, parent in enumerate((i, j)) if parent >= 0)
         return Entry(op, positions, tuple(parent for parent in (i, j) if parent >= 0), y, (a, b), {})
     return Entry(*entry[1:])
+
+
+def _keeping(entries: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Entries with the rows that keep zeros."""
+    return [e if e[0] == INPUT else (e[0], e[1].strong, *e[2:]) for e in entries]
+
+
+def _moving(tape: Sequence[tuple[Any, ...]], inputs: int) -> list[tuple[Any, ...]]:
+    """Entries with the rows that keep only zeros that do not move; `inputs` of them are arguments."""
+    entries: list[tuple[Any, ...]] = []
+    values: list[Any] = []  # of each entry, for other arguments
+    for e in tape:
+        op, positions, parents, y, args, params = general_form(e)
+        if op is None:
+            values.append(random(y) if len(values) < inputs else y)
+            entries.append(e)
+            continue
+        args = [*args]
+        for k, parent in zip(positions, parents, strict=True):
+            args[k] = values[parent]
+        values.append(elsewhere(op, y, args, params))
+        entries.append((e[0], op.moved(values[-1], args), *e[2:]))
+    return entries
 
 
 def _spoil(found: list[Any], others: list[Any]) -> list[Any]:

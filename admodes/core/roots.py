@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .dispatch import apply, binary, highest, squared
+from .dispatch import apply, binary, highest, square_of_root, squared
 from .registry import Op
 
 NUMBERS = frozenset({int, float, np.int64, np.float64})
@@ -22,8 +22,13 @@ def product(op: Op, a: Any, b: Any) -> Any:
 
 
 def power(op: Op, a: Any, b: Any) -> Any:
-    """a to the power b, which may be 2."""
-    return squared(op, a, b) if type(b) in NUMBERS and b == 2 else binary(op, a, b)
+    """a to the power b, which may be even."""
+    if type(b) not in NUMBERS or b % 2 or b < 2:
+        return binary(op, a, b)
+    if b == 2:
+        return squared(op, a, b)
+    square = square_of_root(a)
+    return binary(op, a, b) if square is None else binary(op, square, type(b)(b // 2))
 
 
 def value(square: Op, y: Any, xs: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -29,11 +29,11 @@ from ..core.registry import (
     Via,
     add,
     in_place_of_zeros,
-    plainly,
     size_of,
 )
 from ..core.tracing import Tracer
 from ..core.zeros import spoiled, strong_product
+from .ties import Larger, Modulus, larger, smaller
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
 TRANSCENDENTAL = 10.0
@@ -81,17 +81,6 @@ def _power_exponent(y: Any, a: Any, b: Any) -> Any:
 def _above(y: Any) -> Any:
     """y, where it is −∞ the least number: the slopes of logaddexp(−∞, −∞) are 0, like those of logsumexp."""
     return np.maximum(y, np.finfo(y.dtype).min)
-
-
-def _larger(y: Any, a: Any, b: Any) -> Any:
-    """1 where a > b, ½ where a = b, else 0."""
-    half = y.dtype.type(0.5)
-    return (a > b) * half + (a >= b) * half
-
-
-def _smaller(y: Any, a: Any, b: Any) -> Any:
-    half = y.dtype.type(0.5)
-    return (a < b) * half + (a <= b) * half
 
 
 # a / y of a length y and what it is the length of, 0 at the tip y = 0, where it has no derivative: nan, in every mode.
@@ -146,24 +135,6 @@ SLOPE = add(_Slope())
 slope = primitive(SLOPE)
 
 
-class _Jump(Elementwise):
-    """The sign of a real number as the slope of its length: constant, but for the jump at 0, where nothing is known."""
-
-    def _state(self, times: Any) -> None:
-        def rule(t: Any, y: Any, x: Any) -> Any:
-            lost = _lost(np.equal(x, 0), t, times is not plainly)
-            return np.where(lost, np.nan, 0).astype(t.dtype, copy=False)[()]
-
-        self.pushes = self.pulls = (rule,)
-
-    def doubt(self, traced: Any, y: Any, x: Any) -> Any:
-        return np.any(np.equal(x, 0))
-
-
-# Not the row of np.sign, whose derivative is 0 everywhere: that of the sign itself is what is asked for there.
-jump = primitive(_Jump(np.sign, [lambda y, x: np.nan], name="sign"))
-
-
 class _StrongProduct(Elementwise):
     """A product of a derivative that keeps zeros: whether these move matters where it is differentiated itself."""
 
@@ -206,13 +177,13 @@ row(np.reciprocal,   [lambda y, x: -y * y],                                    N
 row(np.square,       [lambda y, x: 2 * x],                                     REAL)
 row(np.sqrt,         [lambda y, x: 0.5 / y],                                   POSITIVE)
 row(np.cbrt,         [lambda y, x: 1 / (3 * y * y)],                           POSITIVE, flops=TRANSCENDENTAL)
-row(np.absolute,     [lambda y, x: _phase(y, x) if x.dtype.kind == "c" else jump(x)], NONZERO, evaluate=operator.abs)
-row(np.fabs,         [lambda y, x: jump(x)],                                   NONZERO)
+add(Modulus(np.absolute, _phase,                                               domain=(NONZERO,), evaluate=operator.abs))
+add(Modulus(np.fabs,     _phase,                                               domain=(NONZERO,)))
 row(np.hypot,        [lambda y, a, b: slope(np.broadcast_to(a, y.shape), y), lambda y, a, b: slope(np.broadcast_to(b, y.shape), y)], NONZERO, NONZERO, flops=4)
-row(np.maximum,      [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
-row(np.minimum,      [_smaller, lambda y, a, b: _smaller(y, b, a)],            REAL, REAL)
-row(np.fmax,         [_larger,  lambda y, a, b: _larger(y, b, a)],             REAL, REAL)
-row(np.fmin,         [_smaller, lambda y, a, b: _smaller(y, b, a)],            REAL, REAL)
+add(Larger(np.maximum,  larger,                                                domain=(REAL, REAL)))
+add(Larger(np.minimum,  smaller,                                               domain=(REAL, REAL)))
+add(Larger(np.fmax,     larger,                                                domain=(REAL, REAL)))
+add(Larger(np.fmin,     smaller,                                               domain=(REAL, REAL)))
 row(np.copysign,     [_same_sign, None],                                       NONZERO, NONZERO)
 row(np.heaviside,    [None, lambda y, x, h: x == 0],                           NONZERO, REAL)
 row(np.ldexp,        [lambda y, x, n: np.ldexp(1.0, n), None],                 REAL, SMALL_INTEGERS)

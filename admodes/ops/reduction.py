@@ -14,15 +14,8 @@ import numpy as np
 from ..core.directions import along_axis, lead_shape, trailing, trailing_axis
 from ..core.dispatch import canonical
 from ..core.domain import A, OnlyReal, along_axes, along_one, case
-from ..core.registry import OPS, Composite, Linear, Op, Via, add, broadcast, size_of
-
-
-def expand(u: Any, x: Any, axis: Any, keepdims: bool, lead: int) -> Any:
-    """Put back the axes of x that a reduction removed, with extent 1, behind the directions."""
-    if keepdims or not x.ndim:
-        return u
-    axes = {a + x.ndim for a in trailing(axis, x.ndim)}
-    return np.reshape(u, u.shape[:lead] + tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+from ..core.registry import OPS, Composite, Linear, Op, add, broadcast, size_of
+from .ties import Extreme, expand
 
 
 def _unreduce(u: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -146,24 +139,7 @@ add(_Running(np.cumsum, _cumsum, _cumsum_transpose, flops=1.0, domain=RUNNING, p
 # Extremes: the derivative goes to the largest element, in equal shares where several are ---------------
 
 
-def _share(y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    y = expand(y, x, axis, keepdims, 0)
-    same = x == y
-    if x.dtype.kind in "fc" and np.isnan(y).any():  # NumPy lets a nan win
-        same = same | np.isnan(x) & np.isnan(y)
-    share = same * x.dtype.type(1)
-    return share * (1 / np.sum(share, axis=trailing(axis, x.ndim), keepdims=True))
-
-
-def _extreme_push(t: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.sum(_share(y, x, axis, keepdims) * t, axis=trailing(axis, x.ndim), keepdims=keepdims)
-
-
-def _extreme_pull(u: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return _share(y, x, axis, keepdims) * expand(u, x, axis, keepdims, u.ndim - y.ndim)
-
-
-class _Extreme(_Options, Via):
+class _Extreme(_Options, Extreme):
     def with_options(
         self, a: Any, own: dict[str, Any], dtype: Any = None, where: Any = True, initial: Any = None
     ) -> Any:
@@ -188,8 +164,7 @@ EXTREMES = along_axes(
 for _fn in (np.max, np.min):
     add(
         _Extreme(
-            _fn, [_extreme_push], [_extreme_pull], flops=lambda y, x, **_: size_of(x),
-            domain=EXTREMES, params=["axis", "keepdims", "where", "initial"],
+            _fn, flops=lambda y, x, **_: size_of(x), domain=EXTREMES, params=["axis", "keepdims", "where", "initial"],
         )
     )  # fmt: skip
 OPS[np.amax], OPS[np.amin] = OPS[np.max], OPS[np.min]

@@ -7,6 +7,7 @@ may be on another device or be traced by a compiler; the constants of a program 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from ..core.zeros import strong_product
 from ..ops.assignment import SETITEM
 from ..ops.elementwise import SLOPE
 from ..ops.index import INDEX, SCATTER
-from ..ops.linalg.norms import LENGTH, P_LENGTH
+from ..ops.linalg.norms import LARGEST, LENGTH, P_LENGTH, SIGNED_POWER
+from ..ops.ties import LARGER, PART, SMALLER
 from .code.names import public_name
 from .recording import GUARD, SEED, Instruction, Value, leaves, mapped
 from .straightline import GuardFailed, StraightLine
@@ -143,6 +145,19 @@ def _slope(xp: Any, a: Any, y: Any) -> Any:
     return xp.where(y == 0, 0.0, a / xp.where(y == 0, 1.0, y))
 
 
+def _halves(first: str, xp: Any, a: Any, b: Any) -> Any:
+    return xp.where(getattr(xp, first)(a, b), 1.0, xp.where(a == b, 0.5, 0.0))
+
+
+def _part(xp: Any, x: Any, y: Any, n: Any) -> Any:
+    return xp.where((x == y) | xp.isnan(x) & xp.isnan(y), 1 / n, 0.0)
+
+
+def _largest(xp: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    unit = xp.max(xp.abs(x), axis=axes, keepdims=True)
+    return xp.where(xp.isfinite(unit) & (unit > 0), unit, 1.0)
+
+
 def _strong(xp: Any, a: Any, b: Any) -> Any:
     """a · b, 0 where a factor is."""
     return xp.where((a == 0) | (b == 0), 0.0, a * b)
@@ -162,6 +177,11 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     P_LENGTH: _p_length,
     np.add.reduce: lambda xp, x, axis=0, **params: xp.sum(x, axis=axis, **params),
     SLOPE: _slope,
+    LARGER: partial(_halves, "greater"),
+    SMALLER: partial(_halves, "less"),
+    PART: _part,
+    LARGEST: _largest,
+    SIGNED_POWER: lambda xp, x, q: xp.copysign(xp.abs(x) ** q, x),
     strong_product: _strong,
     np.astype: _cast,
     GUARD: lambda xp, x, assumed: None,

@@ -11,7 +11,7 @@ from numpy.linalg import LinAlgError
 from ...core.directions import cast, trailing
 from ...core.dispatch import canonical, primitive
 from ...core.domain import A, case
-from ...core.registry import Composite, Op, Passive, Via, add, in_place_of_zeros
+from ...core.registry import Composite, Elementwise, Op, Passive, Via, add, in_place_of_zeros
 from ..elementwise import slope
 from .pieces import NORMS, real_part
 
@@ -33,12 +33,28 @@ def _p_length(x: Any, axes: tuple[int, ...], p: float) -> Any:
     return np.add.reduce(np.abs(x) ** p, axis=axes, keepdims=True) ** (1 / p)
 
 
-def _p_slope(y: Any, x: Any, p: float, **_: Any) -> Any:
+def _largest(x: Any, axes: tuple[int, ...]) -> Any:
+    """A scale of x, so that no power of it overflows: of its own it has no influence."""
+    unit = np.max(np.abs(x), axis=axes, keepdims=True, initial=0)
+    return np.where(np.isfinite(unit) & (unit > 0), unit, 1).astype(x.dtype)
+
+
+# sign(x) |x|^q by a rule of its own: one by |x| would take the slope of that at 0, where this one's is infinite for q < 1.
+LARGEST: Op = Passive(_largest, arrays=1, name="largest", zero=True)
+SIGNED_POWER: Op = Elementwise(
+    lambda x, q: np.copysign(np.abs(x) ** q, x),
+    [lambda y, x, q: q * np.abs(x) ** (q - 1), None],
+    name="signed_power",
+)
+largest, signed_power = primitive(LARGEST), primitive(SIGNED_POWER)
+
+
+def _p_slope(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
     if x.dtype.kind == "c":
         size = np.abs(x)
         return slope(np.conjugate(x), size) * slope(size, y) ** (p - 1)
-    share = slope(x, y)
-    return np.copysign(np.abs(share) ** (p - 1), share)  # np.sign would be a mask, whose 0 does not move
+    unit = largest(x, axes=axes)
+    return signed_power(x / unit, p - 1) * slope(unit, y) ** (p - 1)
 
 
 class _Norm(Via):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.elementwise import SLOPE
+from ...ops.ties import LARGER, PART, SMALLER
 from ..primitives import contracted
 from .text import FLOATING, Writer
 
@@ -221,6 +222,22 @@ def _slope(to: Writer, kind: str, a: str, y: str) -> str:
     return to.select(tip, kind, zero, quotient)
 
 
+def _halves(above: str) -> Write:
+    def write(to: Writer, kind: str, a: str, b: str) -> str:
+        zero, half, one = (to.constant(kind, v) for v in (0, 0.5, 1))
+        shared = to.select(to.compare("oeq", kind, a, b), kind, half, zero)
+        return to.select(to.compare(above, kind, a, b), kind, one, shared)
+
+    return write
+
+
+def _part(to: Writer, kind: str, x: str, y: str, n: str) -> str:
+    """1 / n where x is y, or both are nan."""
+    both = to.binary("and", "?", to.compare("uno", kind, x, x), to.compare("uno", kind, y, y))
+    same = to.binary("or", "?", to.compare("oeq", kind, x, y), both)
+    return to.select(same, kind, to.binary("fdiv", kind, to.constant(kind, 1), n), to.constant(kind, 0))
+
+
 def _same(to: Writer, kind: str, x: str) -> str:
     return x
 
@@ -271,6 +288,9 @@ ROWS: dict[Any, Entry] = {
     np.deg2rad: _times(np.pi, 180.0),
     np.rad2deg: _times(180.0, np.pi),
     SLOPE: Entry(_slope, work=4.0),
+    LARGER: Entry(_halves("ogt")),
+    SMALLER: Entry(_halves("olt")),
+    PART: Entry(_part, work=8.0),
     # Transcendental functions
     np.exp: Entry(_exp, work=10.0),
     **{
