@@ -24,6 +24,7 @@ REFUSED = (
     "an array that f also holds otherwise",  # the same
     ".at of a plain array",  # the same
     "an array of Python objects without a traced value",  # of such a function bound before, where none depends on x
+    "would detach a traced value from its derivative",  # a plain array that NumPy made of constants: np.tile(0.5, 2)
     "two views of the parts of a complex array, in one change in place",
     "np.array or np.asarray, which of traced values makes an array of Python objects",  # of complex ones, bound before
 )

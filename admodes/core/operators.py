@@ -52,7 +52,9 @@ def _operators(op: Op, symbol: str) -> None:
     def forward_of_powers(self: Tracer, other: Any) -> Any:
         try:
             kind = type(other)
-            return power(op, self, other) if kind is int or kind is float else binary(op, self, other)
+            if kind is int or kind is float:
+                return squared(op, self, other) if other == 2 else power(op, self, other)
+            return binary(op, self, other)
         except Deferred:
             return partner(op, self, other)
 

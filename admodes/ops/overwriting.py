@@ -29,7 +29,11 @@ def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -
     if not np.can_cast(np.result_type(src), np.result_type(dst), casting):
         raise TypeError(f"Cannot cast array data from {src.dtype!r} to {dst.dtype!r} according to the rule {casting!r}")
     if isinstance(where, Tracer):
-        store(dst, np.where(where, np.broadcast_to(src, np.shape(dst)), dst), "copyto")
+        shape = np.shape(dst)
+        extra = src.ndim - len(shape)
+        if extra > 0 and set(src.shape[:extra]) == {1}:  # as an assignment leaves out leading extents of 1
+            src = np.reshape(src, src.shape[extra:])
+        store(dst, np.where(where, np.broadcast_to(src, shape), dst), "copyto")
     else:
         _change("copyto", dst, lambda a, v: np.copyto(a, v, where=where), src)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import test_ops
 
-from admodes import compile, grad, jacfwd, jacobian, jacrev, sparse_jacobian_plan, trace, vjp
+from admodes import compile, grad, jacfwd, jacobian, jacrev, jvp, sparse_jacobian_plan, trace, vjp
 from admodes.core.dispatch import pack
 from admodes.core.registry import OPS
 
@@ -161,3 +161,26 @@ def test_an_index_that_is_a_sequence_of_another_kind(make):
     np.testing.assert_array_equal(vjp(lambda x: x[index], X)[1](np.ones(3))[0], [1, 1, 1, 0])
     twice = memoryview(np.array([1, 1]))
     np.testing.assert_array_equal(vjp(lambda x: x[twice], X)[1](np.ones(2))[0], [0, 2, 0, 0])
+
+
+def test_an_empty_view_of_what_cannot_be_written_to():
+    """Empty arrays share no memory, and yet no instruction may write its result to one."""
+
+    def f(x):
+        return np.sin(np.broadcast_to(np.sin(x), (2, 1))[..., :-2, -1, None])
+
+    def push(x):
+        return jvp(f, (x,), (np.ones_like(x),))[1]
+
+    assert compile(push)(np.array(0.3)).shape == (0, 1)
+
+
+@pytest.mark.parametrize(("to", "of"), [((1,), (1, 1)), ((2, 3), (1, 2, 3)), ((), (1,)), ((3,), (1, 1, 1))])
+def test_copyto_leaves_out_leading_extents_where_its_mask_is_computed(to, of):
+    def f(x):
+        y = np.resize(np.sin(x), to)
+        np.copyto(y, np.resize(x * x, of), where=y < 0.5)
+        return y * 2.0
+
+    x = np.array([0.2, 0.4, 1.0])
+    np.testing.assert_array_equal(compile(f)(x), f(x))
