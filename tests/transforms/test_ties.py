@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from checks import NESTINGS
 
 import admodes as ad
 
 pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
-NESTINGS = ["forward-over-reverse", "reverse-over-forward", "forward-over-forward", "reverse-over-reverse"]
 
 
 def hessians(f, x):
