@@ -25,6 +25,7 @@ from ..core.tables import Column, Record, Table, Tabular, columns, whole
 from ..core.words import size
 from ..ops.index import scatter
 from ..program import Cost, cost
+from ..program.program import Program, record
 from ..transforms.directions import chunk_for, directions, in_chunks, private, unit_directions
 from ..transforms.recording import Recording
 from .bottlenecks import is_constant, rerun, split
@@ -233,8 +234,14 @@ class JacobianChain:
         >>> chain.counted("optimal").multiply_adds == chain.cost("optimal") == chain.bracketing().cost
         True
         """
+        return self.traced(order).cost
+
+    def traced(self, order: Order = "reverse") -> Program:
+        """The run of `jacobian(order)` on the unit directions, written down; order: "forward", "reverse", "optimal",
+        "auto", or a plan, as for `jacobian`.
+        """
         seeds, run = self._seeded(order)
-        return cost(lambda seeds: run(seeds).full(), seeds)
+        return record(lambda seeds: run(seeds).full(), (seeds,), {}, strict=False)
 
     def plan(self) -> ChainPlan:
         """What each way to the Jacobian costs, and which is the cheapest; print it.

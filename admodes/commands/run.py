@@ -90,13 +90,7 @@ def plan(options: argparse.Namespace) -> int:
     f = loaded(options.function)
     found = admodes.jacobian(f).plan(*arguments(f, options))
     if options.json:
-        rows = [
-            {
-                "mode": c.mode, "directions": c.directions, "flops": c.work.flops, "bytes": c.work.bytes,
-                "operations": c.work.operations, "predicted_seconds": c.seconds,
-            }
-            for c in found.candidates
-        ]  # fmt: skip
+        rows = [c.record() for c in found.candidates]
         _say({"shape": list(found.shape), "choice": found.choice, "candidates": rows, "remarks": list(found.remarks)})
     else:
         print(found)

@@ -26,7 +26,7 @@ from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
 from ..transforms.directions import chunk_for, unit_directions
 from ..transforms.recording import Recording, push_forward
-from .model import CostModel, Level, current, holding
+from .model import CostModel, Level, by_operation, current
 from .work import steps
 
 # Whether a way runs as flat code; "native": with kernels of machine code in it.
@@ -46,7 +46,7 @@ class Estimate:
     peak_bytes : alive at once beyond the arguments.
     kept_bytes : those of them that compiled code keeps from call to call, its workspace.
     passes : sweeps over the function.   cost : counted work.   by_operation : seconds by operation.
-    overhead_seconds : those that compiled code takes for its calls, however small the arrays.
+    overhead_seconds : those that calls and transforms take, however small the arrays.
     """
 
     seconds: float
@@ -68,6 +68,18 @@ class Estimate:
             first_call_seconds=self.first_call_seconds + (n - 1) * self.seconds,
             by_operation={name: n * s for name, s in self.by_operation.items()},
             overhead_seconds=n * self.overhead_seconds,
+        )
+
+    def plus(self, other: Estimate) -> Estimate:
+        """One after the other."""
+        return replace(
+            self,
+            seconds=self.seconds + other.seconds,
+            peak_bytes=max(self.peak_bytes, other.peak_bytes),
+            passes=self.passes + other.passes,
+            cost=_sum(self.cost, other.cost),
+            first_call_seconds=self.first_call_seconds + other.first_call_seconds,
+            overhead_seconds=self.overhead_seconds + other.overhead_seconds,
         )
 
 
@@ -106,24 +118,23 @@ def of_program(
     """What a traced derivative would take."""
     if compiled:
         return of_flat(optimise(program, PLANNED if compiled == "native" else PASSES), program, model, passes)
-    held = holding(levels)
-    seconds = entry + model.seconds(program, levels)
-    return Estimate(seconds, peak(program, held), passes, cost_of(program), seconds, model.by_operation(program, held))
+    found, calls = model.walked(program, levels), entry + model.calls_of(program, levels)
+    seconds, alive = entry + found.seconds, found.alive + _space(program)
+    return Estimate(seconds, alive, passes, cost_of(program), seconds, found.by_operation, 0, calls)
 
 
 def of_flat(flat: Program, program: Program, model: CostModel, passes: int = 1) -> Estimate:
     """What compiled code would take, and the program that it was made of."""
     seconds = model.compiled(flat)
     first = seconds + model.line["compile"] * len(program.instructions) + model.compiling(flat)
-    kept = sum(v.nbytes for v in flat.workspace)
-    calls = model.calls_of(flat)
-    return Estimate(seconds, peak(flat), passes, cost_of(program), first, model.by_operation(flat), kept, calls)
+    kept, calls, each = _space(flat), model.lines_of(flat), by_operation(model.priced(flat))
+    alive = kept + max((step.alive for step in steps(flat)), default=0)
+    return Estimate(seconds, alive, passes, cost_of(program), first, each, kept, calls)
 
 
-def peak(program: Program, held: str = "") -> int:
-    """Bytes alive at once beyond the arguments; held: with all that a tape keeps."""
-    space = sum(v.nbytes for v in program.workspace)
-    return space + max((step.alive for step in steps(program, held)), default=0)
+def _space(program: Program) -> int:
+    """Bytes of the arrays that compiled code keeps from call to call."""
+    return sum(v.nbytes for v in program.workspace)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -240,10 +251,18 @@ class Estimator:
         """f itself, by the leaves of the chosen arguments."""
         return record(lambda *xs: self.chosen(*pytree.unflatten(self.structure, xs)), tuple(self.leaves), {}, False)
 
+    @functools.cached_property
+    def results(self) -> list[Any]:
+        """Zeros of the shapes and dtypes of the result's leaves."""
+        return [
+            np.zeros(np.shape(y), np.result_type(y)) if not isinstance(y, Value) else np.zeros(y.shape, y.dtype)
+            for y in self.plain.outputs
+        ]
+
     @property
     def m(self) -> int:
         """Numbers in the result."""
-        return sum(int(np.size(y)) if not isinstance(y, Value) else y.size for y in self.plain.outputs)
+        return sum(int(y.size) for y in self.results)
 
     def function(self, evaluations: int = 1) -> Estimate:
         """f itself, so many times: finite differences take n + 1 or 2 n."""
@@ -266,51 +285,67 @@ class Estimator:
         """More pulls over the same tape; compiled code goes forward every time."""
         if compiled:
             return one.times(passes)
-        back = [(i, s) for i, s in self.model.priced(program, held="tape") if i.backward]
+        return one.plus(self._again(program).times(passes - 1)) if passes > 1 else one
+
+    def _again(self, program: Program) -> Estimate:
+        """One more pull over the tape of a program."""
         (pull,) = self._levels("pull")
-        each = self.model.entry["pull"] + self.model.overhead(pull) + sum(s for _, s in back)
+        back = sum(s for i, s in self.model.priced(program, held="tape") if i.backward)
+        overhead = self.model.entry["pull"] + self.model.overhead(pull)
+        seconds = overhead + back
         there = tuple(v for i in program.instructions if not i.backward for v in i.outs)
-        tail = program.with_(inputs=(*program.inputs, *there), instructions=tuple(i for i, _ in back), outputs=())
-        counted = cost_of(tail)
-        return replace(
-            one,
-            seconds=one.seconds + (passes - 1) * each,
-            passes=passes,
-            cost=_sum(one.cost, _multiple(counted, passes - 1)),
-            first_call_seconds=one.first_call_seconds + (passes - 1) * each,
+        tail = program.with_(
+            inputs=(*program.inputs, *there),
+            instructions=tuple(i for i in program.instructions if i.backward),
+            outputs=(),
         )
+        calls = self.model.entry["pull"] + self.model.calls_of(tail, (pull,))
+        return Estimate(seconds, 0, 1, cost_of(tail), seconds, overhead_seconds=calls)
 
     def gradient(self, compiled: Compiled = False) -> Estimate:
         """`grad` of a scalar f."""
         program = self._program("grad", lambda: record(grad(self.f, self.argnums), self.args, self.kwargs, False))
         return of_program(program, self._levels("record", "pull"), compiled, self.model.entry["grad"], self.model)
 
-    def jacobian(self, mode: str, chunk: int | None = None, compiled: Compiled = False) -> Estimate:
-        """The whole Jacobian as `jacfwd` (mode "forward") or `jacrev` ("reverse") makes it, chunk by chunk."""
+    def jacobian(
+        self, mode: str, chunk: int | None = None, compiled: Compiled = False, directions: int | None = None
+    ) -> Estimate:
+        """The whole Jacobian as `jacfwd` (mode "forward") or `jacrev` ("reverse") makes it, chunk by chunk; directions:
+        of so many sums of columns, or of rows, as a colouring takes them."""
         n, m = self.n, self.m
-        directions, kinds = (n, _LEVELS["forward"]) if mode == "forward" else (m, _LEVELS["reverse"])
-        k = min(directions, chunk or chunk_for(directions, max(n, m, 1))) or 1
-        passes = -(-directions // k)
-        traced = self._columns if mode == "forward" else self._rows
+        each, others, traced = (n, m, self._columns) if mode == "forward" else (m, n, self._rows)
+        total = each if directions is None else directions
+        k = min(total, chunk or chunk_for(total, max(n, m, 1))) or 1
+        passes, rest = divmod(max(total, 1), k)
+        one = self._chunk(mode, traced, k, compiled)
+        found = one if passes < 2 else one.plus(self._next(mode, traced, k, compiled).times(passes - 1))
+        if rest:
+            last = self._next(mode, traced, rest, compiled)
+            found = found.plus(replace(last, first_call_seconds=last.seconds))
+        seeds, made, several = k * each * 8, total * others * 8, passes > 1 or rest > 0
+        written = 0.0 if compiled else self.model.byte(seeds) * seeds * (passes + bool(rest))
+        joined = 2 * self.model.byte(made) * made if several else 0.0
+        return replace(
+            found,
+            seconds=found.seconds + written + joined,
+            first_call_seconds=found.first_call_seconds + written + joined,
+            peak_bytes=found.peak_bytes + (0 if compiled else seeds) + (2 * made if several else 0),
+        )
+
+    def _chunk(self, mode: str, traced: Callable[[int], Program], k: int, compiled: Compiled) -> Estimate:
+        """The columns or rows of k directions."""
         if compiled:
             before, after = (PLANNED[:BEFORE], PLANNED[BEFORE:]) if compiled == "native" else (PASSES, ())
             flat = optimise(with_directions(lambda k: optimise(traced(k), before), k), after)
-            one = of_flat(flat, with_directions(traced, k), self.model).times(passes)
-        else:
-            program = with_directions(traced, k)
-            entry = self.model.entry["jacfwd" if mode == "forward" else "jacrev"]
-            one = of_program(program, self._levels(*kinds), False, entry, self.model)
-            if passes > 1:
-                one = one.times(passes) if mode == "forward" else self._more(one, program, passes, False)
-        seeds, made = k * directions * 8, n * m * 8
-        written = 0.0 if compiled else self.model.byte(seeds) * seeds * passes
-        joined = 2 * self.model.byte(made) * made if passes > 1 else 0.0
-        return replace(
-            one,
-            seconds=one.seconds + written + joined,
-            first_call_seconds=one.first_call_seconds + written + joined,
-            peak_bytes=one.peak_bytes + (0 if compiled else seeds) + (2 * made if passes > 1 else 0),
-        )
+            return of_flat(flat, with_directions(traced, k), self.model)
+        entry = self.model.entry["jacfwd" if mode == "forward" else "jacrev"]
+        return of_program(with_directions(traced, k), self._levels(*_LEVELS[mode]), False, entry, self.model)
+
+    def _next(self, mode: str, traced: Callable[[int], Program], k: int, compiled: Compiled) -> Estimate:
+        """Those of k directions more, in reverse over the same tape."""
+        if mode == "reverse" and not compiled:
+            return self._again(with_directions(traced, k))
+        return self._chunk(mode, traced, k, compiled)
 
     def hvp(self, compiled: Compiled = False) -> Estimate:
         """H·v of a scalar f: one push through one gradient."""
@@ -404,13 +439,11 @@ class Estimator:
         return self._program(("rows", k), lambda: record(run, tuple(self.leaves), {}, False))
 
     def _pulled(self, k: int) -> Program:
-        results = [np.zeros(v.shape, v.dtype) if isinstance(v, Value) else v for v in self.plain.outputs]
-
         def run(xs: list[Any], us: list[Any]) -> Any:
             recording = Recording(self.chosen, pytree.unflatten(self.structure, xs))
             return recording.pull(us, (k,) if k > 1 else ())
 
-        return self._program(("pull", k), lambda: record(run, (self.leaves, _some(results, k)), {}, False))
+        return self._program(("pull", k), lambda: record(run, (self.leaves, _some(self.results, k)), {}, False))
 
 
 def _some(leaves: Sequence[Any], k: int) -> list[Any]:

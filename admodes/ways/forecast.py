@@ -82,9 +82,8 @@ class Forecast:
     def bracketing(self) -> Estimate:
         """Of the cheapest order of a chain, planned and carried out."""
         chain = JacobianChain(self.q.layers, *self.q.args)
-        counted = chain.counted("optimal")
-        planned = bracketed(chain, chain.bracketing()).seconds
-        return Estimate(planned, counted.peak_bytes, 1, counted, planned)
+        planned = bracketed(self.q.f, chain, chain.bracketing())
+        return replace(planned.estimate, seconds=planned.seconds, first_call_seconds=planned.seconds)
 
     def elimination(self) -> Estimate:
         """Seconds alone: what a graph takes to build, an edge for each product of a push."""
@@ -140,19 +139,4 @@ class Forecast:
         pushes, pulls = scheme.pushes, scheme.pulls
         parts = [self.passes.forward(pushes, compiled=compiled)] if pushes or not pulls else []
         parts += [self.passes.reverse(pulls, compiled=compiled)] if pulls else []
-        return parts[0] if len(parts) == 1 else added(*parts)
-
-
-def added(a: Estimate, b: Estimate) -> Estimate:
-    """One after the other."""
-    counts = ("flops", "multiply_adds", "bytes", "operations")
-    both = {name: getattr(a.cost, name) + getattr(b.cost, name) for name in counts}
-    return replace(
-        a,
-        seconds=a.seconds + b.seconds,
-        first_call_seconds=a.first_call_seconds + b.first_call_seconds,
-        overhead_seconds=a.overhead_seconds + b.overhead_seconds,
-        peak_bytes=max(a.peak_bytes, b.peak_bytes),
-        passes=a.passes + b.passes,
-        cost=replace(a.cost, **both),
-    )
+        return parts[0] if len(parts) == 1 else parts[0].plus(parts[1])

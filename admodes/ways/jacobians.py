@@ -246,7 +246,7 @@ class Jacobian:
             chain = JacobianChain(self.layers, *args)
         except (TypeError, ValueError) as error:  # complex numbers, trees, empty arrays between layers
             return replace(found, remarks=(*found.remarks, f"bracketing: {error}"))
-        return replace(found, candidates=(*found.candidates, bracketed(chain, self._order(chain, known))))
+        return replace(found, candidates=(*found.candidates, bracketed(self.f, chain, self._order(chain, known))))
 
     def _bracketed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         chain = JacobianChain(self.layers, *args, **kwargs)

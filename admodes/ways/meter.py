@@ -3,25 +3,28 @@ counts of every way, and a search for a pattern, can pay at all."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..core import pytree
 from ..core.creation import run
 from ..core.dispatch import Trace, canonical
-from ..core.registry import Op, Via, size_of
+from ..core.registry import OPS, Contraction, Elementwise, Op, Via
 from ..core.tracing import Tracer
 from ..core.views import ground
-from ..program.recording import mapped
+from ..program.recording import Instruction, Value, mapped
 from ..transforms.arguments import Argnums, chosen_leaves
+from ..transforms.directions import chunk_for
 from ..transforms.recording import complex_of_real
-from .prediction import NOTHING, Sweep, Work
+from .model import CostModel, Level, Passage, current
+from .work import INDEXING, SCATTER, Step, Touch, arrays_of, derives, key, lane
 
-# What a rule takes beyond its flops and bytes, for any number of directions, in operations of the cost model.
-OPERATIONS_A_RULE = 10
-# A direction through a rule costs about as much as f itself: once for the product, once for what it is a product with.
-WORK_A_DIRECTION = 2
+# What a rule that factors is made of, in products of its result's size; derived backwards, each goes over a tape.
+PRODUCTS_OF_A_FACTORISATION = 30
 # The five traces, and what is read off them, that exact counts take.
 SECONDS_TO_COUNT_AN_OPERATION = 1e-3
 
@@ -52,14 +55,23 @@ def first_estimate(
     chunk: int | None = None,
     holomorphic: bool = False,
 ) -> FirstEstimate:
-    """f run once, its operations counted."""
+    """f run once, its operations counted and priced."""
     function, chosen, structure = chosen_leaves(f, argnums, args, kwargs)
     meter, results = run(function, _metered, function, chosen, structure)
     n, m = sum(int(x.size) for x in chosen), sum(int(y.size) for y in results)
-    rules = Work(0, 0, OPERATIONS_A_RULE * meter.operations)
-    direction = NOTHING.plus(Work(meter.flops, meter.bytes, 0), WORK_A_DIRECTION)
-    sweep = Sweep(rules, direction, max(n, m, 1))
-    seconds = {"forward": sweep(n, chunk).seconds, "reverse": sweep(m, chunk).plus(rules).seconds}
+    model = current()
+    own, push, pull = meter.priced(model)
+    pushed, taped, pulled = (model.overhead(meter.through(kind)) for kind in ("forward", "record", "pull"))
+
+    def sweep(k: int, rules: Rules, beside: float) -> float:
+        """So many directions; beside: seconds of a pass for what is not in its rules."""
+        passes = -(-k // max(1, chunk or chunk_for(k, max(n, m, 1))))
+        return passes * (rules.once + beside) + k * rules.each
+
+    seconds = {
+        "forward": sweep(n, push, own + pushed) + model.entry["jacfwd"],
+        "reverse": sweep(m, pull, pulled) + own + taped + model.entry["jacrev"],
+    }
     if any(x.dtype.kind == "c" for x in chosen) and not holomorphic:
         del seconds["forward"]
     elif complex_of_real(chosen, results):
@@ -77,6 +89,34 @@ def _metered(function: Callable[..., Any], chosen: list[Any], structure: Any) ->
         meter.closed = True
 
 
+class Rules(NamedTuple):
+    """Seconds of the rules of a pass: those of calls, once for all directions, and those of the elements of each."""
+
+    once: float
+    each: float
+
+    @classmethod
+    def of(cls, model: CostModel, i: Instruction, touched: float) -> Rules:
+        """Of an operation done to each direction."""
+        call = model.call(i)
+        return cls(call, _price(model, i, touched) - call)
+
+    def plus(self, other: Rules, times: float = 1) -> Rules:
+        return Rules(self.once + times * other.once, self.each + times * other.each)
+
+    def times(self, n: float) -> Rules:
+        return Rules(n * self.once, n * self.each)
+
+
+@dataclass
+class Met:
+    """An operation that was met, how many of its arguments were differentiated, and how many times."""
+
+    instruction: Instruction
+    traced: int
+    times: int = 0
+
+
 class Metered(Tracer):
     """A value on its way through f."""
 
@@ -88,27 +128,50 @@ class Metered(Tracer):
 
 
 class Meter(Trace):
-    """The transform that evaluates and counts, and is seen by no transform around it."""
+    """The transform that evaluates and counts, and is seen by no transform around it.
 
-    __slots__ = ("bytes", "flops", "operations")
+    met : the operations, by what their price goes by: the row and the shapes.
+    """
+
+    __slots__ = ("met",)
 
     def __init__(self) -> None:
         super().__init__()
-        self.operations, self.flops, self.bytes = 0, 0.0, 0.0
+        self.met: dict[Any, Met] = {}
+
+    @property
+    def operations(self) -> int:
+        return sum(each.times for each in self.met.values())
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         arrays = len(args) if op.arrays is None else op.arrays
-        by = [a.value for i, a in enumerate(args) if type(a) is Metered and i < len(op.pushes) and op.pushes[i]]
+        by = sum(1 for i, a in enumerate(args) if type(a) is Metered and i < len(op.pushes) and op.pushes[i])
         values = [ground(canonical(a)) if i < arrays else mapped(a, ground) for i, a in enumerate(args)]
         params = mapped(params, ground) if params else params
         y = op.evaluate(*values, **params)
         if not by:
             return y
-        moved = size_of(y) + sum(x.size for x in by)
-        self.operations += 1
-        self.flops += moved if isinstance(op, Via) else op.count(y, values, params)  # what is factored serves them all
-        self.bytes += 8 * moved
+        kind = (op, by, _extents(y), *map(_extents, values))
+        known = self.met.get(kind)
+        if known is None:
+            known = self.met[kind] = Met(_written(op, values, params, y), by)
+        known.times += 1
         return self._metered(y)
+
+    def through(self, kind: str) -> Level:
+        """A transform through which all of them go."""
+        met = [(each.instruction, each.times) for each in self.met.values()]
+        return Level(kind, tuple((Passage(key(i), lane(i), derives(i.op)), n) for i, n in met))
+
+    def priced(self, model: CostModel) -> tuple[float, Rules, Rules]:
+        """Seconds of f itself, of the rules of forward mode, and of those of reverse mode."""
+        touched = sum(each.times * sum(x.nbytes for x in _touched(each.instruction)) for each in self.met.values())
+        own, push, pull = 0.0, Rules(0.0, 0.0), Rules(0.0, 0.0)
+        for each in self.met.values():
+            own += each.times * _price(model, each.instruction, touched)
+            push = push.plus(_pushes(model, each, touched), each.times)
+            pull = pull.plus(_pulls(model, each, touched), each.times)
+        return own, push, pull
 
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return op.evaluate(*mapped(args, ground), **mapped(params, ground))
@@ -121,3 +184,66 @@ class Meter(Trace):
             parts = [Metered(part, self) for part in y]
             return y._make(parts) if hasattr(y, "_make") else tuple(parts)
         return Metered(y, self)
+
+
+def _touched(i: Instruction) -> list[Any]:
+    return [] if i.view else [*arrays_of(i), *i.outs]
+
+
+def _price(model: CostModel, i: Instruction, touched: float) -> float:
+    return model.instruction(Step(i, [Touch(x.nbytes, touched) for x in _touched(i)], 0))
+
+
+def _pushes(model: CostModel, met: Met, touched: float) -> Rules:
+    """The push of an operation: of a linear one itself, of an elementwise one a partial and products with it."""
+    i = met.instruction
+    if isinstance(i.op, Elementwise | Via):
+        return _products(model, met, touched)
+    return Rules.of(model, i, touched).times(met.traced if isinstance(i.op, Contraction) else 1)
+
+
+def _pulls(model: CostModel, met: Met, touched: float) -> Rules:
+    """The pull: of elements their cotangents among zeros, added to what there is; else what the push takes, and where
+    it is derived what the push takes on a tape and back."""
+    i = met.instruction
+    if i.op in INDEXING:
+        source = i.source
+        scattered = Instruction(SCATTER, (i.out, (), np.shape(source), 1), {}, source)
+        return Rules.of(model, scattered, touched).plus(_product(model, source, touched))
+    push = _pushes(model, met, touched)
+    if not derives(i.op):
+        return push
+    taped = sum(statistics.fmean(model.transforms[kind]) for kind in ("record", "pull"))
+    return push.times(3).plus(Rules(PRODUCTS_OF_A_FACTORISATION * taped, 0.0))
+
+
+def _products(model: CostModel, met: Met, touched: float) -> Rules:
+    """One of a direction with each partial, and their sum; the partials themselves are as many, made once."""
+    i = met.instruction
+    one = _product(model, max(i.outs, key=lambda y: y.size), touched)
+    if isinstance(i.op, Via):
+        return one.times(PRODUCTS_OF_A_FACTORISATION)
+    return Rules((3 * met.traced - 1) * one.once + met.traced * one.each, (2 * met.traced - 1) * one.each)
+
+
+def _product(model: CostModel, y: Any, touched: float) -> Rules:
+    """Of an array and another of its shape."""
+    return Rules.of(model, Instruction(OPS[np.multiply], (y, y), {}, y), touched)
+
+
+def _extents(x: Any) -> Any:
+    """What a price goes by in an argument or a result."""
+    return x.shape if isinstance(x, np.ndarray) else len(x) if type(x) is tuple or type(x) is list else type(x)
+
+
+def _written(op: Op, values: list[Any], params: dict[str, Any], y: Any) -> Instruction:
+    """An operation without its numbers."""
+    out = tuple(map(_value, y)) if isinstance(y, tuple) else _value(y)
+    source = values[0] if values else None
+    view = isinstance(y, np.ndarray) and isinstance(source, np.ndarray) and np.may_share_memory(y, source)
+    return Instruction(op, tuple(mapped(x, _value) for x in values), mapped(params, _value), out, view=view)
+
+
+def _value(x: Any) -> Any:
+    """The shape and dtype of an array or a number of NumPy's; anything else as it is."""
+    return Value(x.shape, x.dtype) if isinstance(x, np.ndarray | np.generic) else x

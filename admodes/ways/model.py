@@ -15,7 +15,7 @@ import json
 import platform
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -118,6 +118,14 @@ class Level(NamedTuple):
         return tuple(sum(n for passage, n in self.operations if passage.lane == lane) for lane in LANES)
 
 
+class Walked(NamedTuple):
+    """Of a program its seconds, the bytes alive at once beyond its inputs, and the seconds by operation."""
+
+    seconds: float
+    alive: int
+    by_operation: dict[str, float]
+
+
 @dataclass(frozen=True)
 class CostModel:
     """Constants of one machine, in seconds; printing it gives them.
@@ -165,11 +173,16 @@ class CostModel:
 
     def seconds(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
         """Seconds of a traced program whose calls are made eagerly, under transforms."""
-        held = holding(levels)
-        calls = sum(s if levels else self._plainly(i, s) for i, s in self.priced(program, held, levels))
-        calls += self.fresh * faulted(program, held)
+        return self.walked(program, levels).seconds
+
+    def walked(self, program: StraightLine, levels: Sequence[Level] = ()) -> Walked:
+        """What such a program takes, from one walk over it."""
+        walk = list(steps(program, holding(levels)))
+        priced = list(self._priced(program, walk, levels))
+        alive = max((step.alive for step in walk), default=0)
+        calls = sum(s if levels else self._plainly(i, s) for i, s in priced) + self.fresh * faulted(program, alive)
         beside = sum(map(self.overhead, levels)) + self._derived(program, levels)
-        return calls + self.mixed(program, levels) * beside
+        return Walked(calls + self.mixed(program, levels) * beside, alive, by_operation(priced))
 
     def mixed(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
         """How much slower a call is than one that is made again and again, by the different ones there are."""
@@ -204,8 +217,14 @@ class CostModel:
         lines = sum(self.line["number"] if _of_numbers(i) else s + self.line["line"] for i, s in self.priced(program))
         return copies + self.line["call"] + self.line["argument"] * len(program.inputs) + lines
 
-    def calls_of(self, flat: StraightLine) -> float:
-        """Those of the seconds of compiled code that no larger array would add to."""
+    def calls_of(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:
+        """Those of `seconds` that no larger array would add to."""
+        calls = sum(self.call(i) for i in program.instructions if i.op not in MARKS)
+        passing = sum(map(self._through, levels)) + self._derived(program, levels)
+        return self.mixed(program, levels) * (calls + passing)
+
+    def lines_of(self, flat: StraightLine) -> float:
+        """Those of `compiled` that no larger array would add to."""
         mixed = self.mixed(flat)
         own = [i for i in flat.instructions if i.op not in MARKS]
         lines = sum(
@@ -215,30 +234,29 @@ class CostModel:
 
     def overhead(self, level: Level) -> float:
         """Seconds that a transform takes beside the NumPy calls."""
-        each = sum(n * self._passing(level.kind, passage) for passage, n in level.operations)
         call, byte = self.fingerprint
-        each *= self.nested if level.around else 1.0
         watched = level.arrays * call + level.watched * byte
-        return level.times * (each + watched + 2 * level.copied * self.byte(level.copied))
+        return self._through(level) + level.times * (watched + 2 * level.copied * self.byte(level.copied))
+
+    def _through(self, level: Level) -> float:
+        """Those of them that the operations take, whatever arrays a tape meets."""
+        each = sum(n * self._passing(level.kind, passage) for passage, n in level.operations)
+        return level.times * each * (self.nested if level.around else 1.0)
 
     def _passing(self, kind: str, passage: Passage) -> float:
         """Seconds that an operation takes a transform beside its NumPy calls."""
         own = self.rules.get(passage.key) if passage.own else None
         return self.transforms[kind][LANES.index(passage.lane)] if own is None else own[TRANSFORMS.index(kind)]
 
-    def by_operation(self, program: StraightLine, held: str = "") -> dict[str, float]:
-        """Seconds by the operation they go to, the largest first."""
-        found: dict[str, float] = {}
-        for i, s in self.priced(program, held):
-            found[i.op.name] = found.get(i.op.name, 0.0) + s
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+    def priced(self, program: StraightLine, held: str = "") -> Iterator[tuple[Instruction, float]]:
+        """Each instruction with its seconds; held: as for `steps`."""
+        return self._priced(program, steps(program, held))
 
-    def priced(
-        self, program: StraightLine, held: str = "", levels: Sequence[Level] = ()
+    def _priced(
+        self, program: StraightLine, walk: Iterable[Step], levels: Sequence[Level] = ()
     ) -> Iterator[tuple[Instruction, float]]:
-        """Each instruction with its seconds."""
         mixed = self.mixed(program, levels)
-        for step in steps(program, held):
+        for step in walk:
             if step.instruction.op not in MARKS:
                 yield step.instruction, self.instruction(step, mixed)
 
@@ -254,7 +272,7 @@ class CostModel:
         if i.op in (ADD_AT, SUBTRACT_AT, SCATTERED):
             call += mixed * 2 * self.calls["getitem"][0][1]
         if _of_numbers(i):
-            return mixed * self.scalars[i.op.name] if i.op.name in self.scalars else call
+            return mixed * self.call(i)
         traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches)
         if is_product(i.op):
             return call + max(self._product(i), traffic)
@@ -296,6 +314,12 @@ class CostModel:
     def byte(self, distance: float) -> float:
         """Seconds a byte, so many bytes after it was last touched."""
         return at(self.levels, min(distance, self.levels[-1][0]))
+
+    def call(self, i: Instruction) -> float:
+        """Seconds of its call, on numbers alone or on the smallest arrays."""
+        if _of_numbers(i) and i.op.name in self.scalars:
+            return self.scalars[i.op.name]
+        return self._curve(i)[0][1]
 
     def _curve(self, i: Instruction) -> Curve:
         if i.op in (ADD_AT, SUBTRACT_AT):
@@ -340,18 +364,6 @@ class CostModel:
             lines.append("a native kernel: " + ", ".join(f"{name} {_time(self.native[name])}" for name in shown))
         return printable("\n".join(lines))
 
-    @property
-    def rates(self) -> tuple[float, float, float]:
-        """Seconds of an operation of an eager derivative, a flop, a byte, where no more than these is counted.
-
-        An operation is a call of a product, and its share of what a transform takes beside three of them; a flop, of
-        which a transcendental function counts ten, lies between one of a matrix product and one of tanh.
-        """
-        forward, record, pull = (self.transforms[kind][LANES.index("binary")] for kind in ("forward", "record", "pull"))
-        operation = self.calls["multiply"][0][1] + max(forward, record + pull) / 3
-        flop = (self.product[1] / 2 * self._slope("tanh") / 10) ** 0.5
-        return operation, flop, self.byte(1 << 26) + self.fresh
-
     def _slope(self, name: str) -> float:
         (a, s), (b, t) = self.calls[name][-2:]
         return (t - s) / (b - a)
@@ -379,10 +391,17 @@ def holding(levels: Sequence[Level]) -> str:
     return "dual" if any(level.kind == "forward" for level in levels) else ""
 
 
-def faulted(program: StraightLine, held: str) -> int:
+def by_operation(priced: Iterable[tuple[Instruction, float]]) -> dict[str, float]:
+    """Seconds by the operation they go to, the largest first."""
+    found: dict[str, float] = {}
+    for i, s in priced:
+        found[i.op.name] = found.get(i.op.name, 0.0) + s
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def faulted(program: StraightLine, peak: int) -> int:
     """Bytes that the system gives anew in each run: a heap whose free end is larger than twice the largest array so far
-    goes back to it (glibc's malloc, by default); arrays of few pages stay."""
-    peak = max((step.alive for step in steps(program, held)), default=0)
+    goes back to it (glibc's malloc, by default); arrays of few pages stay.  peak: bytes alive at once."""
     largest = max((v.nbytes for i in program.instructions if not i.view for v in i.outs), default=0)
     return peak if largest > PAGED and peak > 2 * largest else 0
 

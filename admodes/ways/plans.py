@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ..core.tables import Record
 from ..transforms.directions import chunk_for
 from .estimate import Estimate, Estimator
-from .forecast import added
 
 if TYPE_CHECKING:
     from ..sparse.plan import SparsePlan
@@ -45,7 +44,7 @@ def _coloured(plan: SparsePlan, passes: Estimator) -> Estimate:
         for way, count in ((passes.forward, scheme.pushes), (passes.reverse, scheme.pulls))
         if count or (way == passes.forward and not scheme.passes)
     ]
-    carried = parts[0] if len(parts) == 1 else added(*parts)
+    carried = parts[0] if len(parts) == 1 else parts[0].plus(parts[1])
     return replace(
         carried,
         seconds=carried.seconds + SECONDS_OF_A_MATRIX + SECONDS_OF_AN_ENTRY * entries,

@@ -10,6 +10,7 @@ from rich.console import Console
 
 import admodes as ad
 from admodes.core.tables import MOST_LINES, Column, Table, Tabular, whole
+from admodes.ways.measure import allocated_peak
 
 W = np.arange(6.0).reshape(2, 3)
 
@@ -129,17 +130,17 @@ def test_the_choice_follows_from_the_columns():
     assert rows[0]["mode"] == plan.choice == min(rows, key=lambda row: row["predicted_seconds"])["mode"]
     for row in rows:
         assert 0 < row["overhead_seconds"] < row["predicted_seconds"]
-        assert row["peak_bytes"] > 40 * 30 * 8
+        assert row["peak_bytes"] > row["directions"] * 30 * 8
     assert "overhead" in str(plan)
     assert "predicted" in str(plan)
 
 
 def test_the_peak_of_a_plan_is_that_of_its_passes():
-    """What is extrapolated from one and two directions is what all of them take, counted."""
-    f, x = lambda x: np.sin(np.cumsum(x)), np.ones(50)
+    """What is extrapolated from a few directions is what all of them take, beyond the arguments."""
+    f, x = lambda x: np.sin(np.cumsum(x)), np.ones(300)
     row = next(row for row in ad.jacobian(f).plan(x).rows if row["mode"] == "forward")
-    counted = ad.cost(lambda x, t: ad.jvp(f, (x,), (t,)), x, np.eye(50)).peak_bytes
-    assert row["peak_bytes"] == pytest.approx(counted + 50 * 50 * 8, rel=0.02)
+    J = ad.jacfwd(f)
+    assert row["peak_bytes"] == pytest.approx(allocated_peak(lambda: J(x)), rel=0.1)
 
 
 def test_passes_of_a_sparse_plan():

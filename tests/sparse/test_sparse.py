@@ -376,7 +376,7 @@ def test_auto_weighs_the_bracketing_of_a_list_of_layers():
     J = jacobian(layers)
     plan = J.plan(x)
     assert plan.choice == "bracketing"
-    assert plan["bracketing"].work.flops < plan["reverse"].work.flops / 5
+    assert plan["bracketing"].cost.flops < plan["reverse"].cost.flops / 5
     expected = jacfwd(lambda x: layers[4](U @ np.sin(V @ layers[0](x))))(x)
     for way in (J, jacobian(layers, mode="bracketing"), jacobian(layers, mode="reverse"), jacobian(tuple(layers))):
         np.testing.assert_allclose(way(x), expected, rtol=1e-9, atol=1e-12)

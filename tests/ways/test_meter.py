@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from admodes import JacobianChain, cost, grad, jacfwd, jacobian, jacrev, trace
 from admodes.ways import jacobians
 from admodes.ways.meter import Meter, Metered, first_estimate
+from admodes.ways.model import current
 
 rng = np.random.default_rng(4)
 
@@ -74,6 +76,26 @@ def test_the_first_estimate_of_dense_modes(shape, expected):
     assert first.choice == expected
     wide = first_estimate(f, 0, (np.ones(shape[1]),), {}, 1).seconds
     assert all(wide[mode] > first.seconds[mode] for mode in wide)  # a pass for each direction
+
+
+def test_the_first_estimate_knows_what_is_derived_over_a_tape():
+    """As many columns as rows; the pull of a factorisation is its push on a tape and back."""
+    first = first_estimate(lambda x: np.linalg.eigh(x + x.T)[1], 0, (np.diag(np.arange(3.0)),), {}).seconds
+    assert first["reverse"] > 1.5 * first["forward"]
+    linear = first_estimate(lambda x: np.reshape(x, (2, 2)), 0, (np.ones(4),), {}).seconds
+    assert linear["reverse"] < 1.5 * linear["forward"]
+
+
+def test_the_first_estimate_is_by_the_prices_of_the_model(monkeypatch):
+    """Costly functions are priced as such, once; a direction more takes a product."""
+    cheap, costly = (
+        first_estimate(f, 0, (np.ones((50, 50)),), {}, 1).seconds["reverse"]
+        for f in (lambda x: np.sum(np.sqrt(x), axis=(0, 1)), lambda x: np.sum(np.power(x, 1.7), axis=(0, 1)))
+    )
+    assert costly > cheap
+    slow = replace(current(), entry=dict.fromkeys(current().entry, 1.0))
+    monkeypatch.setattr("admodes.ways.meter.current", lambda: slow)
+    assert first_estimate(np.sin, 0, (np.ones(3),), {}).seconds["forward"] > 1
 
 
 def test_the_first_estimate_knows_the_modes_that_there_are():
