@@ -53,7 +53,7 @@ NEAR, FAR = 1.25, 2.0  # the bands of the picture
 FEW_BYTES = 1_000_000
 
 # Seconds for each comparison.
-COMPARING = 1.0
+COMPARING = 2.0
 
 
 @dataclass(frozen=True)

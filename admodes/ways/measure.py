@@ -23,6 +23,10 @@ CLOCK_STEP = time.get_clock_info("perf_counter").resolution
 SAMPLES = 31
 FEW, SECONDS_A_TASK = 3, 0.4
 
+# Which of several tasks is the fastest is decided when no other can be so much faster, by twice the error of medians;
+# after so many samples they are taken for equal.
+TELLING, SAMPLES_OF_A_RACE = 0.01, 301
+
 
 @dataclass
 class Samples:
@@ -43,6 +47,11 @@ class Samples:
         low, _, high = statistics.quantiles(self.taken, n=4, method="inclusive")
         return high - low
 
+    @property
+    def error(self) -> float:
+        """The standard error of the median, √(π/2)·σ/√n with σ = spread/1.35, as of a normal distribution."""
+        return math.sqrt(math.pi / 2) * self.spread / 1.35 / math.sqrt(len(self.taken))
+
 
 def timed(task: Task) -> tuple[Any, float]:
     """What a task returns, and its seconds."""
@@ -56,32 +65,66 @@ def interleaved(
     once: Mapping[Key, float],
     until: float,
     found: dict[Key, Samples],
-    between: Callable[[Key], None] = lambda _: None,
+    samples: float = math.inf,
 ) -> None:
-    """Fill found with samples of every task, until a moment of `time.perf_counter`.
+    """Fill found with so many samples of every task, `SAMPLES` at most, until a moment of `time.perf_counter`.
 
     The tasks take turns, in an order that rotates, so that a machine that slows down does so for all of them.  A task
     has a turn where what it took `once` fits in what is left of the time.
     """
     for name in tasks:
         found.setdefault(name, Samples(max(1, math.ceil(SAMPLE_SECONDS / once[name]))))
+
+    def wanted(order: list[Key]) -> list[Key]:
+        return [name for name in order if len(found[name].taken) < min(samples, SAMPLES) and not _enough(found[name])]
+
+    _in_turns(tasks, once, until, found, wanted)
+
+
+def race(tasks: Mapping[Key, Task], once: Mapping[Key, float], until: float, found: dict[Key, Samples]) -> None:
+    """Take more samples of those tasks, sampled already, that may be the fastest, until it is decided which one is."""
+
+    def undecided(order: list[Key]) -> list[Key]:
+        ran = [name for name in order if name in found and found[name].taken]
+        if not ran:
+            return []
+        first = min(ran, key=lambda name: found[name].median)
+        best = found[first]
+
+        def close(name: Key) -> bool:
+            error = 2 * math.hypot(found[name].error, best.error)
+            return found[name].median - error < (1 - TELLING) * best.median
+
+        rivals = [name for name in ran if name != first and close(name) and len(found[name].taken) < SAMPLES_OF_A_RACE]
+        return [name for name in ran if name == first or name in rivals] if rivals else []
+
+    _in_turns(tasks, once, until, found, undecided)
+
+
+def _in_turns(
+    tasks: Mapping[Key, Task],
+    once: Mapping[Key, float],
+    until: float,
+    found: dict[Key, Samples],
+    wanted: Callable[[list[Key]], list[Key]],
+) -> None:
+    """A sample of each task that is wanted, round after round."""
     order = list(tasks)
     with _collected_before():
-        for _ in range(SAMPLES):
+        while True:
             ran = False
-            for name in order:
-                left = until - time.perf_counter()
-                samples = found[name]
-                spent = samples.calls * sum(samples.taken)
-                enough = len(samples.taken) >= FEW and spent > SECONDS_A_TASK
-                if enough or once[name] * samples.calls > left:
+            for name in wanted(order):
+                if once[name] * found[name].calls > until - time.perf_counter():
                     continue
-                samples.taken.append(_sample(tasks[name], samples.calls))
-                between(name)
+                found[name].taken.append(_sample(tasks[name], found[name].calls))
                 ran = True
             if not ran:
                 return
             order.append(order.pop(0))
+
+
+def _enough(samples: Samples) -> bool:
+    return len(samples.taken) >= FEW and samples.calls * sum(samples.taken) > SECONDS_A_TASK
 
 
 def _sample(task: Task, calls: int) -> float:

@@ -20,11 +20,13 @@ from ..program.recording import Instruction, Value, mapped
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.directions import chunk_for
 from ..transforms.recording import complex_of_real
-from .model import CostModel, Level, Passage, current
-from .work import INDEXING, SCATTER, Step, Touch, arrays_of, derives, key, lane
+from .model import PAGED, CostModel, Level, Passage, current
+from .work import INDEXING, SCATTER, Step, Touch, arrays_of, derives, is_product, key, lane, units
 
 # What a rule that factors is made of, in products of its result's size; derived backwards, each goes over a tape.
 PRODUCTS_OF_A_FACTORISATION = 30
+# Arrays that are alive at a time.
+ALIVE = 4
 # The five traces, and what is read off them, that exact counts take.
 SECONDS_TO_COUNT_AN_OPERATION = 1e-3
 
@@ -60,17 +62,18 @@ def first_estimate(
     meter, results = run(function, _metered, function, chosen, structure)
     n, m = sum(int(x.size) for x in chosen), sum(int(y.size) for y in results)
     model = current()
-    own, push, pull = meter.priced(model)
     pushed, taped, pulled = (model.overhead(meter.through(kind)) for kind in ("forward", "record", "pull"))
 
-    def sweep(k: int, rules: Rules, beside: float) -> float:
+    def sweep(directions: int, rule: Rule, beside: float) -> float:
         """So many directions; beside: seconds of a pass for what is not in its rules."""
-        passes = -(-k // max(1, chunk or chunk_for(k, max(n, m, 1))))
-        return passes * (rules.once + beside) + k * rules.each
+        k = max(1, min(directions, chunk or chunk_for(directions, max(n, m, 1))))
+        once, each = meter.rules(model, rule, k)
+        return -(-directions // k) * (once + beside) + directions * each
 
+    own = meter.own(model)
     seconds = {
-        "forward": sweep(n, push, own + pushed) + model.entry["jacfwd"],
-        "reverse": sweep(m, pull, pulled) + own + taped + model.entry["jacrev"],
+        "forward": sweep(n, _pushes, own + pushed) + model.entry["jacfwd"],
+        "reverse": sweep(m, _pulls, pulled) + own + taped + model.entry["jacrev"],
     }
     if any(x.dtype.kind == "c" for x in chosen) and not holomorphic:
         del seconds["forward"]
@@ -96,16 +99,19 @@ class Rules(NamedTuple):
     each: float
 
     @classmethod
-    def of(cls, model: CostModel, i: Instruction, touched: float) -> Rules:
-        """Of an operation done to each direction."""
+    def of(cls, model: CostModel, i: Instruction, k: int) -> Rules:
+        """Of an operation done to each of k directions."""
         call = model.call(i)
-        return cls(call, _price(model, i, touched) - call)
+        return cls(call, _price(model, i, k) - call)
 
     def plus(self, other: Rules, times: float = 1) -> Rules:
         return Rules(self.once + times * other.once, self.each + times * other.each)
 
     def times(self, n: float) -> Rules:
         return Rules(n * self.once, n * self.each)
+
+
+Rule = Callable[[CostModel, "Met", int], Rules]
 
 
 @dataclass
@@ -163,15 +169,17 @@ class Meter(Trace):
         met = [(each.instruction, each.times) for each in self.met.values()]
         return Level(kind, tuple((Passage(key(i), lane(i), derives(i.op)), n) for i, n in met))
 
-    def priced(self, model: CostModel) -> tuple[float, Rules, Rules]:
-        """Seconds of f itself, of the rules of forward mode, and of those of reverse mode."""
-        touched = sum(each.times * sum(x.nbytes for x in _touched(each.instruction)) for each in self.met.values())
-        own, push, pull = 0.0, Rules(0.0, 0.0), Rules(0.0, 0.0)
+    def own(self, model: CostModel) -> float:
+        """Seconds of f itself."""
+        return sum(each.times * _price(model, each.instruction, 1) for each in self.met.values())
+
+    def rules(self, model: CostModel, rule: Rule, k: int) -> Rules:
+        """Those of a pass of k directions at once."""
+        found = Rules(0.0, 0.0)
         for each in self.met.values():
-            own += each.times * _price(model, each.instruction, touched)
-            push = push.plus(_pushes(model, each, touched), each.times)
-            pull = pull.plus(_pulls(model, each, touched), each.times)
-        return own, push, pull
+            found = found.plus(rule(model, each, k), each.times)
+        largest = max((x.nbytes for each in self.met.values() for x in each.instruction.outs), default=0)
+        return found.plus(Rules(0.0, model.fresh * ALIVE * largest)) if k * largest > PAGED else found
 
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return op.evaluate(*mapped(args, ground), **mapped(params, ground))
@@ -190,45 +198,49 @@ def _touched(i: Instruction) -> list[Any]:
     return [] if i.view else [*arrays_of(i), *i.outs]
 
 
-def _price(model: CostModel, i: Instruction, touched: float) -> float:
-    return model.instruction(Step(i, [Touch(x.nbytes, touched) for x in _touched(i)], 0))
+def _price(model: CostModel, i: Instruction, k: int) -> float:
+    """Seconds of an operation where its arrays come from k times as many bytes as it touches, some alive beside."""
+    arrays = _touched(i)
+    distance = ALIVE * k * sum(x.nbytes for x in arrays)
+    return model.instruction(Step(i, [Touch(x.nbytes, distance) for x in arrays], 0))
 
 
-def _pushes(model: CostModel, met: Met, touched: float) -> Rules:
+def _pushes(model: CostModel, met: Met, k: int) -> Rules:
     """The push of an operation: of a linear one itself, of an elementwise one a partial and products with it."""
     i = met.instruction
     if isinstance(i.op, Elementwise | Via):
-        return _products(model, met, touched)
-    return Rules.of(model, i, touched).times(met.traced if isinstance(i.op, Contraction) else 1)
+        return _products(model, met, k)
+    if is_product(i.op):  # of the directions together with the other factor
+        return Rules(model.call(i), model.product[1] * units(i)).times(met.traced)
+    return Rules.of(model, i, k).times(met.traced if isinstance(i.op, Contraction) else 1)
 
 
-def _pulls(model: CostModel, met: Met, touched: float) -> Rules:
+def _pulls(model: CostModel, met: Met, k: int) -> Rules:
     """The pull: of elements their cotangents among zeros, added to what there is; else what the push takes, and where
     it is derived what the push takes on a tape and back."""
     i = met.instruction
     if i.op in INDEXING:
         source = i.source
         scattered = Instruction(SCATTER, (i.out, (), np.shape(source), 1), {}, source)
-        return Rules.of(model, scattered, touched).plus(_product(model, source, touched))
-    push = _pushes(model, met, touched)
+        return Rules.of(model, scattered, k).plus(_product(model, source, k))
+    push = _pushes(model, met, k)
     if not derives(i.op):
         return push
     taped = sum(statistics.fmean(model.transforms[kind]) for kind in ("record", "pull"))
     return push.times(3).plus(Rules(PRODUCTS_OF_A_FACTORISATION * taped, 0.0))
 
 
-def _products(model: CostModel, met: Met, touched: float) -> Rules:
+def _products(model: CostModel, met: Met, k: int) -> Rules:
     """One of a direction with each partial, and their sum; the partials themselves are as many, made once."""
-    i = met.instruction
-    one = _product(model, max(i.outs, key=lambda y: y.size), touched)
-    if isinstance(i.op, Via):
+    one = _product(model, max(met.instruction.outs, key=lambda y: y.size), k)
+    if isinstance(met.instruction.op, Via):
         return one.times(PRODUCTS_OF_A_FACTORISATION)
     return Rules((3 * met.traced - 1) * one.once + met.traced * one.each, (2 * met.traced - 1) * one.each)
 
 
-def _product(model: CostModel, y: Any, touched: float) -> Rules:
+def _product(model: CostModel, y: Any, k: int) -> Rules:
     """Of an array and another of its shape."""
-    return Rules.of(model, Instruction(OPS[np.multiply], (y, y), {}, y), touched)
+    return Rules.of(model, Instruction(OPS[np.multiply], (y, y), {}, y), k)
 
 
 def _extents(x: Any) -> Any:

@@ -107,7 +107,7 @@ def test_the_first_estimate_knows_the_modes_that_there_are():
 
 
 def test_a_large_sparse_jacobian_is_planned_once_a_function(planned):
-    x = np.linspace(1.0, 2.0, 1000)
+    x = np.linspace(1.0, 2.0, 2000)
     f = lambda x: tridiagonal(x)  # noqa: E731
     for _ in range(3):
         np.testing.assert_allclose(jacobian(f)(x), jacfwd(f)(x))
