@@ -32,6 +32,7 @@ class Stretch(Recording):
         self.tape.entries = [entry.recorded() for entry in parts]
         self.tape.closed = True
         self.outputs = [Var(entries[last].y, self.tape, len(kept) - 1)]
+        self.values = [entries[last].y]
 
 
 def path(entries: list[Entry], first: int, last: int) -> list[int]:
