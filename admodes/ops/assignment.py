@@ -85,6 +85,7 @@ class _Put(Op):
         new: Any = 0.0
         if 2 in tangents:
             new = _aligned(tangents[2], as_tuple(index), len(lead), read(y, as_tuple(index), 0).ndim)
+            new = cast(new, y.dtype)  # complex ones may stand in a real array where no element is chosen
         return self.evaluate(base, _behind(index, len(lead)), new)
 
     @staticmethod

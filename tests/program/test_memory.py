@@ -185,3 +185,18 @@ def test_copyto_leaves_out_leading_extents_where_its_mask_is_computed(to, of):
 
     x = np.array([0.2, 0.4, 1.0])
     np.testing.assert_array_equal(compile(f)(x), f(x))
+
+
+def test_no_complex_value_is_stored_where_no_element_is_chosen():
+    def f(x):
+        y, w = np.cos(x), np.sin(x) + 1j * x
+        y[y > 5] = w[y > 5]
+        return y
+
+    x = np.array([0.1, 0.4])
+    for found in (jacfwd(f)(x), jacrev(f)(x), *(plan(x).toarray() for plan in plans(f, x))):
+        np.testing.assert_allclose(found, np.diag(-np.sin(x)), atol=1e-15)
+
+
+def plans(f, x):
+    return [sparse_jacobian_plan(f, x, mode=mode) for mode in ("forward", "reverse")]
