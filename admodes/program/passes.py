@@ -18,6 +18,7 @@ from ..core.registry import OPS, Op
 from ..core.types import Shaped
 from .algebra import signs, sums_as_products, use_counts
 from .einsums import einsums_as_products
+from .factorisations import shared_factors
 from .identities import row_major, simplified
 from .memory import changes_in_place, results_in_place, workspace
 from .primitives import ADD_AT
@@ -309,6 +310,7 @@ PASSES: tuple[Pass, ...] = (
     identities,
     scales,
     common_subexpressions,
+    shared_factors,
     signs,
     sums_as_products,
     dead_code,

@@ -27,6 +27,7 @@ from ..core.names import name_of
 from ..core.plain import printable
 from ..core.reverse import COPIED_BYTES
 from ..program.cost import copied_outputs
+from ..program.factorisations import LIKE
 from ..program.native.rows import MOST_MULTIPLIED
 from ..program.primitives import ADD_AT, KERNELS, SCATTERED, SET_AT, SUBTRACT_AT, placed
 from ..program.recording import MARKS, Instruction, leaves
@@ -328,6 +329,8 @@ class CostModel:
             return self.calls["getitem"]
         if i.op is SCATTERED:
             return self.calls[name_of(i.params["op"])]
+        if i.op in LIKE:
+            return self.calls[name_of(LIKE[i.op])]
         return self.calls.get(key(i)) or self.calls.get(i.op.name) or self.calls["other"]
 
     def _product(self, i: Instruction) -> float:

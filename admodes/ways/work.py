@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core.registry import OPS, Contraction, Op, size_of
 from ..program.cost import last_uses, owners
+from ..program.factorisations import LIKE
 from ..program.primitives import KERNELS, placed
 from ..program.recording import MARKS, Instruction, Value, leaves
 from ..program.straightline import StraightLine
@@ -79,7 +80,7 @@ def units(i: Instruction) -> float:
         return size_of(y)
     if isinstance(op, Contraction):
         return op.multiply_adds(y, i.args, i.params)
-    if op.name.startswith(("linalg.", "fft.")) and op.flops:
+    if (op.name.startswith(("linalg.", "fft.")) or op in LIKE) and op.flops:
         return op.count(y, i.args, i.params)
     largest = max([size_of(y), *(x.size for x in arrays_of(i))])
     return largest * math.log2(largest + 2) if op in SORTS else largest
