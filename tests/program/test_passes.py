@@ -8,6 +8,7 @@ from random_programs import random_program
 
 from admodes import custom_op, grad, trace, vjp
 from admodes.program.algebra import sums_as_products
+from admodes.program.factorisations import shared_factors
 from admodes.program.memory import WORKSPACE_BYTES, changes_in_place, results_in_place, workspace
 from admodes.program.passes import (
     REASSOCIATING,
@@ -582,7 +583,10 @@ def test_passes_are_pure(one):
 
 
 # Passes that rebracket, or take other routines of NumPy's.
-ROUNDING = (scales, contraction_order, sums_as_products, sums_of_products, early_terms_first, operations_together)
+ROUNDING = (
+    scales, contraction_order, shared_factors, sums_as_products, sums_of_products, early_terms_first,
+    operations_together,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("one", dict.fromkeys(REASSOCIATING), ids=lambda p: p.__name__)
