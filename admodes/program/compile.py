@@ -19,6 +19,7 @@ from .code.emit import emit
 from .code.scalars import is_scalar
 from .matching import Matcher, matcher
 from .native.calls import needed
+from .native.group import kernels_on
 from .native.worth import calls_until_native, with_kernels, with_loops
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .primitives import KERNELS
@@ -48,7 +49,7 @@ class Runner:
 
     __slots__ = (
         "_run", "again", "as_is", "calls", "float_function", "function", "keeping", "lost", "native", "passes",
-        "pool", "program", "structure", "workspace", "writes",
+        "pool", "program", "structure", "threads", "workspace", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +58,7 @@ class Runner:
         passes: Sequence[Pass] = PASSES,
         again: Callable[[Sequence[Any]], Program] | None = None,
         native: Native = False,
+        threads: int = 1,
     ) -> None:
         self.writes = any(i.op is SAME_TEXT for i in program.instructions)
         self.again = again
@@ -68,8 +70,9 @@ class Runner:
         self.calls = calls_until_native(program) if native == "auto" else 0
         self.program: Program | None = program if self.calls > 1 else None
         self.passes = passes
+        self.threads = threads
         if native is True or self.calls == 1:
-            self.calls, passes = 0, with_kernels(passes)
+            self.calls, passes = 0, with_kernels(passes, kernels_on(threads))
         with uncollected():
             program = optimise(program, passes)
             self.function = emit(program, direct=True).function
@@ -110,7 +113,7 @@ class Runner:
             program = self.program
             if self.calls > 0 or program is None:
                 return False
-            self.native = Runner(program, self.passes, self.again, native=True)
+            self.native = Runner(program, self.passes, self.again, True, self.threads)
             self.calls, self.program = -1, None
         return True
 
@@ -170,7 +173,12 @@ def _takes_scalars(program: Program) -> bool:
 
 
 def recorded(
-    f: Callable[..., Any], args: Any, kwargs: dict[str, Any], passes: Sequence[Pass] = PASSES, native: Native = False
+    f: Callable[..., Any],
+    args: Any,
+    kwargs: dict[str, Any],
+    passes: Sequence[Pass] = PASSES,
+    native: Native = False,
+    threads: int = 1,
 ) -> Runner:
     """f, traced for these arguments, ready to run."""
     before = next_level()
@@ -183,7 +191,7 @@ def recorded(
         tree = pytree.unflatten(program.in_structure, leaves)
         return record(f, *tree) if kwargs else record(f, tree, {})
 
-    return Runner(program, passes, again if derived else None, native)
+    return Runner(program, passes, again if derived else None, native, threads)
 
 
 class Branches:
@@ -214,12 +222,13 @@ class Branches:
 class Kind(Branches):
     """The traces for one kind of arguments."""
 
-    __slots__ = ("native", "passes", "texts", "warned")
+    __slots__ = ("native", "passes", "texts", "threads", "warned")
 
-    def __init__(self, passes: Sequence[Pass], native: Native) -> None:
+    def __init__(self, passes: Sequence[Pass], native: Native, threads: int) -> None:
         super().__init__()
         self.passes = passes
         self.native = native
+        self.threads = threads
         self.texts = 0  # traces that hold for one text of a value
         self.warned = False
 
@@ -231,16 +240,17 @@ MATCHERS = 4
 class Kinds(dict[Any, Kind]):
     """The kinds met, and of each family of kinds, which differ in values that are no arrays, how many."""
 
-    def __init__(self, passes: Sequence[Pass], native: Native) -> None:
+    def __init__(self, passes: Sequence[Pass], native: Native, threads: int) -> None:
         super().__init__()
         self.passes = passes
         self.native = native
+        self.threads = threads
         self.families: dict[Any, int] = {}
         self.matchers: tuple[tuple[Matcher, Kind], ...] = ()  # replaced as a whole, so that threads need no lock
         self.warned = False
 
 
-def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto") -> Callable[P, Y]:
+def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto", threads: int = 1) -> Callable[P, Y]:
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
     One trace serves all arguments of the same shapes, dtypes, memory order and tree structure (dictionaries in the same
@@ -261,6 +271,9 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
         which they have paid for their compilation, by an estimate from shapes alone. Results then differ by rounding:
         each function is within 4 ulp, sums are as exact as NumPy's, and nothing warns of overflow or invalid values.
         Loops of eight steps or more on scalars and small arrays become native loops at the first call.
+    threads : how many threads native loops over large arrays are split over, where the system has POSIX threads. The
+        parts are fixed by shapes, so results do not depend on timing; a sum to one number has as many partial sums.
+        What NumPy computes (products, FFTs, sorts) stays on the threads that its libraries take.
 
     Returns
     -------
@@ -271,6 +284,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
     ------
     TypeError : f is no function; in a call, an argument that is no array and not hashable.
     ImportError : native=True, and llvmlite is not installed or not for this interpreter.
+    ValueError : threads < 1.
 
     Source: Frostig, Johnson and Leary, "Compiling machine learning programs via high-level tracing" (SysML 2018), for
     tracing by the shapes and dtypes of arguments.
@@ -287,7 +301,9 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
         )
     if native is True:
         needed("compile")
-    kinds = Kinds(REASSOCIATING if reassociate else PASSES, native)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ValueError(f"compile: threads={threads!r}: the number of threads is an integer of at least 1.")
+    kinds = Kinds(REASSOCIATING if reassociate else PASSES, native, threads)
 
     @functools.wraps(f)
     def compiled(*args: Any, **kwargs: Any) -> Any:
@@ -343,7 +359,7 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
     if kinds.families.get(family, 0) >= TRACES:
         _warn_of_values(f, kinds)
         return f(*args, **kwargs)
-    known = Kind(kinds.passes, kinds.native)
+    known = Kind(kinds.passes, kinds.native, kinds.threads)
     out = _other_branch(f, known, arrays, args, kwargs)
     if known.taken:
         match = matcher(args, kwargs)
@@ -372,7 +388,7 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
     captured = around(f)
     before = captured.contents()
     try:
-        runner = recorded(f, args, kwargs, kind.passes, kind.native)
+        runner = recorded(f, args, kwargs, kind.passes, kind.native, kind.threads)
     except (Foreign, ChangesArgument):  # f reads a traced value of a transform around it, or writes to an argument
         captured.put_back(before)
         return f(*args, **kwargs)

@@ -25,6 +25,7 @@ from .nodes import Load
 from .plan import Kernel, Nest, Root
 from .rows import REDUCTIONS
 from .text import ELEMENTS, Text, Writer, kind_of
+from .threads import split
 
 HEAD = object.__basicsize__  # bytes before what a type adds
 
@@ -104,7 +105,7 @@ class Places:
             self.scratch += -(-v.nbytes // 64) * 64
 
 
-def ir_of(kernel: Kernel) -> str:
+def ir_of(kernel: Kernel, threads: int = 1) -> str:
     """The module of a kernel: the loops, and the function that Python calls."""
     text = Text(machine())
     count = len(kernel.inputs) + len(kernel.outputs) + len(kernel.scratch)
@@ -112,10 +113,13 @@ def ir_of(kernel: Kernel) -> str:
     body: list[str] = []
     for slot, n in kernel.checked.items():
         body += _checked(text, kernel.inputs[slot], slot, n, pointers)
+    parts: list[str] = []
     for nest in kernel.nests:
-        body += Loops(text, nest, pointers).emit()
+        functions, lines = split(text, nest, pointers, threads)
+        parts += functions
+        body += lines
     lines = [*body, "  ret i1 true", *(["outside:", "  ret i1 false"] if kernel.checked else [])]
-    return enclosed(function("kernel", len(kernel.inputs), count, [*text.entry, *lines]), kernel, text)
+    return enclosed([*parts, *function("kernel", len(kernel.inputs), count, [*text.entry, *lines])], kernel, text)
 
 
 def function(name: str, read: int, count: int, body: Sequence[str]) -> list[str]:
@@ -258,13 +262,15 @@ class Native:
 _known: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 
 
-def function_of(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outputs: tuple[Value, ...]) -> Any:
+def function_of(
+    instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outputs: tuple[Value, ...], threads: int = 1
+) -> Any:
     """Instructions as a function of the inputs, which gives its one output or a tuple of them."""
-    key = structure(instructions, inputs, outputs)
+    key = structure(instructions, inputs, outputs), threads
     found = _known.get(key)
     if found is None:
         kernel = Kernel(instructions, inputs, outputs)
-        found = _known[key] = made(kernel, ir_of(kernel))
+        found = _known[key] = made(kernel, ir_of(kernel, threads))
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,6 +61,11 @@ def kernels(program: P, make: Make = function_of, least: int | None = None) -> P
 def lowered(body: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
     """Means and products of small matrices as sums."""
     return tuple(k for i in body for j in mean_as_sum(i) for k in product_as_sum(j))
+
+
+def kernels_on(threads: int) -> Callable[[Any], Any]:
+    """The pass, with long kernels on so many threads."""
+    return kernels if threads == 1 else partial(kernels, make=partial(function_of, threads=threads))
 
 
 def mean_as_sum(i: Instruction) -> list[Instruction]:

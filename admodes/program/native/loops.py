@@ -25,10 +25,11 @@ SHORT = 8
 
 
 class Loops:
-    """Writes one nest."""
+    """Writes one nest, or the part of it that has a span of the outermost loop."""
 
-    def __init__(self, text: Text, nest: Nest, pointers: dict[int, str]) -> None:
+    def __init__(self, text: Text, nest: Nest, pointers: dict[int, str], span: tuple[int, int] | None = None) -> None:
         self.text = text
+        self.span = span
         self.nest = nest
         self.pointers = pointers
         self.nodes = walk(self._starts())
@@ -158,7 +159,6 @@ class Loops:
     def emit(self) -> list[str]:
         """The lines of the nest."""
         sums = {id(root): Accumulator(self, root) for root in self.nest.roots if root.reduction is not None}
-        added = [root for root in self.nest.roots if root.offset is not None]
         counters = [self.counter() for _ in self.order]
         for k, axis in enumerate(self.order[:-1]):
             self.indices[axis] = self.head(k + 1).add(f"load i64, ptr {counters[k]}")
@@ -169,18 +169,23 @@ class Loops:
         else:
             piece = self.single(self.heads[0])
             self._write(piece, sums)
-        fills = [line for s in sums.values() for line in s.fill()]
-        fills += [line for root in added for line in filled(self, root, 0)]
         behind = {id(s): s.after() for s in sums.values()}
         for k in reversed(range(max(1, len(self.order)))):
-            inside = lines if k >= len(self.order) - 1 else self.loop_over(counters[k], 0, self._end(k), 1, lines)
+            inside = lines if k >= len(self.order) - 1 else self.loop_over(counters[k], *self._range(k), 1, lines)
             here = [s for s in sums.values() if s.level == k]
             before, after = ([x for s in here for x in s.before], [x for s in here for x in behind[id(s)]])
             lines = [*self.heads[k], *before, *inside, *after]
-        return [*fills, *lines]
+        return lines if self.span is not None else [*self.fills(), *lines]
 
-    def _end(self, k: int) -> int:
-        return self.extent[self.order[k]]
+    def fills(self) -> list[str]:
+        """The lines before all loops, for what is added to in memory."""
+        sums = [Accumulator(self, root) for root in self.nest.roots if root.reduction is not None]
+        added = [root for root in self.nest.roots if root.offset is not None]
+        return [*(line for s in sums for line in s.fill()), *(line for root in added for line in filled(self, root, 0))]
+
+    def _range(self, k: int) -> tuple[int, int]:
+        """The range of a loop."""
+        return (0, self.extent[self.order[k]]) if k or self.span is None else self.span
 
     def counter(self) -> str:
         """A variable of the function for an index."""
@@ -207,9 +212,9 @@ class Loops:
 
     def _pieces(self) -> list[tuple[int, int]]:
         """The range of the innermost index, cut where a condition on it changes."""
-        n = self.extent[self.inner]
+        first, last = self._range(len(self.order) - 1)
         where = [v for x in self.nodes if isinstance(x, Inside) for v in x.where if v[0] == self.inner]
-        ends = sorted({0, n, *(c for _, a, b in where for c in (a, b) if 0 < c < n)})
+        ends = sorted({first, last, *(c for _, a, b in where for c in (a, b) if first < c < last)})
         return list(itertools.pairwise(ends))
 
     def _innermost(self, low: int, high: int, counter: str, sums: dict[int, Accumulator]) -> list[str]:
