@@ -157,12 +157,39 @@ class Meter(Trace):
         y = op.evaluate(*values, **params)
         if not by:
             return y
-        kind = (op, by, _extents(y), *map(_extents, values))
+        self._meet((op, by, _extents(y), *map(_extents, values)), op, values, params, y)
+        return self._metered(y)
+
+    def unary(self, op: Op, x: Any) -> Any:
+        """`process` in as little time as a pass takes: programs of scalars consist of these."""
+        value = ground(x.value)
+        y = op.evaluate(value)
+        if not op.pushes[0]:
+            return y
+        self._meet((op, 1, y.shape, value.shape), op, [value], {}, y)
+        return Metered(y, self)
+
+    def binary(self, op: Op, a: Any, b: Any) -> Any:
+        by = 0
+        if type(a) is Metered:
+            a, by = ground(a.value), 1 if op.pushes[0] else 0
+        else:
+            a = ground(canonical(a))
+        if type(b) is Metered:
+            b, by = ground(b.value), by + 1 if op.pushes[1] else by
+        else:
+            b = ground(canonical(b))
+        y = op.evaluate(a, b)
+        if not by:
+            return y
+        self._meet((op, by, y.shape, _extents(a), _extents(b)), op, [a, b], {}, y)
+        return Metered(y, self)
+
+    def _meet(self, kind: Any, op: Op, values: list[Any], params: dict[str, Any], y: Any) -> None:
         known = self.met.get(kind)
         if known is None:
-            known = self.met[kind] = Met(_written(op, values, params, y), by)
+            known = self.met[kind] = Met(_written(op, values, params, y), kind[1])
         known.times += 1
-        return self._metered(y)
 
     def through(self, kind: str) -> Level:
         """A transform through which all of them go."""
