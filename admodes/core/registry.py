@@ -168,6 +168,9 @@ class Op:
         """The row of that piece of the function in which `args` lie, arguments near by (see `pieces`)."""
         return self
 
+    # Whether its rules go by the columns of its matrix where they are given inf or nan (see `zeros`).
+    by_columns = False
+
     # doubt(traced, y, *args): whether its strong row keeps a zero that may move; None: never.
     doubt: Callable[..., Any] | None = None
 
@@ -386,8 +389,9 @@ class Linear(Op):
 
 
 def _by_columns(op: Op) -> Op:
-    """The row with pushes and pulls `by_columns`; a pull that is derived stays so, from the push."""
+    """The row with pushes and pulls `by_columns`, those too that are derived (see `reverse`)."""
     twin, product = copy.copy(op), OPS[strong_product].evaluate
+    twin.by_columns = True
     twin.pushes, twin.pulls = (
         tuple(rule and by_columns(rule, i, pulls, product) for i, rule in enumerate(rules))
         for pulls, rules in ((False, op.pushes), (True, op.pulls))
@@ -476,14 +480,19 @@ class Contraction(Op):
     def with_operands(self, prepared: Callable[[int, Any], Any]) -> Op:
         """The row whose products keep zeros and take other operands: prepared(i, operand i)."""
         twin = copy.copy(self)
-        twin.product = OPS[strong_product].evaluate
+        twin.product = product = OPS[strong_product].evaluate
 
         def rule(of: Callable[..., Any]) -> Callable[..., Any]:
             return lambda i, t, y, *args, **params: of(
                 i, t, y, *(x if k == i else prepared(k, x) for k, x in enumerate(args)), **params
             )
 
-        twin.pushes, twin.pulls = Each(rule(twin._push)), Each(rule(twin._pull))
+        def each(pulls: bool, of: Callable[..., Any]) -> Each:
+            """By columns too, since inf and -inf may meet in a sum that comes before another factor."""
+            one = rule(of)
+            return Each(lambda i, *given, **params: by_columns(partial(one, i), i, pulls, product)(*given, **params))
+
+        twin.pushes, twin.pulls = each(False, twin._push), each(True, twin._pull)
         return twin
 
     def _push(self, i: int, t: Any, y: Any, *args: Any, **params: Any) -> Any:

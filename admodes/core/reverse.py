@@ -23,10 +23,10 @@ from .fingerprint import fingerprint
 from .forward import plus
 from .moving import elsewhere, random, spoil
 from .pieces import agreed, derived, differ, only, points_near
-from .registry import Op
+from .registry import OPS, Op
 from .tracing import Tracer
 from .views import clone, duplicate
-from .zeros import keeps_zeros, kept, lost
+from .zeros import by_columns, keeps_zeros, kept, lost, strong_product
 
 # Plain arrays of at most this many bytes are copied when they are recorded; larger ones are hashed.
 COPIED_BYTES = 1 << 16
@@ -577,7 +577,7 @@ def _pull_general(entry: Entry, u: Any, cotangents: list[Any], owned: bytearray,
         return
     else:
         pulled = [
-            op.pulls[i](u, y, *args, **params) if op.pulls[i] else reverse_push(op, i, parts, y, args, params)
+            op.pulls[i](u, y, *args, **params) if op.pulls[i] else _derived(op, i, parts, y, args, params)
             for i in positions
         ]
     for parent, g in zip(parents, pulled, strict=True):
@@ -592,6 +592,16 @@ def _traced(u: Any, earlier: Any, y: Any, args: Sequence[Any]) -> bool:
     if isinstance(u, Tracer) or isinstance(earlier, Tracer):
         return True
     return isinstance(y, Tracer) and highest(tuple(args[1:])) is not None
+
+
+def _derived(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """`reverse_push`, by columns where the row goes by them."""
+
+    def pull(u: Any, y: Any, *args: Any, **params: Any) -> Any:
+        return reverse_push(op, i, u, y, args, params)
+
+    rule = by_columns(pull, i, True, OPS[strong_product].evaluate) if op.by_columns else pull
+    return rule(u, y, *args, **params)
 
 
 def reverse_push(op: Op, i: int, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:

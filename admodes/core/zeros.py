@@ -133,27 +133,48 @@ def by_columns(rule: Callable[..., Any], i: int, pulls: bool, product: Callable[
 
     def columns(t: Any, y: Any, *args: Any, **params: Any) -> Any:
         given, made = (y, args[i]) if pulls else (args[i], y)
-        several = isinstance(made, tuple | list)
-        if isinstance(given, tuple | list) or not singular(t):
-            return rule(t, y, *args, **params)
-        lead, n = t.shape[: t.ndim - np.ndim(given)], np.size(given)
-        if np.size(t) * sum(map(np.size, made if several else (made,))) > SINGULAR_PRODUCTS:
-            return rule(t, y, *args, **params)
-        if np.result_type(given).kind != "f":  # inf times a complex number is nan in NumPy
-            return rule(t, y, *args, **params)
-        weights, units = np.reshape(t, (*lead, n)), np.eye(n, dtype=np.result_type(given))
-        found = rule(np.reshape(units, (n, *np.shape(given))), y, *args, **params)
-
-        def weighted(part: Any) -> Any:
-            spread = np.reshape(weights, (*weights.shape, *(1,) * (part.ndim - 1)))
-            return np.sum(product(spread, part), axis=len(lead))
-
-        if not several:
-            return weighted(found)
-        parts = [None if part is None else weighted(part) for part in found]
-        return found._make(parts) if hasattr(found, "_make") else type(found)(parts)
+        if isinstance(given, tuple | list):
+            parts = [k for k, part in enumerate(t) if part is not None]
+        else:
+            given, t, parts = (given,), (t,), []
+        ts = [t[k] for k in parts or (0,)]
+        if not any(map(singular, ts)) or not _few(ts, made) or any(np.result_type(x).kind != "f" for x in given):
+            return rule(t if parts else t[0], y, *args, **params)
+        total: Any = None
+        for k in parts or (0,):
+            x, n = given[k], np.size(given[k])
+            lead = t[k].shape[: t[k].ndim - np.ndim(x)]
+            unit = np.reshape(np.eye(n, dtype=np.result_type(x)), (n, *np.shape(x)))
+            units = [_unit_of(part, q == k, n, unit, t[q]) for q, part in enumerate(given)] if parts else unit
+            one = _weighted(np.reshape(t[k], (*lead, n)), rule(units, y, *args, **params), product)
+            total = one if total is None else total + one
+        return total
 
     return columns
+
+
+def _few(ts: Sequence[Any], made: Any) -> bool:
+    return sum(map(np.size, ts)) * sum(map(np.size, made if isinstance(made, tuple | list) else (made,))) <= (
+        SINGULAR_PRODUCTS
+    )
+
+
+def _unit_of(part: Any, this: bool, n: int, unit: Any, t: Any) -> Any:
+    """A cotangent of one of several results: the unit vectors of this one, zeros of those that have any."""
+    return unit if this else None if t is None else np.zeros((n, *np.shape(part)), np.result_type(part))
+
+
+def _weighted(weights: Any, found: Any, product: Callable[..., Any]) -> Any:
+    """Σₖ wₖ · found[k] for weights of shape (*lead, n), of each of several results."""
+
+    def of(part: Any) -> Any:
+        spread = np.reshape(weights, (*weights.shape, *(1,) * (part.ndim - 1)))
+        return np.sum(product(spread, part), axis=weights.ndim - 1)
+
+    if not isinstance(found, tuple | list):
+        return of(found)
+    parts = [None if part is None else of(part) for part in found]
+    return found._make(parts) if hasattr(found, "_make") else type(found)(parts)
 
 
 def strong_product(a: Any, b: Any) -> Any:

@@ -73,9 +73,6 @@ def test_ways_agree_at_singular_points_of_every_row(op):
             assert not agree(f, x)[~np.eye(x.size, dtype=bool)].any()
 
 
-# Sums in several steps, or of complex numbers, lose a singular part among others: nan, in one mode alone.
-IN_STEPS = {"einsum", "linalg.svd", "linalg.eigh", "linalg.eig", "linalg.pinv"}
-RAISES = {"linalg.qr"}  # where a column is zero
 LINEAR_ROWS = [
     pytest.param(fn, op, id=op.name)
     for fn, op in OPS.items()
@@ -83,8 +80,6 @@ LINEAR_ROWS = [
     and isinstance(op.domain, list)
     and (isinstance(fn, np.ufunc) or hasattr(fn, "_implementation"))  # of NumPy, whoever loaded SciPy's rows
     and op.changes is None
-    and op.name not in IN_STEPS | RAISES
-    and not op.name.startswith("fft.")
 ]
 
 
@@ -94,8 +89,8 @@ def real_parts(y):
 
 
 def kinds(J):
-    """0 for a zero, 1 for another number, 2 for inf, 3 for -inf, 4 for nan."""
-    return np.select([J == 0, np.isfinite(J), np.inf == J, -np.inf == J], [0, 1, 2, 3], 4)
+    """0 for a zero, but for rounding, 1 for another number, 2 for inf, 3 for -inf, 4 for nan."""
+    return np.select([np.abs(J) < 1e-13, np.isfinite(J), np.inf == J, -np.inf == J], [0, 1, 2, 3], 4)
 
 
 @pytest.mark.parametrize(("fn", "op"), LINEAR_ROWS)
@@ -113,7 +108,7 @@ def test_every_other_row_keeps_zeros_beside_singular_ones(fn, op, behind):
                 return np.cbrt(y) if behind else y
 
             x = values[k].copy()
-            x.flat[::3] = 0.0
+            x.flat[:: x.shape[-1] + 1 if x.ndim > 1 else 3] = 0.0  # no row or column of a matrix is zero
             x = x if behind else x**3
             try:
                 if not np.isfinite(f(x)).all():
