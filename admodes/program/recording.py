@@ -432,8 +432,8 @@ class Recorder(Trace):
             self.instructions.append(Instruction(op, places, named, out, self.pulling))
             return y._make(parts) if hasattr(y, "_make") else parts
         symbol = self._symbol(y)
-        view = (is_memory(y) and (not y.size or not y.flags.writeable)) or _may_show(op, values, given)
-        view = view or (op is not SETITEM and _overlaps(held, values))
+        view = (is_memory(y) and not y.flags.writeable) or _may_show(op, values, given)
+        view = view or (op is not SETITEM and (_overlaps(held, values) or (is_memory(y) and not y.size)))
         self.instructions.append(Instruction(op, places, named, symbol.node, self.pulling, view))
         return symbol
 
