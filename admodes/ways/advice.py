@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from ..core.words import count, number, seconds, several, size
 from .question import Question
@@ -105,19 +106,41 @@ def _work(row: Row) -> str:
 
 
 def _preparing(best: Row, rows: Sequence[Row]) -> str:
-    """From how many calls on preparing has paid: first + (calls − 1)·later is then less than that of the quickest."""
-    ready = [r for r in rows if r.seconds and r.first_call_seconds and r.exact and r.agrees and not r.peer]
-    quickest = min(ready, key=lambda r: r.first_call_seconds or 0.0, default=None)
-    if quickest is None or best.seconds is None or best.first_call_seconds is None:
+    """From how many calls on preparing has paid, and which ways are the cheapest for fewer."""
+    stages = envelope([r for r in rows if r.exact and r.agrees and not r.peer])
+    if len(stages) < 2 or stages[-1][0] is not best:
         return ""
-    extra, saved = best.first_call_seconds - (quickest.first_call_seconds or 0.0), _measured(quickest) - best.seconds
-    if quickest is best or extra < best.seconds or saved <= 0:
-        return ""
-    calls = several(max(2, math.ceil(1 + extra / saved)), "call")
+    fewer = [
+        f"up to {several(later - 1, 'call')} {row.way} ({seconds(row.seconds)}): {row.code}"
+        for (row, _), (_, later) in pairwise(stages)
+    ]
     return (
-        f"Its first call takes {seconds(best.first_call_seconds)}: it pays from {calls} on; for fewer take "
-        f"{quickest.way} ({seconds(quickest.seconds)}): {quickest.code}"
+        f"Its first call takes {seconds(best.first_call_seconds)}: it pays from {several(stages[-1][1], 'call')} on; "
+        f"for fewer take {'; '.join(fewer)}"
     )
+
+
+def envelope(rows: Sequence[Row]) -> list[tuple[Row, int]]:
+    """The rows that are the cheapest for some number of calls, each with the least such number.
+
+    k calls take first + (k − 1)·later, so that each is cheaper than the one before it, whose first call is quicker,
+    from 1 + (first − first before) / (later before − later) calls on.
+    """
+    ready = [row for row in rows if row.seconds and row.first_call_seconds]
+    stages: list[tuple[Row, int]] = []
+    row, calls = min(ready, key=_first, default=None), 1
+    while row is not None:
+        stages = [stage for stage in stages if stage[1] < calls]
+        stages.append((row, calls))
+        ready = [other for other in ready if _measured(other) < _measured(row)]
+        paid = {other.way: 1 + (_first(other) - _first(row)) / (_measured(row) - _measured(other)) for other in ready}
+        row = min(ready, key=lambda other: (paid[other.way], _measured(other)), default=None)
+        calls = max(1, math.ceil(paid[row.way])) if row is not None else calls
+    return stages
+
+
+def _first(row: Row) -> float:
+    return row.first_call_seconds or 0.0
 
 
 def _crossover(q: Question, best: Row, rows: Sequence[Row]) -> str:
