@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..sparse.plan import Scheme
 
 Mode = Literal["auto", "forward", "reverse", "sparse", "mixed", "bracketing"]
+METHODS = {"forward": jacobian_forward, "reverse": jacobian_reverse}  # of the dense modes
 MODES_OF_ONE_FUNCTION = tuple(mode for mode in get_args(Mode) if mode != BRACKETING)  # of layers that one too
 
 
@@ -118,6 +119,8 @@ _LEARNT: weakref.WeakKeyDictionary[Any, dict[Any, Learnt]] = weakref.WeakKeyDict
 def learnt_of(f: Any, *settings: Any) -> Learnt:
     """What is known of f; of a function that cannot be looked up (a bound method, a ufunc) nothing is kept."""
     try:
+        return _LEARNT[f][settings]
+    except KeyError:
         return _LEARNT.setdefault(f, {}).setdefault(settings, Learnt())
     except TypeError:  # no weak reference to it, or no hash
         return Learnt()
@@ -140,10 +143,11 @@ class Jacobian:
         holomorphic: bool,
         executor: Executor | None,
     ) -> None:
-        layers = tuple(f) if isinstance(f, Sequence) else ()
-        f = _composed(f) if isinstance(f, Sequence) else f
+        layers: tuple[Callable[..., Any], ...] = ()
+        if not callable(f) and isinstance(f, Sequence):
+            layers, f = tuple(f), _composed(f)
         check_asked("jacobian", f, argnums)
-        modes = (*MODES_OF_ONE_FUNCTION, BRACKETING) if layers else MODES_OF_ONE_FUNCTION
+        modes = get_args(Mode) if layers else MODES_OF_ONE_FUNCTION
         if mode not in modes:
             raise ValueError(f"jacobian: mode={mode!r} is not one of {', '.join(map(repr, modes))}")
         check_chunk(chunk)
@@ -151,9 +155,12 @@ class Jacobian:
             from .executors import check_executor  # loads asyncio
 
             check_executor(executor)
-        for name, value in (("chunk", chunk), ("executor", executor), ("holomorphic", holomorphic or None)):
-            if value is not None and mode in COLOURED:
-                raise ValueError(f"jacobian: {name}= is for the dense modes; mode={mode!r} makes few passes at once.")
+        if mode in COLOURED:
+            for name, value in (("chunk", chunk), ("executor", executor), ("holomorphic", holomorphic or None)):
+                if value is not None:
+                    raise ValueError(
+                        f"jacobian: {name}= is for the dense modes; mode={mode!r} makes few passes at once."
+                    )
         presented(f"The Jacobian, mode={mode!r},", f, argnums)(self)  # with f's attributes, so that ours come after
         self.__doc__ = f"{_METHODS}\n\n{self.__doc__}"
         self.f, self.layers, self.argnums, self.mode = f, layers, argnums, mode
@@ -163,10 +170,10 @@ class Jacobian:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = self.mode if self.mode != "auto" else self._choice(args, kwargs)
+        if mode in METHODS:
+            return self._dense(mode, args, kwargs)
         if mode == BRACKETING:
             return self._bracketed(args, kwargs)
-        if mode not in COLOURED:
-            return self._dense(mode, args, kwargs)
         matrix = self._sparse(mode, args, kwargs)
         return matrix if self.mode != "auto" else self._unfolded(matrix, args, kwargs)
 
@@ -262,8 +269,7 @@ class Jacobian:
 
     def _dense(self, mode: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.executor is None:
-            method = jacobian_forward if mode == "forward" else jacobian_reverse
-            return dense_jacobian(self.f, self.argnums, self.chunk, method, self.holomorphic, args, kwargs)
+            return dense_jacobian(self.f, self.argnums, self.chunk, METHODS[mode], self.holomorphic, args, kwargs)
         from .executors import jacobian_by
 
         return jacobian_by(self.executor, self.f, self.argnums, (mode,), self.chunk, self.holomorphic, args, kwargs)
