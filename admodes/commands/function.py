@@ -45,7 +45,7 @@ def loaded(spec: str) -> Callable[..., Any]:
         found = getattr(found, part)
     layers = isinstance(found, Sequence) and bool(found) and all(map(callable, found))
     if not callable(found) and not layers:
-        raise Unusable(f"{spec} is a {type(found).__name__}, not a function or a list of layers")
+        raise Unusable(f"{spec} is neither a function nor a list of layers, but of type {type(found).__name__}")
     return found
 
 

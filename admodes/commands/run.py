@@ -39,15 +39,29 @@ def compare(options: argparse.Namespace) -> int:
             "with --sizes the function makes the arguments itself: give no --shape, --arg, --args or --scale"
         )
     args = () if options.sizes else arguments(f, options)
+    for path in (options.html, options.csv, options.plot):
+        _writable(path)
     found = admodes.compare(
         f, *args, target=options.target, argnums=options.argnums, max_seconds=options.max_seconds,
         max_bytes=options.max_bytes, sizes=options.sizes, scale=options.scale,
     )  # fmt: skip
+    print(found.to_json() if options.json else found)
     for path, write in ((options.html, found.to_html), (options.csv, found.to_csv), (options.plot, found.plot)):
         if path is not None:
             write(path)
-    print(found.to_json() if options.json else found)
     return INTERRUPTED if found.interrupted else DONE if found.best is not None else FAILED
+
+
+def _writable(path: Path | None) -> None:
+    """Raise where nothing can be written to a path, before the work whose results are to go there."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise Unusable(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise Unusable(f"{path} cannot be written: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise Unusable(f"{path} cannot be written: you may not write there")
 
 
 def trace(options: argparse.Namespace) -> int:
@@ -99,6 +113,7 @@ def plan(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     f = _one(loaded(options.function))
+    _writable(options.out)
     found = admodes.explain(f, *arguments(f, options), target=options.target)
     if options.out is not None:
         found.to_html(options.out)

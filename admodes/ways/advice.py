@@ -12,6 +12,9 @@ from .row import FAILED, TIME, UNKNOWN, Row
 
 SIZES = ("n", "m")
 
+# Seconds within this factor are alike: no clock of a machine at work tells them apart again.
+ALIKE = 1.01
+
 # A peer that is not this much faster is not worth a word.
 FASTER = 1.05
 
@@ -19,7 +22,8 @@ FASTER = 1.05
 def advised(rows: Sequence[Row], max_bytes: float) -> Row | None:
     """The fastest exact way whose answer is the best one; of ways not run, the one predicted to be the fastest.
 
-    A way of this library comes before any other library, and one that is exact before one that is not.
+    A way of this library comes before any other library, and one that is exact before one that is not; of ways that
+    the clock does not tell apart, the one whose first call is over the soonest.
     """
     ran = [row for row in rows if row.seconds is not None and row.agrees]
     for group in (
@@ -28,8 +32,11 @@ def advised(rows: Sequence[Row], max_bytes: float) -> Row | None:
         ran,
     ):
         if group:
-            return min(group, key=_measured)
-    return min((row for row in rows if row.exact and _may_fit(row, max_bytes)), key=_predicted, default=None)
+            fastest = min(map(_measured, group))
+            return min(
+                (row for row in group if _measured(row) <= ALIKE * fastest), key=lambda r: (_first(r), _measured(r))
+            )
+    return min((r for r in rows if r.exact and not r.peer and _may_fit(r, max_bytes)), key=_predicted, default=None)
 
 
 def _measured(row: Row) -> float:
@@ -50,7 +57,8 @@ def advice(q: Question, rows: Sequence[Row], disagreement: bool, interrupted: bo
     """The advice, a sentence a line."""
     best = advised(rows, q.max_bytes)
     if best is None:
-        return "\n".join(["No way to this derivative works here; the rows say why.", *_failures(rows)])
+        said = ["No way to this derivative works here; the rows say why.", *_failures(rows), _memory(q, rows)]
+        return "\n".join(s for s in said if s)
     sentences = [
         f"Use {best.way}: {best.code}",
         _why(q, best, rows),
@@ -108,8 +116,10 @@ def _work(row: Row) -> str:
 def _preparing(best: Row, rows: Sequence[Row]) -> str:
     """From how many calls on preparing has paid, and which ways are the cheapest for fewer."""
     stages = envelope([r for r in rows if r.exact and r.agrees and not r.peer])
-    if len(stages) < 2 or stages[-1][0] is not best:
+    places = [k for k, (row, _) in enumerate(stages) if row is best]
+    if not places or not places[0]:
         return ""
+    stages = stages[: places[0] + 1]
     fewer = [
         f"up to {several(later - 1, 'call')} {row.way} ({seconds(row.seconds)}): {row.code}"
         for (row, _), (_, later) in pairwise(stages)
@@ -140,7 +150,7 @@ def envelope(rows: Sequence[Row]) -> list[tuple[Row, int]]:
 
 
 def _first(row: Row) -> float:
-    return row.first_call_seconds or 0.0
+    return float("inf") if row.first_call_seconds is None else row.first_call_seconds
 
 
 def _crossover(q: Question, best: Row, rows: Sequence[Row]) -> str:

@@ -9,6 +9,7 @@ while then does so for all of them, and the medians are of its usual speed.
 from __future__ import annotations
 
 import math
+import mmap
 import random
 import statistics
 import time
@@ -200,9 +201,11 @@ def _memory(probes: Probes) -> Fit:
     probes.add("product at once", lambda: flat * flat)
     probes.add("sums of rows", lambda: np.sum(rows, axis=-1))
     probes.add("sum at once", lambda: np.sum(flat))
-    old = [np.empty(PIECE) for _ in range(4)]
-    probes.add("written again", lambda: [a.fill(1.0) for a in old])
-    probes.add("written anew", _anew)
+    pieces, large = [np.empty(PIECE) for _ in range(PIECES)], np.empty(LARGE)
+    probes.add("small pages again", lambda: [a.fill(1.0) for a in pieces])
+    probes.add("large pages again", lambda: large.fill(1.0))
+    probes.add("small pages", _anew)
+    probes.add("large pages", lambda: np.empty(LARGE).fill(1.0))
     watched = np.ones(9000), np.ones(1 << 17)
     for k, array in enumerate(watched):
         probes.add(("fingerprint", k), partial(fingerprint, array))
@@ -212,12 +215,16 @@ def _memory(probes: Probes) -> Fit:
         each = [max(probes(("level", size)) - call, 0.0) / (size - WORKING_SETS[0]) for size in WORKING_SETS[1:]]
         for k in range(len(each) - 2, -1, -1):
             each[k] = min(each[k], each[k + 1])
+
+        def beyond(size: str, numbers: int) -> float:
+            return max(0.0, probes(f"{size} pages") - probes(f"{size} pages again")) / (8 * numbers)
+
         loops = [max(probes(a) - probes(b), 0.0) / 4096 for a, b in (_PRODUCT, _SUM)]
         return replace(
             model,
             levels=tuple(zip(map(float, WORKING_SETS[1:]), each, strict=True)),
             loop=(loops[0], loops[1]),
-            fresh=max(0.0, probes("written anew") - probes("written again")) / (8 * PIECE * len(old)),
+            paged=(beyond("small", PIECE * PIECES), beyond("large", LARGE)),
             fingerprint=straight([(float(a.nbytes), probes(("fingerprint", k))) for k, a in enumerate(watched)]),
         )
 
@@ -232,14 +239,18 @@ def straight(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _anew() -> None:
-    """Arrays made, written and dropped together, so that a heap that goes back to the system does."""
-    made = [np.empty(PIECE) for _ in range(4)]
-    for a in made:
+    """Pages asked of the system, written and given back, as a heap does that shrinks and grows; whether this process's
+    own heap does goes by what lies at its end."""
+    with mmap.mmap(-1, 8 * PIECE * PIECES, **PRIVATE) as pages:
+        a = np.frombuffer(pages)
         a.fill(1.0)
+        del a  # before they are given back
 
 
-# Numbers of an array of 2 MiB.
-PIECE = 1 << 18
+# Numbers of an array of 2 MiB, arrays of them; and of one that malloc always asks the system for, which is 40 MiB.
+PIECE, PIECES, LARGE = 1 << 18, 4, 5 << 20
+# Pages of this process alone, where the system asks for a word on that.
+PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 _PRODUCT, _SUM = ("product of rows", "product at once"), ("sums of rows", "sum at once")
 

@@ -176,18 +176,21 @@ class _Run:
             if why:
                 self.leave(way.name, UNFIT, why)
         forecast = self.forecast()
-        for belongs in (_by_passes, _coloured, _inexact, _native, _foreign):
-            group = [way for way in self.ways if belongs(way) and self.rows[way.name].applies]
-            for way in group:
+        for belongs, before in GROUPS:
+            for way in self.of(*before):
                 self.step(f"counting {way.name}")
                 self.count(way, forecast)
-            for way in sorted(group, key=lambda way: self.rows[way.name].predicted_seconds or 0.0):
+            for way in sorted(self.of(belongs), key=lambda way: self.rows[way.name].predicted_seconds or 0.0):
                 self.step(way.name)
                 self.first(way)
         self.step("the clock")
         self.time()
         self.step("memory")
         self.weigh()
+
+    def of(self, *groups: Callable[[Way], bool]) -> list[Way]:
+        """The ways of some groups that apply."""
+        return [way for way in self.ways if self.rows[way.name].applies and any(belongs(way) for belongs in groups)]
 
     # Counting --------------------------------------------------------------------------------------
 
@@ -358,6 +361,16 @@ def _native(way: Way) -> bool:
 
 def _foreign(way: Way) -> bool:
     return way.peer is not None
+
+
+# What is called together, and what is counted before: native ways, whose kernels take long to make, with the others.
+GROUPS = (
+    (_by_passes, (_by_passes, _native)),
+    (_coloured, (_coloured,)),
+    (_inexact, (_inexact,)),
+    (_native, ()),
+    (_foreign, (_foreign,)),
+)
 
 
 def _numbers(found: Estimate) -> dict[str, Any]:

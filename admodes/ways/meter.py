@@ -206,7 +206,8 @@ class Meter(Trace):
         for each in self.met.values():
             found = found.plus(rule(model, each, k), each.times)
         largest = max((x.nbytes for each in self.met.values() for x in each.instruction.outs), default=0)
-        return found.plus(Rules(0.0, model.fresh * ALIVE * largest)) if k * largest > PAGED else found
+        anew = model.anew(ALIVE * largest, k * largest) if k * largest > PAGED else 0.0
+        return found.plus(Rules(0.0, anew))
 
     def strip(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return op.evaluate(*mapped(args, ground), **mapped(params, ground))

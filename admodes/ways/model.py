@@ -55,8 +55,9 @@ from .work import (
 Curve = tuple[tuple[float, float], ...]
 
 # How an operation goes through a transform: the fast lanes for one and two arrays, views, and any other.
-# Arrays of at most so many bytes come from a heap that is never given back.
-PAGED = 1 << 17
+# Arrays of at most so many bytes come from a heap that is never given back; for those of so many NumPy asks for large
+# pages.
+PAGED, HUGE = 1 << 17, 1 << 22
 
 # Instructions of an ordinary pull: a partial, a product, and a sum or a cast.
 ORDINARY_PULL = 3
@@ -137,7 +138,8 @@ class CostModel:
     vector : of a matrix times a vector, the same.
     levels : bytes of a working set -> seconds a byte.
     loop : an inner loop of NumPy's beyond the first: of an elementwise operation, and of a reduction.
-    fresh : a byte of memory that the system gives anew, page by page, beyond writing to it.
+    paged : a byte of memory that the system gives anew, beyond writing to it: in small pages, and in the large ones
+        that NumPy asks for.
     literal : a Python number beside an array, more than another array.
     fingerprint : of a large array that a tape watches, a call and a byte.
     transforms : a transform -> seconds an operation of each lane, where the row's own are not known.
@@ -159,7 +161,7 @@ class CostModel:
     vector: tuple[float, float, float] = (3e-7, 1e-10, 1e-10)
     levels: Curve = ((1 << 14, 1e-11), (1 << 30, 1e-10))
     loop: tuple[float, float] = (1e-8, 1.5e-8)
-    fresh: float = 6e-11
+    paged: tuple[float, float] = (5e-10, 1.2e-10)
     literal: float = 3e-7
     fingerprint: tuple[float, float] = (1.5e-6, 2e-11)
     transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -181,7 +183,7 @@ class CostModel:
         walk = list(steps(program, holding(levels)))
         priced = list(self._priced(program, walk, levels))
         alive = max((step.alive for step in walk), default=0)
-        calls = sum(s if levels else self._plainly(i, s) for i, s in priced) + self.fresh * faulted(program, alive)
+        calls = sum(s if levels else self._plainly(i, s) for i, s in priced) + self.anew(*faulted(program, alive))
         beside = sum(map(self.overhead, levels)) + self._derived(program, levels)
         return Walked(calls + self.mixed(program, levels) * beside, alive, by_operation(priced))
 
@@ -312,6 +314,10 @@ class CostModel:
         made = [KERNELS[i.op].instructions for i in program.instructions if i.op in KERNELS]
         return sum(self.native["compile"] + self.native["instruction"] * len(body) for body in made)
 
+    def anew(self, nbytes: float, largest: float) -> float:
+        """Seconds of so many bytes that the system gives anew, in arrays of which the largest decides on the pages."""
+        return nbytes * self.paged[largest >= HUGE]
+
     def byte(self, distance: float) -> float:
         """Seconds a byte, so many bytes after it was last touched."""
         return at(self.levels, min(distance, self.levels[-1][0]))
@@ -380,7 +386,7 @@ class CostModel:
     def from_json(cls, text: str) -> CostModel:
         data = json.loads(text)
         data["calls"] = {name: tuple(map(tuple, curve)) for name, curve in data["calls"].items()}
-        for name in ("product", "vector", "levels", "loop", "fingerprint", "mixing"):
+        for name in ("product", "vector", "levels", "loop", "paged", "fingerprint", "mixing"):
             data[name] = tuple(tuple(x) if isinstance(x, list) else x for x in data[name])
         for name in ("transforms", "rules"):
             data[name] = {key: tuple(each) for key, each in data[name].items()}
@@ -402,11 +408,12 @@ def by_operation(priced: Iterable[tuple[Instruction, float]]) -> dict[str, float
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def faulted(program: StraightLine, peak: int) -> int:
-    """Bytes that the system gives anew in each run: a heap whose free end is larger than twice the largest array so far
-    goes back to it (glibc's malloc, by default); arrays of few pages stay.  peak: bytes alive at once."""
+def faulted(program: StraightLine, peak: int) -> tuple[int, int]:
+    """Bytes that the system gives anew in each run, and those of the largest array: a heap whose free end is larger
+    than twice the largest array so far goes back to it (glibc's malloc, by default); arrays of few pages stay.  peak:
+    bytes alive at once."""
     largest = max((v.nbytes for i in program.instructions if not i.view for v in i.outs), default=0)
-    return peak if largest > PAGED and peak > 2 * largest else 0
+    return (peak if largest > PAGED and peak > 2 * largest else 0), largest
 
 
 # Elements that a kernel computes at least: those of a vector.
@@ -501,6 +508,6 @@ def current() -> CostModel:
 
 
 def defaults() -> CostModel:
-    """The constants that come with the package, which `admodes calibrate --dry --json` printed on another machine."""
+    """The constants that come with the package: the model of `admodes calibrate --dry --json` on another machine."""
     text = resources.files(__package__).joinpath("defaults.json").read_text(encoding="utf-8")
     return replace(CostModel.from_json(text), calibrated=False)

@@ -334,11 +334,10 @@ def _target(target: str, value: Any) -> str:
         return "gradient" if scalar else "jacobian"
     if target in ("gradient", "hessian", "hvp") and not scalar:
         shapes = ", ".join(str(np.shape(y)) for y in leaves)
-        instead = "jacobian, jvp or vjp"
         raise TypeError(
             f"compare: target={target!r} is for a function that returns one real number; this one returns "
-            f"{'an array' if structure is None else 'arrays'} of shape {shapes}. Ask for target={instead!r}, or reduce "
-            "the result to a number."
+            f"{'an array' if structure is None else 'arrays'} of shape {shapes}. Ask for target='jacobian', "
+            "'jvp' or 'vjp', or reduce the result to a number."
         )
     return target
 

@@ -103,7 +103,7 @@ def test_arguments(model, tmp_path, capsys):
         ("nowhere_at_all:f", [], 2, "no module 'nowhere_at_all'"),
         ("nowhere.py:f", [], 2, "no file nowhere.py"),
         ("numpy:nothing", [], 2, "has no 'nothing'"),
-        ("FILE:number", [], 2, "is a int, not a function"),
+        ("FILE:number", [], 2, "neither a function nor a list of layers"),
         ("FILE:loss", [], 2, "no shape is given for x: add --shape x=64"),
         ("FILE:loss", ["--shape", "z=3"], 2, "has no argument 'z'; it has x, w"),
         ("FILE:loss", ["--shape", "x=a"], 2, "is no shape"),
@@ -114,7 +114,7 @@ def test_arguments(model, tmp_path, capsys):
         ("FILE:loss", ["--args", "nowhere.npz"], 2, "cannot be read"),
         ("FILE:failing", ["--shape", "x=3"], 1, "ArithmeticError: half way"),
         ("FILE:loss", ["--shape", "x=3", "--max-seconds", "1e-9"], 1, "one run of loss alone took"),
-        ("FILE:loss", ["--shape", "x=3", "--target", "jvp", "--csv", "/nowhere/at/all.csv"], 1, "No such file"),
+        ("FILE:loss", ["--shape", "x=3", "--target", "jvp", "--csv", "/nowhere/at/all.csv"], 2, "there is no folder"),
     ],
 )
 def test_bad_lines(spec, options, status, message, model, capsys):
