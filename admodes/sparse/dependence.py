@@ -330,7 +330,8 @@ def read(walk: Walk, instruction: Instruction, y: Value) -> Any:
 
 def _open(walk: Walk, index: Any, ndim: int) -> tuple[Any, Any]:
     """An index with 0 for what may change, and the axes that this stands for; None for a mask that may change."""
-    items = [walk.known(i) if walk.knows(i) else i for i in as_tuple(index)]
+    given = [_of_one_shape(i) if not walk.knows(i) else i for i in (index if isinstance(index, tuple) else (index,))]
+    items = [walk.known(i) if walk.knows(i) else i for i in as_tuple(tuple(given))]
     spans = [_span(i) for i in items]
     axis, axes, found = 0, [], []
     for item, span in zip(items, spans, strict=True):
@@ -342,6 +343,14 @@ def _open(walk: Walk, index: Any, ndim: int) -> tuple[Any, Any]:
         found.append(item)
         axis += ndim - sum(spans) if item is Ellipsis else span
     return tuple(found), axes
+
+
+def _of_one_shape(item: Any) -> Any:
+    """A list with numbers that may change, as an array of them."""
+    if not isinstance(item, list):
+        return item
+    like = np.asarray(mapped(item, lambda v: np.zeros(v.shape, v.dtype) if type(v) is Value else v))
+    return Value(like.shape, like.dtype)
 
 
 def _span(item: Any) -> int:

@@ -551,3 +551,14 @@ def test_a_float_whose_text_is_taken_for_granted_is_no_constant(f, mode):
     plan = sparse_jacobian_plan(f, np.array([1.5, 2.0, 3.0]), mode=mode)
     for x in (np.array([1.5, 2.0, 3.0]), np.array([1000.25, 12.5, 3.0])):
         np.testing.assert_array_equal(plan(x).toarray(), jacfwd(f)(x))
+
+
+def test_an_index_in_a_list_of_computed_numbers():
+    def f(x):
+        return x[[np.argmax(x), 0, np.argmin(x)]] ** 2
+
+    x = np.array([0.2, 1.3, -0.4])
+    for mode in ("forward", "reverse"):
+        plan = sparse_jacobian_plan(f, x, mode=mode)
+        for y in (x, x[::-1].copy()):
+            np.testing.assert_allclose(plan(y).toarray(), jacfwd(f)(y))

@@ -170,7 +170,8 @@ def _moved(lines: list[str], name: str, pointer: str, step: int, like: Value) ->
 def instructions_of(loop: Loop, backward: bool) -> list[Instruction]:
     """The instruction of a loop, behind those of what is computed for all iterations at once."""
     before, loop = spread(loop, _is_costly)
-    return [*before, _instruction(with_arrays_outside(loop), backward)] if loop.made else before
+    read = loop.stacked or loop.final
+    return [*before, _instruction(with_arrays_outside(loop), backward)] if read else before
 
 
 def _is_costly(i: Instruction) -> bool:

@@ -373,3 +373,18 @@ def test_the_listing_shows_loops():
     text = str(rolled(scalar_loop, 0.3, 0.7))
     assert "for t in range(50):" in text
     assert text.count("np.sin") == 1
+
+
+def test_a_loop_of_which_nothing_is_read():
+    """A store through the last of many views goes to the array itself."""
+
+    def f(x):
+        y = x * 1.0
+        view = y
+        for _ in range(1000):
+            view = view[::-1]
+        view[0] = x[1] * 3.0
+        return y * y
+
+    x = np.array([0.2, 0.35, -0.4])
+    np.testing.assert_array_equal(compile(f)(x), f(x))
