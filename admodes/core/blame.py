@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import ast
 import itertools
-import linecache
-import os
+import opcode
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType, ModuleType, TracebackType
 
 import numpy as np
 
 from .dispatch import highest
-from .errors import Detached
+from .errors import AFTER, HELD, Deferred, Detached, LeakedTracer, MissingRule
 from .registry import OPS
+from .statements import statement_at
 from .tracing import Tracer
 
 # The public name of a function of SciPy -> what is to be called in its place; None where nothing has that name.
@@ -64,7 +63,8 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
     refused = refused_class(error)
     foreign = "" if refused else _of_scipy(found, cause)
     place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
-    array = _stored_into(statement, found.tb_frame)
+    array = _stored_into(statement, found)
+    statement = statement.removesuffix(":")
     if foreign:
         new = Detached.told(
             f"{place}: {statement}: {foreign} does not dispatch to other arrays, and a traced value cannot go through "
@@ -83,15 +83,38 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
     if cause is None and not (found is last and array and isinstance(error, TypeError | ValueError)):
         return error
     if array:
-        new = Detached(
-            f"{place}: {statement}: storing a traced value into {array}, a plain array that does not come from a "
-            "creation function of NumPy called in this function,",
-            f"Copy it there first, {array} = np.copy({array}), or make a new one: np.zeros_like({array}).",
+        own = _name_of_copy(array, found.tb_frame)
+        why = "a plain array that does not come from a creation function of NumPy called in this function"
+        remedy = (
+            f"Copy it there first, {own} = np.copy({array}), and store into that, or make one: np.zeros_like({array})."
         )
+        if HELD in str(cause):
+            why, remedy = HELD, AFTER
+        elif any(_module(step.tb_frame) in ("threading", "concurrent.futures.thread") for step in steps):
+            why, remedy = "in a thread that the function starts", "Make the array before, by np.zeros_like(x)."
+        new = Detached(f"{place}: {statement}: storing a traced value into {array}, {why},", remedy)
     else:
         new = Detached.told(f"{place}: {statement}: {cause}")
     new.explained = True
     return new
+
+
+def located(error: Exception, is_users: Callable[[FrameType], bool]) -> None:
+    """Give the error the line of the user's code where it was raised by a statement of ours, and not by NumPy."""
+    steps = list(_steps(error.__traceback__))
+    found = next((step for step in reversed(steps) if is_users(step.tb_frame)), None)
+    if found is not None and not getattr(error, "explained", False) and _ours(error, steps[-1]):
+        place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
+        error.args = (f"{place}: {statement.removesuffix(':')}: {error}",)
+        vars(error)["explained"] = True
+
+
+def _ours(error: Exception, last: TracebackType) -> bool:
+    """Whether an error was raised by a statement of ours, and says what a user is to know."""
+    ours = _module(last.tb_frame).startswith("admodes.")
+    raised = ours and _instruction(last.tb_frame.f_code, last.tb_lasti) in ("RAISE_VARARGS", "RERAISE")
+    kinds = (MissingRule, Deferred, LeakedTracer)
+    return raised and (type(error) in (TypeError, ValueError, AttributeError) or isinstance(error, kinds))
 
 
 def refused_class(error: BaseException) -> str:
@@ -100,44 +123,64 @@ def refused_class(error: BaseException) -> str:
     return next((kind.__name__ for kind in Tracer.__subclasses__() if kind.__name__ in words), "")
 
 
-def statement_at(frame: FrameType, first: int, lasti: int) -> tuple[str, str]:
-    """'model.py, line 3' and the source of the statement there, on one line."""
-    code: CodeType = frame.f_code
-    positions = next(itertools.islice(code.co_positions(), lasti // 2, None), (first, first, 0, 0))
-    end = max(positions[1] or first, first)
-    lines = [linecache.getline(code.co_filename, n, frame.f_globals) for n in range(first, end + 1)]
-    text = textwrap.dedent("".join(lines)).strip()
-    return f"{os.path.basename(code.co_filename)}, line {first}", " ".join(text.split())
+def _name_of_copy(array: str, frame: FrameType) -> str:
+    """What the copy may be called: a variable of the function, or part of one, can keep its name; a global cannot."""
+    return array if re.split(r"\W", array)[0] in frame.f_code.co_varnames else "own"
 
 
-def _stored_into(statement: str, frame: FrameType) -> str:
-    """The array that a statement stores into, as it is written; empty where none is recognised."""
+# Functions and methods of NumPy that change an array: the first argument, or that whose method it is.
+_CHANGING = ("at", "copyto", "fill", "fill_diagonal", "itemset", "place", "put", "put_along_axis", "putmask")
+
+
+def _stored_into(statement: str, step: TracebackType) -> str:
+    """The array that a statement was storing into when it failed, as it is written; empty where none is recognised."""
     try:
         body = ast.parse(statement).body
     except SyntaxError:
         return ""
-    for node in body:
-        if isinstance(node, ast.Assign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                if isinstance(target, ast.Subscript):
-                    base = target.value
-                    if isinstance(base, ast.Attribute) and base.attr in ("flat", "T", "real"):
-                        base = base.value
-                    held = {**frame.f_globals, **frame.f_locals}.get(base.id) if isinstance(base, ast.Name) else None
-                    if isinstance(node, ast.AugAssign) and isinstance(held, dict | list | tuple):
-                        return ast.unparse(target)  # state["v"] += …: the array is what the container holds
-                    return ast.unparse(base)
-                if isinstance(node, ast.AugAssign):
-                    return ast.unparse(target)
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Call):
-                for keyword in inner.keywords:
-                    if keyword.arg == "out":
-                        return ast.unparse(keyword.value)
-                if isinstance(inner.func, ast.Attribute) and inner.func.attr in ("fill", "put", "itemset"):
-                    return ast.unparse(inner.func.value)
+    names = {**step.tb_frame.f_globals, **step.tb_frame.f_locals}
+    called = "CALL" in _instruction(step.tb_frame.f_code, step.tb_lasti)
+    found = (
+        _changed_by_call(node, names) if called else _target(node, names) for top in body for node in ast.walk(top)
+    )
+    return next(filter(None, found), "")
+
+
+def _instruction(code: CodeType, at: int) -> str:
+    """The name of the one that Python has begun; behind it there may be room for its cache."""
+    names = (opcode.opname[code.co_code[k]] for k in range(at, -1, -2))
+    return next(name for name in names if name != "CACHE")
+
+
+def _target(node: ast.AST, names: dict[str, object]) -> str:
+    """The array in the target of an assignment."""
+    if isinstance(node, ast.AugAssign):
+        target, base = node.target, getattr(node.target, "value", None)
+        if isinstance(target, ast.Subscript) and not isinstance(_value(base, names), dict | list | tuple):
+            return _array(target)
+        return ast.unparse(target)  # state["v"] += …: the array is what the container holds
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        return _array(node)
     return ""
+
+
+def _array(target: ast.Subscript) -> str:
+    base = target.value
+    return ast.unparse(base.value if isinstance(base, ast.Attribute) and base.attr in ("flat", "T", "real") else base)
+
+
+def _value(node: ast.AST | None, names: dict[str, object]) -> object:
+    return names.get(node.id) if isinstance(node, ast.Name) else None
+
+
+def _changed_by_call(node: ast.AST, names: dict[str, object]) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    out = next((keyword.value for keyword in node.keywords if keyword.arg == "out"), None)
+    if out is None and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
+        of_module = node.func.attr == "at" or isinstance(_value(node.func.value, names), ModuleType)
+        out = (node.args[0] if node.args else None) if of_module else node.func.value
+    return "" if out is None else ast.unparse(out)
 
 
 def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from .dispatch import Trace, highest
-from .errors import Detached
+from .errors import AFTER, HELD, Detached
 from .registry import Op
 from .tracing import LIBRARIES, Flat, Tracer
 from .views import share
@@ -36,11 +36,7 @@ class Ground(Trace):
         if x.index is LENT:
             raise Detached("storing a traced value into an array from outside the function", REMEDY)
         if getattr(x, "node", None) is True:
-            raise Detached(
-                "storing a traced value into an array that f also holds otherwise (its .real, .imag or .view(), "
-                "as_strided, or by a np.asarray that was bound to another name)",
-                "Take these after the array is filled.",
-            )
+            raise Detached(f"storing a traced value into {HELD}", AFTER)
 
 
 GROUND = Ground()

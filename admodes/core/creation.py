@@ -36,12 +36,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from .blame import explained, refused_class, statement_at
+from .blame import explained, located, refused_class
 from .blank import LENT, Blank, given, natively, traced
 from .captured import Captured
 from .dispatch import canonical, collected_lists, gathered
 from .errors import Detached, noted
 from .registry import OPS
+from .statements import statement_at
 from .surroundings import BoundAnew, Surroundings
 from .tracing import HANDS_ON, Tracer
 from .views import ground, laid_in_memory, relaid
@@ -77,8 +78,9 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
     except Exception as error:
         if not _wrote(f, error, known):
             if not noted.detached:
-                if refused_class(error):
+                if refused_class(error) or isinstance(error, Detached):  # the latter in a thread that f started
                     _raise(error, packages or frozenset())
+                located(error, in_users_code)
                 raise
             noted.curable = False
             return _again(f, body, args, error)
@@ -148,7 +150,7 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
     packages = (_known(f) or frozenset()) | (watched or frozenset())
     captured = around(f)
     if _AS_WRITTEN.get():
-        _raise(error, packages)
+        _raise(error, packages | _packages(error.__traceback__))
     while True:
         noted.detached = False
         found = _packages(error.__traceback__) - packages
@@ -172,6 +174,7 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
                 _raise(once_more, packages)
             if refused or _packages(once_more.__traceback__) & found:  # a package that traced values do not go through
                 _raise(error, packages)
+            located(once_more, in_users_code)
             raise
         captured.unchanged()
         code = _code(f)

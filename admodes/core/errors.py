@@ -126,6 +126,14 @@ class Detached(Travelling, TypeError):
         return new
 
 
+# What is said of an array that f also holds with another dtype.
+HELD = (
+    "an array that f also holds otherwise (its .real, .imag or .view(), as_strided, or by a np.asarray that was bound "
+    "to another name)"
+)
+AFTER = "Take these after the array is filled."
+
+
 class Deferred(Travelling, TypeError):
     """An operand of another library with operators of its own met a traced value: the operation is left to it."""
 

@@ -95,7 +95,8 @@ class Tracer(Cell):
         if dtype is not None and np.dtype(dtype) != OBJECT:
             raise Detached(
                 f"conversion to a plain array of dtype {np.dtype(dtype)}",
-                "Leave out the dtype, or build the array with np.stack, np.concatenate or np.array([...]).",
+                "Leave out the dtype, or build the array with np.stack, np.concatenate or np.array([...]); for code "
+                "that is compiled write an admodes.custom_op.",
             )
         asker = _asker(sys._getframe(1))
         module = asker.f_globals.get("__name__", "")
@@ -285,7 +286,7 @@ class Tracer(Cell):
         raise Detached(
             "pickling x (for another process, a file, a copy by pickle.loads(pickle.dumps(x)))",
             "Let each process differentiate its own part: call grad, jvp or vjp inside the function that is sent; "
-            "within one process copy with x.copy().",
+            "within one process, write x.copy().",
         )
 
     @property
