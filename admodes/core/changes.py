@@ -45,16 +45,35 @@ def put(x: Any, index: Any, value: Any) -> Any:
 
 def write(x: Cell, index: Any, value: Any) -> None:
     """x[index] = value, seen through every view of the same memory."""
-    memory, here = changeable(x)
+    if getattr(x, "memory", None) is None and not hasattr(x, "written") and _several(index, x):
+        if not x.transform.level:
+            x.transform.overwritten(x)
+        g = ground(x)
+        _ = x.flags  # as in `changeable`
+        become(x, relaid(put(x, index, value), g))
+        x.written = True
+        return
+    _write(x, *changeable(x), index, value)
+
+
+def _write(x: Cell, memory: Memory | None, here: Place, index: Any, value: Any) -> None:
     if type(x) is not Cell.stale and not x.transform.level:
         x.transform.overwritten(x)
-    memory = memory or memory_of(x)
-    value = canonical(value)
+    memory, value = memory or memory_of(x), canonical(value)
     if memory.take(here, index, value):
         return
     memory.settle()
     base = ground(memory.contents)
     whole = is_whole(here, base)
+    if (
+        not whole
+        and index is Ellipsis
+        and here.shape
+        and 0 not in here.shape
+        and x.memory is not getattr(value, "memory", None)
+    ):
+        memory.change(written(memory.contents, here, value, memory.put))
+        return
     g = base if whole else seated(base, here)
     if getattr(value, "memory", None) is memory and _in_numpys_order(index, g, laid_in_memory(value)):
         index = np.asarray(index) if isinstance(index, Cell) else index
@@ -75,6 +94,14 @@ def write(x: Cell, index: Any, value: Any) -> None:
         getitem = OPS[operator.getitem]
         new = written_at(memory.contents, tuple(apply(getitem, (i, index), {}) for i in at), part, value, memory.put)
     memory.change(new)
+
+
+def _several(index: Any, x: Cell) -> bool:
+    """Whether an index takes a part of an array of its own by slices; single elements wait (see `Memory.take`)."""
+    if type(index) is not slice and index is not Ellipsis and (type(index) is not int or x.ndim < 2):
+        return False
+    g = ground(x)
+    return type(g) is ndarray and g.flags.forc and g.flags.writeable
 
 
 def _in_numpys_order(index: Any, x: ndarray, value: ndarray) -> bool:
@@ -155,7 +182,7 @@ def replace(x: Cell, new: Any) -> None:
         memory.waiting.clear()
         memory.change(new, given_away=True)
     else:
-        write(x, ..., new)
+        _write(x, memory, here, ..., new)
 
 
 def _takes(g: Any, new: Any) -> bool:
@@ -184,6 +211,6 @@ def changeable(x: Cell) -> tuple[Memory | None, Place]:
             "the function changes an argument in place that shares memory with another of its arguments. A transform "
             "takes each by its value, so the change would not be seen in the other. Pass a copy: f(a, b.copy())."
         )
-    if overlapping(base):
+    if not base.flags.forc and overlapping(base):
         raise TypeError("an argument whose elements overlap in memory is changed in place; change a copy: x = x.copy()")
     return memory, here

@@ -28,7 +28,10 @@ class Cell:
     """What a traced value consists of: its value, the transform, what that keeps with it, the memory it shares."""
 
     # The slots of all kinds stand here, so that a change in place may turn one kind into another.
-    __slots__ = ("__weakref__", "index", "memory", "node", "origin", "place", "tangent", "transform", "value")
+    # `written`: whether it has no memory yet and was changed once; a second change begins one, which costs a copy too.
+    __slots__ = (
+        "__weakref__", "index", "memory", "node", "origin", "place", "tangent", "transform", "value", "written",
+    )  # fmt: skip
     # The kind of a view whose memory was written to since it was last read: its state is gone, and read when asked for.
     stale: ClassVar[type[Cell]]
     value: Any
@@ -36,6 +39,7 @@ class Cell:
     origin: Any
     memory: Memory
     place: Place
+    written: bool
 
     if TYPE_CHECKING:
 
@@ -105,7 +109,7 @@ class Memory:
         self.contents = relaid(new, base)
         if given_away:
             self.own = False
-        elif not np.may_share_memory(ground(self.contents), base):
+        elif not self.own and not np.may_share_memory(ground(self.contents), base):
             self.own = True
 
     def take(self, place: Place, index: Any, value: Any) -> bool:
@@ -113,10 +117,10 @@ class Memory:
         at = self._element(place, index)
         if at is None:
             return False
-        if isinstance(value, Cell) and type(ground(value)) is ndarray:
+        plain = ground(value)
+        if type(plain) is ndarray and plain is not value:
             value = clone(value)  # an array without axes may change
-        real = ground(self.contents).dtype.kind != "c"
-        if np.ndim(value) or (real and np.result_type(value).kind == "c"):
+        if np.ndim(plain) or (np.iscomplexobj(plain) and ground(self.contents).dtype.kind != "c"):
             return False
         if self.fresh:
             self.outdate()
@@ -196,12 +200,11 @@ class Memory:
 
     def holds(self, value: Any, place: Place, index: Any) -> bool:
         """Whether a value is x[index] itself, of the view x at a place, as x[index] += … stores it once more."""
-        there = getattr(value, "place", None)
-        if there is None or getattr(value, "memory", None) is not self or not _fixed(index):
+        if getattr(value, "memory", None) is not self or not hasattr(value, "place") or not _fixed(index):
             return False
         base = ground(self.contents)
         seen = seated(base, place)[index if has_ellipsis(index) else (*as_tuple(index), ...)]
-        return bool(there == place_of(seen, base))
+        return bool(value.place == place_of(seen, base))
 
     def _element(self, place: Place, index: Any) -> tuple[int, ...] | None:
         """The element of the contents that is x[index] of the view x at a place; None where that is not one element."""
@@ -210,9 +213,13 @@ class Memory:
             return None
         at = []
         for i, n in zip(items, place.shape, strict=True):
-            if (type(i) is not int and not issubclass(type(i), np.integer)) or not -n <= i < n:
+            if type(i) is not int:
+                if not issubclass(type(i), np.integer):
+                    return None
+                i = int(i)
+            if not -n <= i < n:
                 return None
-            at.append(int(i) if i >= 0 else int(i) + n)
+            at.append(i if i >= 0 else i + n)
         base = ground(self.contents)
         if is_whole(place, base):
             return tuple(at)
