@@ -35,7 +35,7 @@ AREAS = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special", "admodes.scipy")
 # They build an object array of traced scalars, or work through functions that have rows.
 # fmt: off
 BY_ELEMENT = {
-    "array", "asarray", "asanyarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray", "full",
+    "array", "nditer", "asarray", "asanyarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray", "full",
     "fromfunction", "kaiser", "require", "poly1d", "vectorize", "ndenumerate", "broadcast",
 }
 # fmt: on

@@ -41,6 +41,7 @@ from .blank import LENT, Blank, given, natively, traced
 from .captured import Captured
 from .dispatch import canonical, collected_lists, gathered
 from .errors import Detached, noted
+from .iteration import nditer
 from .registry import OPS
 from .statements import statement_at
 from .surroundings import BoundAnew, Surroundings
@@ -451,7 +452,12 @@ _NUMBERS = (
     "float64", "float32", "float16", "longdouble", "double", "single", "complex128", "complex64", "int64", "int32",
     "int16", "int8", "int_", "intp", "uint8", "uint64", "bool_", "bool",
 )  # fmt: skip
-_CLASSES = {"ndarray": _ndarray, "vectorize": _Vectorized, **{name: _number(name) for name in _NUMBERS}}
+_CLASSES: dict[str, Callable[..., Any]] = {
+    "ndarray": _ndarray,
+    "vectorize": _Vectorized,
+    "nditer": nditer,
+    **{name: _number(name) for name in _NUMBERS},
+}
 CREATIONS = {name: Creation(getattr(np, name)) for name in NAMES}
 
 

@@ -40,7 +40,6 @@ WITHOUT_ROW = {
     "format_float_positional": FLOAT,
     "format_float_scientific": FLOAT,
     "frompyfunc": OBJECTS,
-    "nditer": OBJECTS,
     "nested_iters": OBJECTS,
 }
 

@@ -20,6 +20,7 @@ import scipy.stats as st
 from ..core.dispatch import canonical
 from ..core.domain import A, OnlyReal, case, positive_definite
 from ..core.registry import Composite
+from ..core.views import ground
 from .linalg import solve_triangular
 from .rows import mirror
 
@@ -38,6 +39,8 @@ _METHODS = {
     "pmf": "The probability",
     "cdf": "The distribution function",
     "logcdf": "The logarithm of the distribution function",
+    "sf": "The survival function, 1 − cdf,",
+    "logsf": "The logarithm of the survival function, 1 − cdf,",
 }
 
 
@@ -57,7 +60,7 @@ class Distribution:
     name : as in scipy.stats.
     shapes : the names of its parameters before loc and scale.
     parts : by method, a function of the standardised variable and the shapes: "log", the logarithm of the density,
-        "cdf", and "logcdf" where there is one with more digits than log(cdf).
+        "cdf", "logcdf" where there is one with more digits than log(cdf), "sf" and "logsf" where they are known.
     support : the ends of the standardised support, numbers, or functions of the shapes.
     within : where the tests sample it, or `samples`, calls of their own.
     closed : the shapes by which its distribution function has a derivative in closed form.
@@ -87,7 +90,8 @@ class Distribution:
     ) -> None:
         self.name, self.shapes, self.whole, self.open = name, tuple(shapes.split()), whole, open
         self._parts, self._support, self._valid = parts, support, valid
-        self.methods = ("logpmf", "pmf", "cdf", "logcdf") if whole else ("logpdf", "pdf", "cdf", "logcdf")
+        densities = ("logpmf", "pmf") if whole else ("logpdf", "pdf")
+        self.methods = (*densities, "cdf", "logcdf", *(name for name in ("sf", "logsf") if name in parts))
         scale = () if whole else ("scale",)
         self._defaults = {"loc": 0, **dict.fromkeys(scale, 1)}
         first = "k" if whole else "x"
@@ -101,7 +105,7 @@ class Distribution:
             body.__name__, body.__qualname__ = method, f"{name}.{method}"
             body.__doc__ = self._doc(method, first)
             theirs = getattr(getattr(st, name), method)
-            known = closed if method in ("cdf", "logcdf") else self.shapes
+            known = self.shapes if method in densities else closed
             op = Composite(
                 body,
                 body,
@@ -155,6 +159,9 @@ class Distribution:
             scale = np.where(ok, scale, 1.0)
             y = self._parts["log"](z, *shapes) - (0.0 if self.whole else np.log(scale))
             y = np.where(inside, y, -np.inf) if method[0] == "l" else np.where(inside, np.exp(y), 0.0)
+        elif method in ("sf", "logsf"):
+            ends = (0.0, 1.0) if method == "sf" else (-np.inf, 0.0)
+            y = np.where(inside, self._parts[method](z, *shapes), np.where(above, *ends))
         elif method == "logcdf" and "logcdf" in self._parts:
             y = np.where(inside, self._parts["logcdf"](z, *shapes), np.where(above, 0.0, -np.inf))
         elif method == "logcdf":
@@ -260,7 +267,8 @@ def _triangle_cdf(z: Any, c: Any) -> Any:
 
 
 # fmt: off
-norm = _line("norm", "", log=_normal, cdf=lambda z: sc.ndtr(z), logcdf=lambda z: sc.log_ndtr(z))
+norm = _line("norm", "", log=_normal, cdf=lambda z: sc.ndtr(z), logcdf=lambda z: sc.log_ndtr(z),
+             sf=lambda z: sc.ndtr(-z), logsf=lambda z: sc.log_ndtr(-z))
 cauchy = _line("cauchy", "", log=lambda z: -LOG_PI - np.log1p(z * z), cdf=lambda z: 0.5 + np.arctan(z) / np.pi)
 laplace = _line("laplace", "", log=lambda z: -np.abs(z) - LOG_2, cdf=_laplace_cdf)
 logistic = _line("logistic", "", log=_logistic, cdf=lambda z: sc.expit(z), logcdf=lambda z: sc.log_expit(z))
@@ -332,9 +340,9 @@ nbinom = _counts("nbinom", "n p", INF, lambda n, p: np.logical_and(np.greater(n,
 # fmt: on
 
 __all__ = [
-    "bernoulli", "beta", "binom", "cauchy", "chi2", "expon", "f", "gamma", "geom", "gumbel_l", "gumbel_r", "halfcauchy",
-    "halfnorm", "invgamma", "laplace", "logistic", "lognorm", "multivariate_normal", "nbinom", "norm", "pareto",
-    "poisson", "rayleigh", "t", "triang", "uniform", "weibull_min",
+    "bernoulli", "beta", "binom", "cauchy", "chi2", "dirichlet", "expon", "f", "gamma", "geom", "gumbel_l", "gumbel_r",
+    "halfcauchy", "halfnorm", "invgamma", "laplace", "logistic", "lognorm", "multivariate_normal", "nbinom", "norm",
+    "pareto", "poisson", "rayleigh", "t", "triang", "uniform", "weibull_min",
 ]  # fmt: skip
 
 
@@ -343,26 +351,34 @@ __all__ = [
 # ---------------------------------------------------------------------------------------------------
 
 
-def _multivariate(x: Any, mean: Any, cov: Any) -> Any:
-    """−½ (|L⁻¹(x − m)|² + 2 Σ log L_ii + d log 2π) with cov = L Lᵀ."""
-    (x,) = _doubles(x)
+def _root_of_covariance(mean: Any, cov: Any) -> tuple[Any, int]:
+    """L, with cov = L Lᵀ, and the number of dimensions."""
     (cov,) = _doubles(1.0 if cov is None else cov)
-    if mean is None:
-        d = np.shape(cov)[0] if np.ndim(cov) else np.shape(x)[-1] if np.ndim(x) else 1
-        mean = np.zeros(d)
-    mean = np.reshape(_doubles(mean)[0], -1)
-    d = mean.shape[0]
+    d = np.size(mean) if mean is not None else np.shape(cov)[0] if np.ndim(cov) else 1
     if np.ndim(cov) == 0:
         cov = cov * np.eye(d)
     elif np.ndim(cov) == 1:
         cov = cov[:, None] * np.eye(d)
     if np.shape(cov) != (d, d):
         raise ValueError(f"scipy.stats.multivariate_normal: cov of shape {np.shape(cov)} for {d} dimensions")
+    return np.linalg.cholesky(cov), d
+
+
+def _multivariate(x: Any, mean: Any, cov: Any, allow_singular: bool) -> Any:
+    """−½ (|L⁻¹(x − m)|² + 2 Σ log L_ii + d log 2π) with cov = L Lᵀ."""
+    if allow_singular:
+        raise TypeError("multivariate_normal: allow_singular=True has no derivative by cov, whose rank would change")
+    (x,) = _doubles(x)
+    if mean is None and cov is not None and np.ndim(cov):
+        mean = np.zeros(np.shape(cov)[0])
+    elif mean is None:
+        mean = np.zeros(np.shape(x)[-1] if np.ndim(x) else 1)
+    mean = np.reshape(_doubles(mean)[0], -1)
+    L, d = _root_of_covariance(mean, cov)
     if np.ndim(x) == 0:
         x = np.reshape(x, (1,))
     elif np.ndim(x) == 1 and d == 1:
         x = x[:, None]
-    L = np.linalg.cholesky(cov)
     centred = np.reshape(x - mean, (-1, d))
     z = solve_triangular(L, centred.T, lower=True)
     y = -0.5 * np.sum(z * z, axis=0) - np.sum(np.log(np.diagonal(L))) - 0.5 * d * LOG_2PI
@@ -381,10 +397,10 @@ class MultivariateNormal:
     """
 
     name = "multivariate_normal"
-    methods = ("logpdf", "pdf")
+    methods = ("logpdf", "pdf", "entropy")
 
-    def __init__(self) -> None:
-        self.logpdf, self.pdf = map(_normals, self.methods)
+    def __init__(self, logpdf: Any, pdf: Any, entropy: Any) -> None:
+        self.logpdf, self.pdf, self.entropy = logpdf, pdf, entropy
 
     def __call__(self, mean: Any = None, cov: Any = 1) -> Frozen:
         """With its parameters fixed."""
@@ -394,31 +410,111 @@ class MultivariateNormal:
         return "admodes.scipy.stats.multivariate_normal"
 
 
+def _named(name: str, body: Callable[..., Any], arrays: int, doc: str, calls: Sequence[Any]) -> Any:
+    """The public function of a method of one of SciPy's distributions, 'dirichlet.pdf'."""
+    distribution, method = name.split(".")
+    theirs = getattr(getattr(st, distribution), method)
+    body.__doc__, body.__name__ = doc, method
+    domain = OnlyReal([*calls])
+    op = Composite(body, body, name=f"scipy.stats.{name}", arrays=arrays, evaluate=theirs, domain=domain)
+    return mirror(op, body, theirs)
+
+
+_COV = (
+    "    mean : (d,), zeros where it is left out.\n"
+    "    cov : the covariance, positive definite: (d, d), its diagonal, or one number for it.\n"
+)
+
+
 def _normals(method: str) -> Any:
-    def body(x: Any, mean: Any = None, cov: Any = 1) -> Any:
-        y = _multivariate(x, mean, cov)
+    def body(x: Any, mean: Any = None, cov: Any = 1, allow_singular: bool = False) -> Any:
+        y = _multivariate(x, mean, cov, allow_singular)
         return np.exp(y) if method == "pdf" else y
 
-    body.__doc__ = (
+    doc = (
         f"{_METHODS[method]} of the normal distribution in d dimensions.\n\n"
-        "    Parameters\n    ----------\n    x : (…, d), where.\n    mean : (d,), zeros where it is left out.\n"
-        "    cov : the covariance, positive definite: (d, d), its diagonal, or one number for it.\n\n"
+        f"    Parameters\n    ----------\n    x : (…, d), where.\n{_COV}"
+        "    allow_singular : False.\n\n"
         "    Returns\n    -------\n    An array of the shape of x without the last axis.\n    "
     )
-    body.__name__ = method
-    theirs = getattr(st.multivariate_normal, method)
-    return mirror(
-        Composite(
-            body,
-            body,
-            name=f"scipy.stats.multivariate_normal.{method}",
-            arrays=3,
-            evaluate=theirs,
-            domain=OnlyReal([case(A(2, 3), A(3), A(3, 3, within=positive_definite))]),
-        ),
-        body,
-        theirs,
+    calls = [case(A(2, 3), A(3), A(3, 3, within=positive_definite))]
+    return _named(f"multivariate_normal.{method}", body, 3, doc, calls)
+
+
+def _entropy(mean: Any = None, cov: Any = 1) -> Any:
+    """½ (d + d log 2π + log det cov)."""
+    L, d = _root_of_covariance(mean, cov)
+    return 0.5 * d * (1.0 + LOG_2PI) + np.sum(np.log(np.diagonal(L)))
+
+
+multivariate_normal = MultivariateNormal(
+    _normals("logpdf"),
+    _normals("pdf"),
+    _named(
+        "multivariate_normal.entropy",
+        _entropy,
+        2,
+        "The entropy of the normal distribution in d dimensions.\n\n"
+        f"    Parameters\n    ----------\n{_COV}\n"
+        "    Returns\n    -------\n    A number.\n    ",
+        [case(np.zeros(3), A(3, 3, within=positive_definite)), case(cov=A(2, 2, within=positive_definite))],
+    ),
+)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The Dirichlet distribution
+# ---------------------------------------------------------------------------------------------------
+
+
+def _on_simplex(x: Any, alpha: Any) -> Any:
+    """log Γ(Σ α) − Σ log Γ(α) + Σ (α − 1) log x, where the last x may be left out: they sum to 1."""
+    x, alpha = _doubles(x, alpha)
+    st.dirichlet.logpdf(ground(x), ground(alpha))  # which raises where x is not on the simplex
+    if np.shape(x)[0] < np.shape(alpha)[0]:
+        x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
+    powers = np.sum(sc.xlogy(alpha - 1.0, x.T), axis=-1)
+    return powers + sc.gammaln(np.sum(alpha)) - np.sum(sc.gammaln(alpha))
+
+
+class Dirichlet:
+    """The Dirichlet distribution, whose methods take traced values.
+
+    Source: scipy.stats.dirichlet; Kotz, Balakrishnan and Johnson, "Continuous Multivariate Distributions" (2000), 49.
+
+    >>> from admodes import grad
+    >>> grad(lambda a: dirichlet.logpdf(np.array([0.25, 0.75]), a))(np.ones(2)).round(3)
+    array([-0.386,  0.712])
+    """
+
+    name = "dirichlet"
+    methods = ("logpdf", "pdf")
+
+    def __init__(self) -> None:
+        self.logpdf, self.pdf = map(_dirichlets, self.methods)
+
+    def __call__(self, alpha: Any) -> Frozen:
+        """With its parameters fixed."""
+        return Frozen(self, (alpha,), {})
+
+    def __repr__(self) -> str:
+        return "admodes.scipy.stats.dirichlet"
+
+
+def _dirichlets(method: str) -> Any:
+    def body(x: Any, alpha: Any) -> Any:
+        y = _on_simplex(x, alpha)
+        return np.exp(y) if method == "pdf" else y
+
+    doc = (
+        f"{_METHODS[method]} of the Dirichlet distribution.\n\n"
+        "    Parameters\n    ----------\n    x : (d,) or (d, n), where, on the simplex; or without the last row.\n"
+        "    alpha : (d,), its parameters.\n\n"
+        "    Returns\n    -------\n    A number, or (n,).\n    "
     )
+    inside = ((0.2, 0.3),)
+    calls = [case(A(2, within=inside), A(3, within=_SHAPE)), case(A(2, 4, within=inside), A(3, within=_SHAPE))]
+    return _named(f"dirichlet.{method}", body, 2, doc, calls)
 
 
-multivariate_normal = MultivariateNormal()
+dirichlet = Dirichlet()

@@ -51,7 +51,7 @@ def test_the_lists_of_names_do_not_overlap():
         ("array", coverage.DIFFERENTIABLE), ("floor", coverage.ZERO), ("sign", coverage.ZERO),
         ("round", coverage.ZERO), ("argmax", coverage.PASSIVE), ("shape", coverage.PASSIVE),
         ("less", coverage.PASSIVE), ("float64", coverage.PASSIVE), ("busday_count", coverage.RAISES),
-        ("save", coverage.RAISES), ("nditer", coverage.RAISES),
+        ("save", coverage.RAISES), ("frompyfunc", coverage.RAISES),
     ],
 )  # fmt: skip
 def test_some_classes(name, verdict):
@@ -109,7 +109,6 @@ UNDISPATCHED = {
     "format_float_positional": lambda x: np.format_float_positional(x[0]),
     "format_float_scientific": lambda x: np.format_float_scientific(x[0]),
     "frompyfunc": lambda x: np.frompyfunc(lambda v: v, 1, 1)(x),
-    "nditer": lambda x: list(np.nditer(x)),
     "nested_iters": lambda x: np.nested_iters(x[None], [[0], [1]]),
 }
 

@@ -80,8 +80,12 @@ MIRRORED |= {
 
 def of_a_distribution(name, method):
     ours = getattr(admodes.scipy.stats, name)
+    if method == "entropy":
+        return lambda x: scipy.stats.multivariate_normal.entropy(cov=x[0])
     if name == "multivariate_normal":
         return lambda x: getattr(scipy.stats.multivariate_normal, method)(x, np.zeros(5))
+    if name == "dirichlet":
+        return lambda x: getattr(scipy.stats.dirichlet, method)([0.4, 0.6], x[:2])
     theirs = getattr(getattr(scipy.stats, name), method)
     if ours.whole:
         return lambda x: theirs(1 if name == "geom" else 0, *[4][: len(ours.shapes) - 1], x[0])

@@ -352,6 +352,10 @@ def test_normal_in_several_dimensions():
         agree(lambda x: ours(x), lambda x: theirs(x, np.zeros(3)), x[0])
         agree(lambda s: ours(x, mean, s), lambda s: theirs(x, mean, s), np.array(2.0))
         agree(lambda s: ours(x, mean, s), lambda s: theirs(x, mean, s), np.array([1.0, 2.0, 3.0]))
+    entropies = stats.multivariate_normal.entropy, scipy.stats.multivariate_normal.entropy
+    agree(lambda c: entropies[0](mean, c), lambda c: entropies[1](mean, c), cov)
+    with pytest.raises(TypeError, match="whose rank would change"):
+        grad(lambda c: stats.multivariate_normal.pdf(x[0], mean, c, allow_singular=True))(cov)
     both = grad(lambda c: np.sum(stats.multivariate_normal(mean, c).logpdf(x)))(cov)
     np.testing.assert_array_equal(np.triu(both, 1), 0.0)  # the lower triangle alone is read, as in SciPy
     inverse = np.linalg.inv(cov)
@@ -510,3 +514,21 @@ def test_no_module_that_is_not_there():
     with pytest.raises(AttributeError, match="no attribute 'optimize'; there are integrate, interpolate"):
         _ = admodes.scipy.optimize
     assert {"linalg", "stats"} <= set(dir(admodes.scipy))
+
+
+def test_dirichlet():
+    alpha, x = np.array([1.5, 0.8, 2.5]), np.array([[0.2, 0.5], [0.3, 0.1], [0.5, 0.4]])
+    for method in ("logpdf", "pdf"):
+        ours, theirs = getattr(stats.dirichlet, method), getattr(scipy.stats.dirichlet, method)
+        agree(lambda a: ours(x, a), lambda a: theirs(x, a), alpha)
+        agree(lambda x: ours(x, alpha), lambda x: theirs(x, alpha), x[:2])
+        agree(lambda x: ours(x, alpha), lambda x: theirs(x, alpha), x[:2, 0])
+        agree(getattr(stats.dirichlet(alpha), method), getattr(scipy.stats.dirichlet(alpha), method), x[:2, 0])
+        with pytest.raises(ValueError, match="simplex"):
+            grad(lambda a: ours(2.0 * x[:, 0], a))(alpha)
+
+
+def test_survival_far_out():
+    for z in (3.0, 20.0, 40.0):
+        for method in ("sf", "logsf"):
+            agree(getattr(stats.norm, method), getattr(scipy.stats.norm, method), np.array(z))
