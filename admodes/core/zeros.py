@@ -92,7 +92,15 @@ def lost(tangents: Iterable[Any]) -> bool:
                 continue
             # One pass at the speed of memory: nan where an element is; else a number, or inf.  The sum of a few numbers
             # takes less; nan where two are inf and -inf too, it costs these a second look.
-            total = sum(t.ravel().tolist()) if t.size <= 8 else t.dot(t) if t.ndim == 1 else np.vdot(t, t)
+            if t.size <= 8:
+                total = sum(t.ravel().tolist())
+            elif t.ndim == 1:
+                total = t.dot(t)
+            elif t.flags.c_contiguous:
+                total = np.vdot(t, t)
+            else:
+                row = t.ravel(order="K")  # no copy of a transposed array, as vdot would make
+                total = row.dot(row)
             if total != total:
                 return True
         elif kind is float or kind is np.float64:

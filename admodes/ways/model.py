@@ -30,7 +30,7 @@ from ..program.cost import copied_outputs
 from ..program.factorisations import LIKE
 from ..program.native.rows import MOST_MULTIPLIED
 from ..program.primitives import ADD_AT, KERNELS, SCATTERED, SET_AT, SUBTRACT_AT, placed
-from ..program.recording import MARKS, Instruction, leaves
+from ..program.recording import MARKS, Instruction, Value, leaves
 from ..program.straightline import StraightLine
 from .work import (
     ASSIGNMENTS,
@@ -213,11 +213,14 @@ class CostModel:
         return max(0, entries) * sum(statistics.fmean(self.transforms[kind]) for kind in ("record", "pull"))
 
     def compiled(self, program: StraightLine) -> float:
-        """Seconds of one call of optimised flat code, which copies what is not its own to give away."""
+        """Seconds of one call of optimised flat code, which copies what is not its own to give away, and goes over its
+        results once more, for nan."""
         given = [v for v in program.outputs if isinstance(v, np.ndarray)]
         given += [v for v in copied_outputs(program) if v.ndim]
         copies = sum(self.calls["copy"][0][1] + 2 * v.nbytes * self.byte(2 * v.nbytes) for v in given)
         lines = sum(self.line["number"] if _of_numbers(i) else s + self.line["line"] for i, s in self.priced(program))
+        results = [v.nbytes for v in program.outputs if isinstance(v, Value)]
+        copies += sum(n * self.byte(n) for n in results)
         return copies + self.line["call"] + self.line["argument"] * len(program.inputs) + lines
 
     def calls_of(self, program: StraightLine, levels: Sequence[Level] = ()) -> float:

@@ -9,7 +9,7 @@ import scipy.special
 import admodes as ad
 from admodes.core import registry
 from admodes.core.registry import OPS, Contraction, Elementwise, Linear, LinearAll, Unknown, Via
-from admodes.core.zeros import keeping, strong_product
+from admodes.core.zeros import keeping, lost, strong_product
 
 registry.lookup(scipy.special.gamma)
 pytestmark = [pytest.mark.filterwarnings("ignore::RuntimeWarning")]
@@ -314,11 +314,11 @@ LOST = {
 @pytest.mark.parametrize("name", LOST)
 def test_what_hangs_on_a_convention_is_nan_in_every_nesting(name):
     f, x, where = LOST[name]
-    lost = np.eye(x.size, dtype=bool) | (where == "all")
+    gone = np.eye(x.size, dtype=bool) | (where == "all")
     assert np.isfinite(ad.grad(f)(x)).all()
     for way, H in hessians(f, x):
-        np.testing.assert_array_equal(np.isnan(H), lost, err_msg=way)
-        assert not H[~lost].any(), way
+        np.testing.assert_array_equal(np.isnan(H), gone, err_msg=way)
+        assert not H[~gone].any(), way
 
 
 # Zeros that nothing moves: masks, constants, elements that are not there.
@@ -370,3 +370,14 @@ CONVENTIONS = {
 @pytest.mark.parametrize(("f", "x"), CONVENTIONS.values(), ids=CONVENTIONS)
 def test_one_convention_where_a_slope_is_undetermined(f, x):
     assert np.array_equal(agree(lambda x: np.reshape(f(x), 1), x), np.zeros((1, x.size)))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(3, 3), (4, 5), (2, 3, 4)])
+def test_a_nan_is_seen_however_an_array_lies_in_memory(order, shape):
+    for dtype in (float, np.float32, complex):
+        whole = np.ones(shape, dtype, order=order)
+        views = [whole, whole.T, whole[::2], whole[..., ::-1]]
+        assert not any(lost((view,)) for view in views)
+        whole[0, -1] = np.nan
+        assert all(lost((view,)) for view in views)
