@@ -17,6 +17,7 @@ from .affine import Form, Var, strides_of
 from .nodes import Apply, Cast, Choose, Constant, Gather, Inside, Load
 from .plan import Nest, Root
 from .rows import REDUCTIONS
+from .series import cos, sin
 from .sums import Accumulator, filled
 from .text import SIZES, Text, Writer, kind_of, memory_type
 
@@ -33,6 +34,7 @@ class Loops:
         self.nest = nest
         self.pointers = pointers
         self.nodes = walk(self._starts())
+        self.circular = _circular(self.nodes)
         self.loop, self.tail, self.extent = self._merged()
         self.order = self._ordered()
         self.inner = self.order[-1] if self.order else -1
@@ -309,6 +311,8 @@ class Piece:
         if isinstance(node, Inside):
             return self._inside(node)
         args = [to.cast(self.value(x), x.kind, node.computed) for x in node.args]
+        if id(node.args[0]) in self.loops.circular:
+            to.text.circular.add(args[0])
         y: str = node.write(to, node.computed, *args)
         return y
 
@@ -429,6 +433,12 @@ class Piece:
             done = to.splat("q", self.done)
             self.known["fresh"] = to.add(f"icmp uge {to.type('q')} <{places}>, {done}")
         return self.known["fresh"]
+
+
+def _circular(nodes: list[Any]) -> set[int]:
+    """The nodes of which both the sine and the cosine are computed."""
+    sines, cosines = ({id(x.args[0]) for x in nodes if isinstance(x, Apply) and x.write is one} for one in (sin, cos))
+    return sines & cosines
 
 
 def _steps(place: Form) -> dict[int, int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import factorial
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from ...ops.elementwise import SLOPE
 from ...ops.ties import LARGER, PART, SMALLER
 from ..primitives import contracted
+from .series import cos, exp, sin, tanh
 from .text import FLOATING, Writer
 
 Write = Callable[..., str]
@@ -143,89 +143,6 @@ def _logaddexp(exp: str, scale: float | None, at_equal: float) -> Write:
     return write
 
 
-# log 2 in two parts, its reciprocal, and what moves whole numbers into the lowest bits: 1.5 · 2⁵².
-LOG2, LOG2_REST, PER_LOG2 = (
-    float.fromhex("0x1.62e42fefa39efp-1"),
-    float.fromhex("0x1.abc9e3b39803fp-56"),
-    1 / np.log(2.0),
-)
-ROUNDING = 1.5 * 2.0**52
-
-
-def _written_out(to: Writer, kind: str) -> bool:
-    """Whether exp and tanh are: for vectors where products and sums are fused; no call then spills registers."""
-    return kind == "d" and to.lanes > 1 and to.text.machine.fused
-
-
-def _near_zero(to: Writer, x: str) -> tuple[str, str]:
-    """k and exp r − 1 of x = k log 2 + r, r at most ½ log 2 in size: the series of exp r up to r¹³ is off by 4e−18.
-
-    Source: Muller, "Elementary Functions" (3rd ed., 2016), chapters 3 (evaluating polynomials: Estrin) and 11 (range
-    reduction: Cody and Waite).
-    """
-
-    def c(value: float) -> str:
-        return to.constant("d", value)
-
-    def fma(a: str, b: str, d: str) -> str:
-        return to.intrinsic("fma", "d", a, b, d)
-
-    k = to.binary("fsub", "d", fma(x, c(PER_LOG2), c(ROUNDING)), c(ROUNDING))
-    r = fma(k, c(-LOG2_REST), fma(k, c(-LOG2), x))
-    r2 = to.binary("fmul", "d", r, r)
-    r4 = to.binary("fmul", "d", r2, r2)
-    pairs = [fma(c(1 / factorial(n + 1)), r, c(1 / factorial(n))) for n in range(2, 14, 2)]
-    fours = [fma(high, r2, low) for low, high in zip(pairs[::2], pairs[1::2], strict=True)]
-    series = fma(fma(fours[2], r4, fours[1]), r4, fours[0])
-    return k, fma(r2, series, r)
-
-
-def _two_to(to: Writer, moved: str) -> str:
-    """2ᵏ, of k + ROUNDING."""
-    bits = to.add(f"bitcast {to.type('d')} {moved} to {to.type('q')}")
-    exponent = to.binary("add", "q", bits, to.constant("q", 1023))
-    shifted = to.binary("shl", "q", exponent, to.constant("q", 52))
-    return to.add(f"bitcast {to.type('q')} {shifted} to {to.type('d')}")
-
-
-def _exp(to: Writer, kind: str, x: str) -> str:
-    """exp x = 2ᵏ exp r, within 1 ulp. 2ᵏ is taken in two factors, so that results beyond the range become inf, and
-    small ones subnormal."""
-    if not _written_out(to, kind):
-        return to.function("exp", kind, x)
-    most, least, one = (to.constant(kind, v) for v in (710.0, -746.0, 1.0))
-    kept = to.select(to.compare("olt", kind, x, most), kind, x, most)
-    kept = to.select(to.compare("ogt", kind, kept, least), kind, kept, least)
-    k, rest = _near_zero(to, kept)
-    y = to.binary("fadd", kind, rest, one)
-    rounding = to.constant(kind, ROUNDING)
-    half = to.intrinsic("fma", kind, k, to.constant(kind, 0.5), rounding)
-    other = to.binary("fsub", kind, k, to.binary("fsub", kind, half, rounding))
-    y = to.binary("fmul", kind, y, _two_to(to, half))
-    y = to.binary("fmul", kind, y, _two_to(to, to.binary("fadd", kind, other, rounding)))
-    return to.select(to.compare("uno", kind, x, x), kind, x, y)
-
-
-# tanh is 1 from here on.
-SATURATED = 22.0
-
-
-def _tanh(to: Writer, kind: str, x: str) -> str:
-    """tanh |x| = e / (e + 2), e = exp 2|x| − 1 = 2ᵏ (exp r − 1) + (2ᵏ − 1), within 2.4 ulp: near zero k is 0 and
-    nothing cancels.  The sign is that of x."""
-    if not _written_out(to, kind):
-        return to.function("tanh", kind, x)
-    most, two = to.constant(kind, SATURATED), to.constant(kind, 2.0)
-    size = to.intrinsic("fabs", kind, x)
-    kept = to.select(to.compare("olt", kind, size, most), kind, size, most)
-    k, rest = _near_zero(to, to.binary("fmul", kind, kept, two))
-    power = _two_to(to, to.binary("fadd", kind, k, to.constant(kind, ROUNDING)))
-    e = to.intrinsic("fma", kind, power, rest, to.binary("fsub", kind, power, to.constant(kind, 1.0)))
-    y = to.binary("fdiv", kind, e, to.binary("fadd", kind, e, two))
-    y = to.intrinsic("copysign", kind, y, x)
-    return to.select(to.compare("uno", kind, x, x), kind, x, y)
-
-
 def _power(to: Writer, kind: str, a: str, b: str) -> str:
     return to.function("pow", kind, a, b)
 
@@ -323,13 +240,15 @@ ROWS: dict[Any, Entry] = {
     SMALLER: Entry(_halves("olt")),
     PART: Entry(_part, work=8.0),
     # Transcendental functions
-    np.exp: Entry(_exp, work=10.0),
-    np.tanh: Entry(_tanh, work=10.0),
+    np.exp: Entry(exp, work=10.0),
+    np.tanh: Entry(tanh, work=10.0),
+    np.sin: Entry(sin, work=10.0),
+    np.cos: Entry(cos, work=10.0),
     **{
         getattr(np, name): _function(called)
         for name, called in {
             "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10",
-            "log1p": "log1p", "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos",
+            "log1p": "log1p", "tan": "tan", "arcsin": "asin", "arccos": "acos",
             "arctan": "atan", "arctan2": "atan2", "sinh": "sinh", "cosh": "cosh",
             "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "cbrt": "cbrt", "hypot": "hypot",
         }.items()

@@ -36,6 +36,8 @@ class Text:
         self.declared: dict[str, None] = {}
         self.entry: list[str] = []  # variables, at the entry of the function
         self.count = 0
+        self.circular: set[str] = set()  # values of which both sine and cosine are wanted
+        self.quadrants: dict[Any, Any] = {}  # by lines and value: its place on the circle (see `series`)
 
     def name(self) -> str:
         """A name not used yet."""
