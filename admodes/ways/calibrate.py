@@ -29,7 +29,18 @@ from ..program.program import record
 from ..transforms.dense import grad, jacfwd, jacrev, jvp, vjp
 from .hessians import hvp
 from .model import LANES, TRANSFORMS, CostModel, Curve, Level, defaults, keep_model, machine
-from .probes import CHAIN, KERNEL_ELEMENTS, KERNELS_OF_ALL, Call, bulk, differentiable, natively, rows, units_of
+from .probes import (
+    CHAIN,
+    KERNEL_ELEMENTS,
+    KERNELS_OF_ALL,
+    LONG_CHAIN,
+    Call,
+    bulk,
+    differentiable,
+    natively,
+    rows,
+    units_of,
+)
 
 Task = Callable[[], Any]
 Progress = Callable[[str, float], None]
@@ -482,8 +493,8 @@ def _kernels(probes: Probes) -> Fit:
             "cheap": cheap,
             "sum": max(cheap, beyond("sum", KERNEL_ELEMENTS) - cheap),
             "place": max(cheap, beyond("place", KERNEL_ELEMENTS) - cheap),
-            "number": beyond("number", 2 * (CHAIN - 1), "one"),
-            "alone": max(1.0, beyond("sine", CHAIN, "one") / slow["sin"]),
+            "number": beyond("number", 2 * (LONG_CHAIN - 1), "one"),
+            "alone": max(1.0, beyond("sine", LONG_CHAIN, "one") / slow["sin"]),
             "compile": max(0.0, preparing["short"] - sizes["short"] * each),
             "instruction": max(0.0, each),
         }

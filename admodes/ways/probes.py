@@ -164,8 +164,9 @@ def bulk(rng: np.random.Generator) -> dict[str, list[Call]]:
     return found
 
 
-# Numbers in the arrays of a kernel, which stay in the first level of cache; products and sums in a chain of them.
-KERNEL_ELEMENTS, CHAIN = 1024, 16
+# Numbers in the arrays of a kernel, which stay in the first level of cache; products and sums in a chain of them, and
+# in one of a single number, which takes no longer than the call itself.
+KERNEL_ELEMENTS, CHAIN, LONG_CHAIN = 1024, 16, 256
 
 # Probes of kernels that are not of one operation.
 KERNELS_OF_ALL = ("call", "arrays", "cheap", "sum", "place", "one", "number", "sine")
@@ -175,13 +176,13 @@ def natively(rng: np.random.Generator) -> dict[str, tuple[Callable[..., Any], tu
     """What is to be native, with arguments: `KERNELS_OF_ALL`, and each elementwise operation that takes longer than an
     addition, by its key."""
 
-    def chain(x: Any) -> Any:
-        for _ in range(CHAIN):
+    def chain(x: Any, length: int = CHAIN) -> Any:
+        for _ in range(length):
             x = x * 0.9 + 0.05
         return x
 
     def sines(x: Any) -> Any:
-        for _ in range(CHAIN):
+        for _ in range(LONG_CHAIN):
             x = np.sin(x)
         return x
 
@@ -194,7 +195,7 @@ def natively(rng: np.random.Generator) -> dict[str, tuple[Callable[..., Any], tu
         "sum": (lambda x: np.sum(x * 0.9), (x,)),
         "place": (lambda x, i: x[i] * 0.9, (x, rng.integers(x.size, size=x.size))),
         "one": (lambda x: x * 0.9 + 0.05, (one,)),
-        "number": (chain, (one,)),
+        "number": (lambda x: chain(x, LONG_CHAIN), (one,)),
         "sine": (sines, (one,)),
     }
     known, _ = rows(rng)
