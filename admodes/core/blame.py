@@ -64,17 +64,17 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
     foreign = "" if refused else _of_scipy(found, cause)
     place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
     array = _stored_into(statement, found)
-    statement = statement.removesuffix(":")
+    place = _told(place, statement)
     if foreign:
         new = Detached.told(
-            f"{place}: {statement}: {foreign} does not dispatch to other arrays, and a traced value cannot go through "
+            f"{place}: {foreign} does not dispatch to other arrays, and a traced value cannot go through "
             f"it. Write {_in_place(foreign)}."
         )
         new.explained = True
         return new
     if refused:
         new = Detached.told(
-            f"{place}: {statement}: what is called there is written in C and takes NumPy's own arrays alone, so that a "
+            f"{place}: what is called there is written in C and takes NumPy's own arrays alone, so that a "
             f"traced value cannot go through it ({error}). Write {_OWN_RULE}; for lu.solve(b) of splu "
             f"{_IN_PLACE['scipy.sparse.linalg.splu']}(A, b)."
         )
@@ -92,11 +92,16 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
             why, remedy = HELD, AFTER
         elif any(_module(step.tb_frame) in ("threading", "concurrent.futures.thread") for step in steps):
             why, remedy = "in a thread that the function starts", "Make the array before, by np.zeros_like(x)."
-        new = Detached(f"{place}: {statement}: storing a traced value into {array}, {why},", remedy)
+        new = Detached(f"{place}: storing a traced value into {array}, {why},", remedy)
     else:
-        new = Detached.told(f"{place}: {statement}: {cause}")
+        new = Detached.told(f"{place}: {cause}")
     new.explained = True
     return new
+
+
+def _told(place: str, statement: str) -> str:
+    """'model.py, line 3: y[0] = x[0]'; the place alone where the source is not known."""
+    return f"{place}: {statement.removesuffix(':')}" if statement else place
 
 
 def located(error: Exception, is_users: Callable[[FrameType], bool]) -> None:
@@ -105,7 +110,7 @@ def located(error: Exception, is_users: Callable[[FrameType], bool]) -> None:
     found = next((step for step in reversed(steps) if is_users(step.tb_frame)), None)
     if found is not None and not getattr(error, "explained", False) and _ours(error, steps[-1]):
         place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
-        error.args = (f"{place}: {statement.removesuffix(':')}: {error}",)
+        error.args = (f"{_told(place, statement)}: {error}",)
         vars(error)["explained"] = True
 
 

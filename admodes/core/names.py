@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import MissingRule
+
 
 def name_of(fn: Any) -> str:
     """The name to print: `np.linalg.solve` -> 'linalg.solve', `np.sin` -> 'sin'."""
@@ -24,6 +26,18 @@ def public_name(fn: Any) -> str:
     """The name as a user writes it: 'np.linalg.solve', 'scipy.special.jv'."""
     name = name_of(fn)
     return f"scipy.{name}" if name.startswith("special.") else f"np.{name}"
+
+
+def without_row(ufunc: np.ufunc) -> MissingRule:
+    """The error for a ufunc that is in no table; np.frompyfunc makes such, "f (vectorized)" by name."""
+    name, made, _ = ufunc.__name__.partition(" (vectorized)")
+    if not made:
+        return MissingRule(public_name(ufunc))
+    name = name if name.isidentifier() else "f"
+    return MissingRule.told(
+        f"np.frompyfunc({name}, …) makes a ufunc of Python objects, through which no traced value can go. Write "
+        f"np.vectorize({name}), or {name} itself with functions of NumPy."
+    )
 
 
 def parameter_names(fn: Any) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from .calls import CREATED_LIKE, call, created_like, ufunc_call, ufunc_method
 from .changes import change, write
 from .dispatch import OBJECT, apply, binary, canonical, defers, elements, is_memory, unary
 from .errors import Deferred, Detached, LeakedTracer, MissingRule, noted
-from .names import public_name
+from .names import public_name, without_row
 from .registry import OPS, lookup
 from .views import Cell, become, ground, laid_in_memory, relaid
 
@@ -52,7 +52,7 @@ class Tracer(Cell):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
         op = OPS.get(ufunc) or lookup(ufunc)
         if op is None:
-            raise MissingRule(public_name(ufunc))
+            raise without_row(ufunc)
         try:
             if method == "__call__":
                 if params:
