@@ -169,6 +169,11 @@ def _ordered(x):
     return x
 
 
+def _chance(x):
+    """A condition that is another one at many other points."""
+    return np.sin(40.0 * np.sum(_ordered(x))) > 0
+
+
 def _computed(rng):
     """An index that is computed from the array, with repetitions or without."""
     index = [
@@ -290,6 +295,7 @@ def _two(rng, a, b):
     choices = [
         np.add, np.multiply, np.subtract, lambda x, y: x / (2 + y * y), lambda x, y: np.concatenate([x, y]),
         lambda x, y: x + 1j * y, lambda x, y: np.where(_ordered(x) > _ordered(y), x, y), lambda x, y: x @ y,
+        lambda x, y: np.sin(x) if _chance(y) else x * x,
     ]  # fmt: skip
     return choices[rng.integers(len(choices))]
 
@@ -590,6 +596,12 @@ def _change(rng, a, b):
     def copyto_by_itself(x, w):
         np.copyto(x, w, where=_ordered(x) < 0.1)
 
+    def branched(x, w):
+        if _chance(x):
+            x *= 0.5
+        else:
+            x += 0.25
+
     def counted(x, w):
         for i, v in enumerate(x.flat):
             x.flat[i] = v * 0.5 + i
@@ -667,8 +679,8 @@ def _change(rng, a, b):
         out_where, copyto, copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal,
         put_along_axis, add_at, subtract_at, multiply_at, sin_at, flat_slice, flat_all, flat_index, fill, real_part,
         everything, masked, no_axes, no_axes_again, through_flip, through_transpose, through_diagonal, reshaped,
-        objects, chosen_by_itself, copyto_by_itself, counted, every_element, stored_and_read, stored_twice, partitioned,
-        modulo, exchanged_names,
+        objects, chosen_by_itself, copyto_by_itself, branched, counted, every_element, stored_and_read, stored_twice,
+        partitioned, modulo, exchanged_names,
     ]  # fmt: skip
     return _on_arrays(steps[rng.integers(len(steps))])
 
