@@ -596,6 +596,19 @@ def _change(rng, a, b):
     def copyto_by_itself(x, w):
         np.copyto(x, w, where=_ordered(x) < 0.1)
 
+    def own_parts(x, w):
+        z = np.zeros(x.shape, complex)
+        z.imag = np.sin(_ordered(x))
+        z.real = x
+        z.real[...] += z.imag
+        x[...] = z.real * 0.5 - z.imag
+
+    def own_constants(x, w):
+        c = np.ones(x.shape) * 0.5
+        x *= c
+        c[...] = 2.0
+        x += c
+
     def branched(x, w):
         if _chance(x):
             x *= 0.5
@@ -679,8 +692,8 @@ def _change(rng, a, b):
         out_where, copyto, copyto_where, put, put_method, put_in_ravel, place, place_itself, putmask, fill_diagonal,
         put_along_axis, add_at, subtract_at, multiply_at, sin_at, flat_slice, flat_all, flat_index, fill, real_part,
         everything, masked, no_axes, no_axes_again, through_flip, through_transpose, through_diagonal, reshaped,
-        objects, chosen_by_itself, copyto_by_itself, branched, counted, every_element, stored_and_read, stored_twice,
-        partitioned, modulo, exchanged_names,
+        objects, chosen_by_itself, copyto_by_itself, branched, own_parts, own_constants, counted, every_element,
+        stored_and_read, stored_twice, partitioned, modulo, exchanged_names,
     ]  # fmt: skip
     return _on_arrays(steps[rng.integers(len(steps))])
 
