@@ -16,9 +16,10 @@ import numpy as np
 from ..core import pytree
 from ..program import Cost
 from ..program.cost import cost_of
-from ..program.native.calls import unmade
+from ..program.native.calls import planned, unmade
 from ..program.native.group import kernels
-from ..program.native.worth import with_kernels
+from ..program.native.rolled import instructions_of
+from ..program.native.worth import with_kernels, with_loops
 from ..program.passes import PASSES, optimise
 from ..program.program import Program, record
 from ..program.recording import NESTED, Instruction, Value
@@ -36,6 +37,11 @@ Compiled = bool | Literal["native"]
 _planned = functools.partial(kernels, make=unmade)
 PLANNED = with_kernels(PASSES, _planned)
 BEFORE = PLANNED.index(_planned)
+
+
+def _rolled(program: Program) -> Program:
+    """The program with its loops, planned and not compiled."""
+    return with_loops(program, PASSES, functools.partial(instructions_of, make=planned))
 
 
 @dataclass(frozen=True)
@@ -116,8 +122,10 @@ def of_program(
     program: Program, levels: Sequence[Level], compiled: Compiled, entry: float, model: CostModel, passes: int = 1
 ) -> Estimate:
     """What a traced derivative would take."""
+    if compiled == "native":
+        return of_flat(optimise(_rolled(program), PLANNED), program, model, passes)
     if compiled:
-        return of_flat(optimise(program, PLANNED if compiled == "native" else PASSES), program, model, passes)
+        return of_flat(optimise(program, PASSES), program, model, passes)
     found, calls = model.walked(program, levels), entry + model.calls_of(program, levels)
     seconds, alive = entry + found.seconds, found.alive + _space(program)
     return Estimate(seconds, alive, passes, cost_of(program), seconds, found.by_operation, 0, calls)
@@ -336,8 +344,13 @@ class Estimator:
         """The columns or rows of k directions."""
         if compiled:
             before, after = (PLANNED[:BEFORE], PLANNED[BEFORE:]) if compiled == "native" else (PASSES, ())
-            flat = optimise(with_directions(lambda k: optimise(traced(k), before), k), after)
-            return of_flat(flat, with_directions(traced, k), self.model)
+            whole = with_directions(traced, k)
+            loops = _rolled(whole) if compiled == "native" else whole
+            if loops is not whole:
+                flat = optimise(loops, PLANNED)
+            else:
+                flat = optimise(with_directions(lambda k: optimise(traced(k), before), k), after)
+            return of_flat(flat, whole, self.model)
         entry = self.model.entry["jacfwd" if mode == "forward" else "jacrev"]
         return of_program(with_directions(traced, k), self._levels(*_LEVELS[mode]), False, entry, self.model)
 

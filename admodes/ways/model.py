@@ -296,7 +296,7 @@ class CostModel:
         made = sum(1 for v in i.outs if v.ndim) - len(placed(i))
         scratch = 2 * 8 * facts.scratch
         traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches) + scratch * self.byte(scratch)
-        arithmetic = sum(map(self._natively, facts.instructions))
+        arithmetic = sum(map(self._natively, facts.instructions)) * (facts.loop.steps if facts.loop is not None else 1)
         return self.native["call"] + self.native["array"] * made + max(arithmetic, traffic)
 
     def _natively(self, i: Instruction) -> float:
@@ -305,6 +305,8 @@ class CostModel:
             return 0.0
         if key(i) in PLACES:
             return self.native["place"] * max(units(i), 1.0)
+        if is_product(i.op):
+            return self.native["sum"] * _width(i) * max(units(i), LANE)
         name, cheap = _native_key(i), self.native["cheap"]
         each = self.native["sum"] if i.op in REDUCTIONS else self.native.get(name, cheap)
         largest = max([v.size for v in i.outs] + [x.size for x in arrays_of(i)])

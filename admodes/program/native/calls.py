@@ -347,7 +347,11 @@ def _told(function: Any, native: Any, kernel: Any, places: Places) -> Any:
 
 def unmade(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], outputs: tuple[Value, ...]) -> Any:
     """What `function_of` gives, planned and not compiled: for what kernels would cost."""
-    kernel = Kernel(instructions, inputs, outputs)
+    return planned(Kernel(instructions, inputs, outputs))
+
+
+def planned(kernel: Any) -> Any:
+    """What `made` gives, without code."""
 
     def function(*_: Any, **__: Any) -> Any:
         raise NotImplementedError("this kernel was planned and not compiled")

@@ -41,6 +41,24 @@ class _Part:
 def kernels(program: P, make: Make = function_of, least: int | None = None) -> P:
     """The program with native kernels in place of the instructions that they compute."""
     program = _indices_as_arrays(program.with_(instructions=lowered(program.instructions)))
+    makers, views, chosen = _parts(program, least or LEAST)
+    if not chosen:
+        return program
+    within = {k: n for n, part in chosen.items() for k in part.places}
+    outside = _used_outside(program, makers, views, within)
+    made = {n: _instruction(program, part.places, makers, views, outside[n], make) for n, part in chosen.items()}
+    return program.with_(instructions=tuple(_ordered(program, makers, views, within, made)))
+
+
+def count(program: StraightLine) -> tuple[int, int]:
+    """How many kernels there would be, and how many different ones, which are compiled once each."""
+    program = program.with_(instructions=lowered(program.instructions))
+    body, parts = program.instructions, _parts(program, LEAST)[2].values()
+    return len(parts), len({tuple((body[k].op, body[k].outs[0].shape) for k in part.places) for part in parts})
+
+
+def _parts(program: StraightLine, least: int) -> tuple[dict[Value, int], set[int], dict[int, _Part]]:
+    """The makers of values, the views, and the instructions of each kernel."""
     body = program.instructions
     makers = {v: k for k, i in enumerate(body) for v in i.outs}
     views = {k for k, i in enumerate(body) if i.into is None and shown(i) is not None}
@@ -49,13 +67,7 @@ def kernels(program: P, make: Make = function_of, least: int | None = None) -> P
     parts: dict[int, _Part] = {}
     for k in sorted(native):
         parts.setdefault(level[k], _Part()).places.append(k)
-    chosen = {n: part for n, part in parts.items() if len(part.places) >= (least or LEAST)}
-    if not chosen:
-        return program
-    within = {k: n for n, part in chosen.items() for k in part.places}
-    outside = _used_outside(program, makers, views, within)
-    made = {n: _instruction(program, part.places, makers, views, outside[n], make) for n, part in chosen.items()}
-    return program.with_(instructions=tuple(_ordered(program, makers, views, within, made)))
+    return makers, views, {n: part for n, part in parts.items() if len(part.places) >= least}
 
 
 def lowered(body: tuple[Instruction, ...]) -> tuple[Instruction, ...]:

@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ...ops.assignment import SETITEM
 from ...ops.index import INDEX, SCATTER
 from ..algebra import signs, sums_as_products
 from ..memory import changes_in_place
 from ..recording import Instruction, Value
-from ..rolling import SHORTEST, roll
+from ..rolling import SHORTEST, Make, roll
 from ..straightline import StraightLine
 from .calls import usable
 from .gathers import gathering
-from .group import kernels
+from .group import count, kernels
 from .nodes import entry_of, is_native
 from .products import is_small_product
 from .rolled import accepts, instructions_of
@@ -24,8 +25,14 @@ from .rows import REDUCTIONS
 
 P = TypeVar("P", bound=StraightLine)
 
-# Seconds that compiling takes, and more for each instruction; that NumPy takes for a call; for one addition in it.
+# Seconds that compiling a kernel takes, and more for each instruction; that NumPy takes for a call; for an addition.
 COMPILING, EACH, CALL, ADDITION = 8e-3, 5e-4, 4e-7, 4e-10
+
+# Seconds that an assignment to elements, and what its derivative does, take longer beside kernels.
+ASSIGNED = 2e-6
+
+# Seconds of compiling from which on a program stays flat code.
+LONGEST = 3.0
 
 # Seconds that NumPy takes for an element at an index of an index array.
 FAR = 5e-9
@@ -34,11 +41,11 @@ FAR = 5e-9
 SAVED = 0.7
 
 
-def with_loops(program: P, passes: Sequence[Callable[[Any], Any]]) -> P:
+def with_loops(program: P, passes: Sequence[Callable[[Any], Any]], make: Make = instructions_of) -> P:
     """The program with its loops rolled; itself where there are none."""
     if len(program.instructions) < SHORTEST or not usable():
         return program
-    return roll(program, accepts, instructions_of, passes[: list(passes).index(signs) + 1])
+    return roll(program, accepts, make, passes[: list(passes).index(signs) + 1])
 
 
 def with_kernels(
@@ -54,13 +61,20 @@ def with_kernels(
 def calls_until_native(program: StraightLine) -> int:
     """At which call kernels have been worth their compilation, 1 being the first; 0 where they never are.
 
-    By then as much has been lost by waiting as compiling takes: at most twice the best that could be done.
+    By then as much has been lost by waiting as compiling takes: at most twice the best that could be done.  A kernel
+    is a call again, and an assignment to an element that flat code makes in place is a copy of the array where a kernel
+    reads it later: many small kernels between assignments save nothing.
     """
     counted = [i for i in program.instructions if _seconds(i)]
     if len(counted) < 2 or not usable():
         return 0
-    saved = SAVED * sum(map(_seconds, counted))
-    return max(1, math.ceil((COMPILING + EACH * len(counted)) / saved))
+    made, different = count(program)
+    compiling = COMPILING * max(1, different) + EACH * len(counted)
+    assigned = sum(i.op is SETITEM for i in program.instructions)
+    saved = SAVED * sum(map(_seconds, counted)) - CALL * max(0, made - 1) - ASSIGNED * assigned
+    if saved <= 0 or compiling > LONGEST:
+        return 0
+    return max(1, math.ceil(compiling / saved))
 
 
 def _seconds(i: Instruction) -> float:

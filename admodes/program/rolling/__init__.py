@@ -5,6 +5,6 @@ between, stay as they are.
 """
 
 from .loop import Carried, Loop, Moving, spread, with_arrays_outside
-from .writing import SHORTEST, roll
+from .writing import SHORTEST, Make, roll
 
-__all__ = ["SHORTEST", "Carried", "Loop", "Moving", "roll", "spread", "with_arrays_outside"]
+__all__ = ["SHORTEST", "Carried", "Loop", "Make", "Moving", "roll", "spread", "with_arrays_outside"]

@@ -23,6 +23,10 @@ from .periods import LEAST, Run, runs
 MULTIPLES = (1, 2, 3, 4, 6, 8)
 
 
+# Bytes that nothing else weighs up.
+FAR = 1 << 40
+
+
 class Irregular(Exception):
     """Instructions that are no loop that can be written."""
 
@@ -213,6 +217,11 @@ class Iterations:
         for n, k in last.items():
             for c in range(self.maker[n] + 1, k + 1):
                 crossing[(c - run.start) % run.period] += size[n]
+        for k in range(at, at + run.period):  # what is scattered is made in the same iteration
+            u = self.body[k].args[0] if self.body[k].op is SCATTER else None
+            made = self.maker[self.number[u]] if isinstance(u, Value) else -1
+            for c in range(made + 1, k + 1) if made > k - run.period else ():
+                crossing[(c - run.start) % run.period] += FAR
         turn = int(np.argmin(crossing[: run.period]))
         return Run(run.start + turn, run.stop, run.period)
 
@@ -289,7 +298,7 @@ class Iterations:
         if isinstance(first, np.ndarray):
             if all(x is first for x in column):
                 return Same(first)
-            if i.op is INDEX or i.op is SCATTER or not isinstance(i.op.fn, np.ufunc):
+            if i.op is INDEX or i.op is SCATTER:
                 raise Irregular
             return Constants(np.stack(column))
         if all(type(x) is type(first) and repr(x) == repr(first) for x in column):

@@ -17,6 +17,7 @@ def _vector(rng, names):
         f"np.mean({a}) * 0.5 + {b} * 0.25", f"np.exp({a} - np.max({a})) * 0.3 - {b} * 0.1",
         f"{a}[::-1] * 0.9 + x[-1 - t]",
         f"0.7 * {a} + y[:, t] * 0.2", f"np.outer({a}, {b})[0] * 0.2 + {b} * 0.5", f"({a} @ {b}) * 0.05 + {a} * 0.5",
+        f"np.array([{a}[1], {b}[0], {a}[2] * {b}[1]]) * 0.6", f"np.hstack([{a}[:1], x[t, 1:]]) * 0.5 + 0.1 * {b}",
     ])  # fmt: skip
 
 
@@ -36,6 +37,7 @@ def _matrix(rng, names):
         f"np.tanh({a} @ M)", f"0.5 * M @ {a} + 0.1 * {b}", f"{a} * 0.8 + np.outer(x[t], x[t]) * 0.1",
         f"{a}.T * 0.5 + {b} * 0.3", f"{a} / (1.0 + np.sum({b} * {b}))", f"({a} @ {b}) * 0.1 + M * 0.5",
         f"0.6 * {a} + c[t]", f"np.sin({a}) + {b}.mean(axis=0)", f"{a} - 0.1 * {a} @ M @ {b}.T",
+        f"np.stack([{a}[0], {b}[1], {a}[:, 2]], axis=1) * 0.5", f"np.concatenate([{a}[1:], {b}[:1]]) * 0.6 + 0.1 * M",
     ])  # fmt: skip
 
 

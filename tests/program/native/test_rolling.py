@@ -358,6 +358,38 @@ def test_rows_of_more_axes():
     agree(jacfwd(lambda a: f(a * x)), 0.7)
 
 
+JOINED = {
+    "a vector of numbers": lambda y, t: np.array([y[1], -np.sin(y[0]), y[2] * 0.5]),
+    "vectors": lambda y, t: np.concatenate([0.5 * y[1:], np.cos(y[:1])]),
+    "three of them": lambda y, t: np.hstack([y[2:], -0.0 * y[:1], XS[t, :1]]),
+    "rows": lambda y, t: np.stack([y, 0.3 * y[::-1]])[t % 2] + 0.1,
+    "columns": lambda y, t: np.tanh(np.stack([y, XS[t, :3]], axis=-1).sum(axis=1)),
+    "matrices": lambda y, t: np.concatenate([np.outer(y, y), M[:3, :3] * 0.5], axis=1)[1, 2:5] * 0.5,
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_arrays_put_together(name):
+    def f(y):
+        for t in range(24):
+            y = JOINED[name](y, t)
+        return y
+
+    y = np.array([0.3, -0.7, 0.2])
+    agree(f, y)
+    agree(grad(lambda y: np.sum(f(y) ** 2)), y)
+    agree(jacfwd(f), y)
+
+
+def test_zeros_keep_their_signs_where_arrays_are_put_together():
+    def f(y):
+        for _ in range(24):
+            y = np.concatenate([-y[1:], y[:1]])
+        return y
+
+    agree(f, np.array([0.0, -0.0, 1.0]), exact=True)
+
+
 def test_large_bodies_stay_numpy():
     def f(x):
         for _ in range(20):
