@@ -1,4 +1,4 @@
-"""The whole Jacobian: `jacobian`, by the way that counted work says is the cheapest, and its plan, which says why."""
+"""The whole Jacobian: `jacobian`, by the way that the cost model says is the cheapest, and its plan, which says why."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ def jacobian(
         "sparse": the pattern is found and coloured, columns (rows) of one colour are pushed (pulled) together;
         "mixed": some rows are pulled and some columns pushed;
         "bracketing": of layers, their Jacobians multiplied in the cheapest order (see `JacobianChain`);
-        "auto": on the first call for each kind of arguments f is run once and its operations are counted. Where by that
-        estimate a dense mode is done sooner than a plan is made, the cheaper one is taken. Else the work of one and of
-        two directions is counted in both modes and extrapolated; where that is much and sampled columns are sparse, the
-        pattern is found and coloured; of layers "bracketing" is weighed too. What is learnt is kept as long as f is,
+        "auto": on the first call for each kind of arguments f is run once and its operations are priced by the cost
+        model. Where by that estimate a dense mode is done sooner than a plan is made, the cheaper one is taken. Else
+        the programs of both modes are priced, those of many directions made from those of two and of three, as
+        `compare` does; where that is much and sampled columns are sparse, the pattern is found and coloured; of layers
+        "bracketing" is weighed too. What is learnt is kept as long as f is,
         for other calls of `jacobian` too; `jacobian(f).learnt` shows it. `jacobian(f).plan(x)` makes the plan in any
         case and prints the candidates and the choice.
     chunk : how many directions at once, for the dense modes; None takes so many that an array of them has at most 2²²

@@ -82,6 +82,8 @@ def units(i: Instruction) -> float:
         return op.multiply_adds(y, i.args, i.params)
     if (op.name.startswith(("linalg.", "fft.")) or op in LIKE) and op.flops:
         return op.count(y, i.args, i.params)
+    if key(i) in PLACES:  # goes by the places, however many there are in the whole
+        return max(1.0, size_of(y) if op is not SCATTER else size_of(i.args[0]))
     largest = max([size_of(y), *(x.size for x in arrays_of(i))])
     return largest * math.log2(largest + 2) if op in SORTS else largest
 

@@ -9,7 +9,7 @@ import pytest
 
 from admodes import JacobianChain, cost, grad, jacfwd, jacobian, jacrev, trace
 from admodes.ways import jacobians
-from admodes.ways.meter import Meter, Metered, first_estimate
+from admodes.ways.meter import FirstEstimate, Meter, Metered, first_estimate
 from admodes.ways.model import current
 
 rng = np.random.default_rng(4)
@@ -84,6 +84,12 @@ def test_the_first_estimate_knows_what_is_derived_over_a_tape():
     assert first["reverse"] > 1.5 * first["forward"]
     linear = first_estimate(lambda x: np.reshape(x, (2, 2)), 0, (np.ones(4),), {}).seconds
     assert linear["reverse"] < 1.5 * linear["forward"]
+
+
+def test_of_two_about_as_cheap_the_first_estimate_takes_forward_mode():
+    assert FirstEstimate({"forward": 1.1, "reverse": 1.0}, 0.0).choice == "forward"
+    assert FirstEstimate({"forward": 1.2, "reverse": 1.0}, 0.0).choice == "reverse"
+    assert FirstEstimate({"reverse": 1.0}, 0.0).choice == "reverse"
 
 
 def test_the_first_estimate_is_by_the_prices_of_the_model(monkeypatch):

@@ -16,7 +16,7 @@ from admodes.ways import model
 from admodes.ways.estimate import PLANNED, Estimator, with_directions
 from admodes.ways.model import CostModel, Level, at, current
 from admodes.ways.probes import differentiable
-from admodes.ways.work import Step, inner_loops, key, steps, units
+from admodes.ways.work import PLACES, Step, inner_loops, key, steps, units
 
 RNG = np.random.default_rng(3)
 W = RNG.random((5, 6))
@@ -53,6 +53,14 @@ def test_a_sweep_counts_what_its_derivative_counts():
     assert ways.forward(passes=3).cost.operations == 3 * ways.forward().cost.operations
     forward_once, back = ways.reverse().cost.flops, ways.reverse(passes=2).cost.flops - ways.reverse().cost.flops
     assert 0 < back < forward_once
+
+
+def test_places_are_paid_for_by_their_number():
+    """A few elements of a large array, taken and put back: the whole is zeros, written at the speed of memory."""
+    few, large = [np.array([1, 5, 7])], np.ones(100_000)
+    for f in (lambda x: x[few[0]], lambda x: admodes.vjp(lambda x: x[few[0]], x)[1](np.ones(3))[0]):
+        taken = [i for i in admodes.trace(f, large).instructions if key(i) in PLACES]
+        assert [units(i) for i in taken] == [3] * len(taken) != []
 
 
 def test_predictions_grow_with_the_work():
