@@ -13,7 +13,9 @@ from admodes import grad, jacfwd, trace
 from admodes.core.dispatch import apply
 from admodes.core.registry import Op
 from admodes.ops.index import scatter
+from admodes.program.algebra import signs
 from admodes.program.native.rolled import accepts
+from admodes.program.passes import PASSES
 from admodes.program.recording import Instruction, Value, mapped
 from admodes.program.rolling import roll, spread, with_arrays_outside
 from admodes.program.straightline import GuardFailed
@@ -95,6 +97,9 @@ def agree(f, *args, least=1, gradient=True):
         program = rolled(way, *args)
         assert len(loops(program)) >= least, str(program)
         same(trace(way, *args)(*args), program(*args))
+        simpler = roll(trace(way, *args), accepts, stepped, PASSES[: PASSES.index(signs) + 1])
+        for x, y in zip(*map(optree.tree_leaves, (way(*args), simpler(*args))), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-13)
     same(f(*args), rolled(f, *args)(*args))
 
 
@@ -275,6 +280,24 @@ def in_turn_and_back(x):
     return y
 
 
+def both_ways(x):
+    y = x[0]
+    for t in range(30):
+        y = 0.5 * y + np.sin(x[t]) * x[29 - t]
+    return y
+
+
+def rows_before(x):
+    """Rows that were read before the loop, one of them another, one of another array, one from the end."""
+    y, w = x[0], x * 2.0
+    for odd in (x[3], w[9], x[-31]):
+        rows = [x[k] for k in range(24)]
+        rows[9] = odd
+        for z in rows:
+            y = 0.5 * y + z * z
+    return y
+
+
 def diagonal(x):
     y = x[0, 0]
     for t in range(20):
@@ -291,7 +314,7 @@ def means(x):
 
 CARRIED = [
     turning, two_firsts, shape_of_the_first, every_second, every_second_but_one, one_or_the_other, of_two_loops,
-    of_what_is_no_loop, read_of_a_sum, in_turn_and_back, diagonal, means,
+    of_what_is_no_loop, read_of_a_sum, in_turn_and_back, both_ways, rows_before, diagonal, means,
 ]  # fmt: skip
 
 
@@ -488,6 +511,18 @@ def test_sums_of_scatters(one):
     expected, found = trace(f, x)(x), rolled(f, x)(x)
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def test_sums_of_zeros_with_signs():
+    def f(x):
+        total, y = x * 0.0, x[0] * 0.0
+        for t in range(24):
+            y = y * 1.0
+            total = total + at(y, t)
+        return total
+
+    for x in (np.ones(24), -np.ones(24)):
+        same(trace(f, x)(x), rolled(f, x)(x))
 
 
 def test_sums_read_in_between():
