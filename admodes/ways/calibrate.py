@@ -258,6 +258,9 @@ def _anew() -> None:
         del a  # before they are given back
 
 
+# How much slower a number alone can be than one of a vector of eight, each of a chain waiting for the one before it.
+MOST_ALONE = 40.0
+
 # Numbers of an array of 2 MiB, arrays of them; and of one that malloc always asks the system for, which is 40 MiB.
 PIECE, PIECES, LARGE = 1 << 18, 4, 5 << 20
 # Pages of this process alone, where the system asks for a word on that.
@@ -494,7 +497,7 @@ def _kernels(probes: Probes) -> Fit:
             "sum": max(cheap, beyond("sum", KERNEL_ELEMENTS) - cheap),
             "place": max(cheap, beyond("place", KERNEL_ELEMENTS) - cheap),
             "number": beyond("number", 2 * (LONG_CHAIN - 1), "one"),
-            "alone": max(1.0, beyond("sine", LONG_CHAIN, "one") / slow["sin"]),
+            "alone": min(max(1.0, beyond("sine", LONG_CHAIN, "one") / slow["sin"]), MOST_ALONE),
             "compile": max(0.0, preparing["short"] - sizes["short"] * each),
             "instruction": max(0.0, each),
         }
