@@ -20,7 +20,7 @@ import numpy as np
 from ...core.dispatch import apply
 from ..recording import Instruction, Value, mapped
 from .loops import Loops
-from .machine import Compiled, available, machine
+from .machine import Compiled, address_of, available, machine
 from .nodes import Load
 from .plan import Kernel, Nest, Root
 from .rows import REDUCTIONS
@@ -82,10 +82,6 @@ def needed(by: str) -> None:
             f"{by}: native kernels take llvmlite on a 64-bit CPython; pip install 'admodes[native]', or write "
             'compile(f, native="auto"), which does without where it is missing.'
         )
-
-
-def _address(symbol: Any) -> str:
-    return f"inttoptr (i64 {ctypes.cast(symbol, ctypes.c_void_p).value} to ptr)"
 
 
 def _object(x: Any) -> str:
@@ -226,17 +222,17 @@ def _called(kernel: Any, places: Places) -> list[str]:
     api = ctypes.pythonapi
     long = kernel.work >= LONG
     if long:
-        lines.append(f"  %thread = call ptr {_address(api.PyEval_SaveThread)}()")
+        lines.append(f"  %thread = call ptr {address_of(api.PyEval_SaveThread)}()")
     lines.append(f"  %ran = call i1 @kernel({', '.join(f'ptr {p}' for p in pointers)})")
     if long:
-        lines.append(f"  call void {_address(api.PyEval_RestoreThread)}(ptr %thread)")
+        lines.append(f"  call void {address_of(api.PyEval_RestoreThread)}(ptr %thread)")
     if kernel.checked:
         lines.append("  br i1 %ran, label %done, label %outside")
         lines.append("done:")
     for x, label in ((None, ""), (NotImplemented, "refused"), *([(False, "outside")] if kernel.checked else [])):
         if label:
             lines.append(f"{label}:")
-        lines.append(f"  call void {_address(api.Py_IncRef)}(ptr {_object(x)})")
+        lines.append(f"  call void {address_of(api.Py_IncRef)}(ptr {_object(x)})")
         lines.append(f"  ret ptr {_object(x)}")
     return [*lines, "}"]
 

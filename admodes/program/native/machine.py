@@ -56,6 +56,11 @@ class Machine:
         return symbol if _found(self.libraries, symbol) else None
 
 
+def address_of(symbol: Any) -> str:
+    """A function of C as a constant of LLVM."""
+    return f"inttoptr (i64 {ctypes.cast(symbol, ctypes.c_void_p).value} to ptr)"
+
+
 @cache
 def _found(libraries: tuple[Any, ...], symbol: str) -> bool:
     """Whether one of the libraries has a function of that name, which kernels may call from then on."""

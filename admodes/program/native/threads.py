@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from .loops import Loops
+from .machine import address_of
 from .plan import Nest, Root
 from .text import Text, Writer, kind_of, memory_type
 
@@ -118,7 +119,7 @@ def _start(text: Text, lines: list[str], part: str, frame: str) -> tuple[str, st
     create, _ = _library()
     handle, to = text.name(), Writer(text, 1, lines)
     text.entry.append(f"  {handle} = alloca i64")
-    failed = to.add(f"call i32 {_address(create)}(ptr {handle}, ptr null, ptr {part}, ptr {frame})")
+    failed = to.add(f"call i32 {address_of(create)}(ptr {handle}, ptr null, ptr {part}, ptr {frame})")
     runs = to.add(f"icmp eq i32 {failed}, 0")
     label = text.name().removeprefix("%")
     lines += [
@@ -139,14 +140,10 @@ def _join(text: Text, lines: list[str], handle: str, runs: str) -> None:
         f"  br i1 {runs}, label %join{label}, label %joined{label}",
         f"join{label}:",
         f"  {thread} = load i64, ptr {handle}",
-        f"  call i32 {_address(join)}(i64 {thread}, ptr null)",
+        f"  call i32 {address_of(join)}(i64 {thread}, ptr null)",
         f"  br label %joined{label}",
         f"joined{label}:",
     ]
-
-
-def _address(symbol: Any) -> str:
-    return f"inttoptr (i64 {ctypes.cast(symbol, ctypes.c_void_p).value} to ptr)"
 
 
 def _together(text: Text, root: Root, buffer: str, pointer: str, parts: int) -> list[str]:
