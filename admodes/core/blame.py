@@ -8,6 +8,7 @@ import ast
 import itertools
 import opcode
 import re
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, ModuleType, TracebackType
@@ -105,13 +106,36 @@ def _told(place: str, statement: str) -> str:
 
 
 def located(error: Exception, is_users: Callable[[FrameType], bool]) -> None:
-    """Give the error the line of the user's code where it was raised by a statement of ours, and not by NumPy."""
+    """Give the error the line of the user's code where it was raised by a statement of ours; where code that is not
+    NumPy's was called with a traced value and did not take it, a note with that line."""
     steps = list(_steps(error.__traceback__))
     found = next((step for step in reversed(steps) if is_users(step.tb_frame)), None)
-    if found is not None and not getattr(error, "explained", False) and _ours(error, steps[-1]):
-        place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
+    if found is None or getattr(error, "explained", False):
+        return
+    ours = _ours(error, steps[-1])
+    foreign = isinstance(error, TypeError | struct.error) and not _module(steps[-1].tb_frame).startswith("admodes.")
+    if not ours and not (foreign and "CALL" in _instruction(found.tb_frame.f_code, found.tb_lasti)):
+        return
+    place, statement = statement_at(found.tb_frame, found.tb_lineno, found.tb_lasti)
+    if ours:
         error.args = (f"{_told(place, statement)}: {error}",)
-        vars(error)["explained"] = True
+    elif name := _traced_name(statement, found.tb_frame):
+        error.add_note(
+            f"{_told(place, statement)}: {name} is traced there, and what is called wants plain numbers. Write "
+            f'{_OWN_RULE}; to print it, f"{{{name}}}".'
+        )
+    vars(error)["explained"] = True
+
+
+def _traced_name(statement: str, frame: FrameType) -> str:
+    """A variable with a traced value that a statement reads; "" where there is none."""
+    try:
+        nodes = list(ast.walk(ast.parse(statement)))
+    except SyntaxError:
+        return ""
+    names = {**frame.f_globals, **frame.f_locals}
+    read = (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    return next((name for name in read if highest(names.get(name)) is not None), "")
 
 
 def _ours(error: Exception, last: TracebackType) -> bool:

@@ -4,9 +4,11 @@ import concurrent.futures
 import copy
 import functools
 import importlib
+import json
 import math
 import pickle
 import re
+import struct
 import sys
 from pathlib import Path
 
@@ -47,7 +49,7 @@ def function(tmp_path, monkeypatch):
     """Makes a function with some code in it, which stands in a file as a user's does; and where its last line is."""
     monkeypatch.syspath_prepend(tmp_path)
     pool = concurrent.futures.ThreadPoolExecutor(1)
-    modules = (np, math, copy, pickle, scipy, admodes)
+    modules = (np, math, copy, json, pickle, struct, scipy, admodes)
     names = {"np": np, **{module.__name__: module for module in modules}, "pool": pool, "filled": filled}
     names |= {"table": np.ones(3), "held": Held(), "cache": {}, "cached": functools.lru_cache(magnitude)}
 
@@ -73,7 +75,7 @@ def test_each_line(code, why, instead, way, function):
     f, place = function(code)
     with pytest.raises(Exception) as caught:  # noqa: PT011
         way(f)(X)
-    said = str(caught.value).splitlines()[-1]
+    said = [*str(caught.value).splitlines(), *getattr(caught.value, "__notes__", ())][-1]
     if "submit(filled" in code:
         place = f"test_what_raises.py, line {filled.__code__.co_firstlineno + 1}: y[:] = x: "
     assert said.startswith(place)
