@@ -52,7 +52,7 @@ def _operators(op: Op, symbol: str) -> None:
     def forward_of_powers(self: Tracer, other: Any) -> Any:
         try:
             kind = type(other)
-            if kind is int or kind is float:
+            if (kind is int or kind is float) and other % 2 == 0:
                 return squared(op, self, other) if other == 2 else power(op, self, other)
             return binary(op, self, other)
         except Deferred:
