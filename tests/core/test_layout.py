@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from admodes import jvp, vjp
+from admodes import jacfwd, jacrev, jvp, vjp
 from admodes.core.layout import Answer, _moved
 
 
@@ -18,3 +18,35 @@ def test_roots_are_real_where_numpys_are():
     for found in (jvp(np.roots, (p,), (p,))[0], vjp(np.roots, p)[0]):
         np.testing.assert_allclose(found, np.roots(p), rtol=1e-12)
         assert found.dtype == np.roots(p).dtype == np.float64
+
+
+def _read_after_a_store(z, x):
+    v = z.imag
+    z[0] = x[1] * (1 + 2j)
+    return v * 1.0
+
+
+def _read_after_a_product(z, x):
+    v = z[::-1].imag
+    z *= z
+    return v * v
+
+
+def _read_part_of_a_part(z, x):
+    v = z.imag
+    v[0] = x[1]
+    w = v[::-1]
+    z[1] = 3j * x[0]
+    return w * z.real
+
+
+@pytest.mark.parametrize("read", [_read_after_a_store, _read_after_a_product, _read_part_of_a_part])
+def test_the_imaginary_part_shows_what_is_changed_later(read):
+    def f(x):
+        return read(x + 1j * x**2, x)
+
+    x = np.array([0.2, 0.5])
+    slopes = np.stack([(f(x + h) - f(x - h)) / 2e-6 for h in 1e-6 * np.eye(2)], axis=-1)
+    np.testing.assert_array_equal(jvp(f, (x,), (x,))[0], f(x))
+    np.testing.assert_allclose(jacfwd(f)(x), slopes, atol=1e-8)
+    np.testing.assert_allclose(jacrev(f)(x), slopes, atol=1e-8)
