@@ -77,10 +77,12 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
         noted.curable = not as_written and _WATCHED.get() is None
         return body(*args)
     except Exception as error:
-        if not _wrote(f, error, known):
+        if packages:  # another function of the same code (a wrapper's, say) may not go through these: begin anew
+            _FILLING.pop(id(_code(f)), None)
+        elif not _wrote(f, error, known):
             if not noted.detached:
                 if refused_class(error) or isinstance(error, Detached):  # the latter in a thread that f started
-                    _raise(error, packages or frozenset())
+                    _raise(error, frozenset())
                 located(error, in_users_code)
                 raise
             noted.curable = False
