@@ -66,6 +66,7 @@ def advice(q: Question, rows: Sequence[Row], disagreement: bool, interrupted: bo
         _crossover(q, best, rows),
         _peers(best, rows),
         _memory(q, rows),
+        _failed(rows),
         "Exact ways differ in their answers (column error): one of them has a fault. Check before you rely on any."
         if disagreement
         else "",
@@ -81,6 +82,12 @@ def _failures(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row.why_not for row in rows if row.left == FAILED))[:3]
 
 
+def _failed(rows: Sequence[Row]) -> str:
+    """That ways of this library raised, and what the first of them said."""
+    failed = [row for row in rows if row.left == FAILED and not row.peer]
+    return f"{several(len(failed), 'way')} failed; {failed[0].way}: {failed[0].why_not}" if failed else ""
+
+
 def _why(q: Question, best: Row, rows: Sequence[Row]) -> str:
     """The numbers of the way beside those of the best of another kind."""
     if best.seconds is None or best.estimated:
@@ -89,9 +96,13 @@ def _why(q: Question, best: Row, rows: Sequence[Row]) -> str:
     said = f"It takes {seconds(best.seconds)} ({_work(best)})"
     other = rival(best, rows)
     if other is None:
-        return f"{said}; no other way was run."
-    ratio = number(_measured(other) / _measured(best))
-    return f"{said}; {other.way} takes {seconds(other.seconds)}, {ratio} times as long ({_work(other)})."
+        besides = [row for row in rows if row.seconds is not None and not row.peer and _family(row) != _family(best)]
+        if not besides:
+            return f"{said}; no other way was run."
+        return f"{said}; of the other ways that ran ({len(besides)}) none is exact and has this answer."
+    ratio = _measured(other) / _measured(best)
+    longer = "as long" if ratio <= ALIKE else f"{number(ratio)} times as long"
+    return f"{said}; {other.way} takes {seconds(other.seconds)}, {longer} ({_work(other)})."
 
 
 def rival(best: Row, rows: Sequence[Row]) -> Row | None:

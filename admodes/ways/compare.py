@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from ..core.progress import Step, bar
@@ -86,8 +87,9 @@ def compare(
     >>> comparison.target, next(row.passes for row in comparison.rows if row.way == "forward, K at once")
     ('gradient', 50)
     """
-    if not max_seconds > 0:
-        raise ValueError(f"compare: max_seconds={max_seconds!r} is the time there is, more than 0.")
+    for name, limit, what in (("max_seconds", max_seconds, "time"), ("max_bytes", max_bytes, "memory")):
+        if limit is not None and (not isinstance(limit, Real) or not limit > 0):
+            raise ValueError(f"compare: {name}={limit!r} is the {what} there is, a number above 0.")
     if sizes is None and scale is None:
         return _one(f, args, argnums, target, direction, max_seconds, max_bytes)
     if sizes is not None and (args or scale is not None):
@@ -307,9 +309,15 @@ class _Run:
     def time(self) -> None:
         """Samples of all ways; where time is short, of those first that the advice is chosen from."""
         until, advisable = self.at(CLOCK), self.advisable()
-        interleaved(self.tasks, self.once, until, self.samples, samples=FIRST_SAMPLES)
-        race(advisable, self.once, until, self.samples)
-        interleaved(self.tasks, self.once, until, self.samples)
+        try:
+            interleaved(self.tasks, self.once, until, self.samples, samples=FIRST_SAMPLES)
+            race(advisable, self.once, until, self.samples)
+            interleaved(self.tasks, self.once, until, self.samples)
+        except Exception as error:
+            error.add_note(
+                "compare: raised while the ways were timed; f must do at every call what it did at the first."
+            )
+            raise
 
     def advisable(self) -> dict[str, Callable[[], Any]]:
         """The exact ways of this library that gave the right answer."""

@@ -270,6 +270,8 @@ def _tried(f: Callable[..., Any], args: tuple[Any, ...], max_seconds: float) -> 
         second, fast = _timed(f, args)
     _same(f, first, second)
     remarks = []
+    if not all(np.all(np.isfinite(y)) for y in map(np.asarray, pytree.flatten(first)[0]) if y.dtype.kind in "fc"):
+        remarks.append("the result of f is not finite at these arguments: derivatives there say little")
     if printed.getvalue():
         remarks.append(
             f"{_named(f)} prints ({len(printed.getvalue()) // 2:,} characters a call): its output was held back, and "

@@ -117,7 +117,7 @@ RIGHT = {
     "a minimum": (rosenbrock, (np.ones(5),), {UNCLEAR}),
     "a scalar": (lambda x, y: x**y, (2.0, 3.0), set()),
     "kink": (np.abs, (np.array([0.0, 1.0]),), {KINK, UNDEFINED, LEFT_OUT}),
-    "tie": (np.max, (np.array([1.0, 1.0, 0.0]),), {KINK, UNCLEAR}),
+    "tie": (np.max, (np.array([1.0, 1.0, 0.0]),), {KINK, UNDEFINED}),  # which has no second derivative
     "rectifier at 0": (admodes.layers.relu, (np.array([0.0, 1.0, -1.0]),), {KINK, UNCLEAR}),
     "norm at 0": (np.linalg.norm, (np.zeros(3),), {KINK, UNDEFINED}),
     "near a kink": (np.abs, (np.array([1e-7, -1e-9]),), {KINK, LEFT_OUT, UNCLEAR}),

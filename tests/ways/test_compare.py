@@ -516,3 +516,31 @@ def test_a_sweep_finds_crossovers_and_arithmetic():
 def test_bad_sweeps(f, args, options, error, message):
     with pytest.raises(error, match=message):
         compared(f, *args, **options)
+
+
+def test_a_function_that_raises_at_a_later_call():
+    """Not a row among others: what it raises reaches the user, with what compare asks of a function."""
+    calls = []
+
+    def f(x):
+        calls.append(1)
+        if len(calls) > 40:
+            raise OSError("the disk is gone")
+        return np.sum(x**2)
+
+    with pytest.raises(OSError, match="the disk is gone") as raised:
+        admodes.compare(f, np.ones(3), max_seconds=2)
+    assert "f must do at every call what it did at the first" in raised.value.__notes__[-1]
+
+
+@pytest.mark.parametrize("limit", [{"max_seconds": "3"}, {"max_seconds": 0}, {"max_bytes": -1}], ids=str)
+def test_limits_are_numbers_above_zero(limit):
+    (name,) = limit
+    with pytest.raises(ValueError, match=rf"compare: {name}=.* a number above 0"):
+        admodes.compare(np.sum, np.ones(3), **limit)
+
+
+def test_that_a_function_is_not_finite_is_told():
+    with np.errstate(all="ignore"):
+        found = admodes.compare(lambda x: np.sum(x / 0.0), np.ones(2), max_seconds=1)
+    assert any("not finite" in remark for remark in found.remarks)
