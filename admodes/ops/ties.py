@@ -71,7 +71,7 @@ class _Settled(Elementwise):
 
 
 def _halves(above: Any, equal: Any, a: Any, b: Any, half: Any) -> Any:
-    return above(a, b) * half + equal(a, b) * half
+    return np.add(above(a, b), equal(a, b), dtype=np.int8) * half
 
 
 def _shared(above: Any, equal: Any, name: str) -> tuple[Jump, Callable[..., Any]]:

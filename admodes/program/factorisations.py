@@ -56,8 +56,17 @@ def _regular(f: Any) -> None:
 def solution(f: Any, b: Any, transposed: bool) -> Any:
     """A⁻¹ b, or A⁻ᵀ b."""
     _regular(f)
-    x = _lapack("getrs", f.dtype)(*_parts(f), b, trans=int(transposed))[0]
-    return np.ascontiguousarray(x)
+    lu, places = _parts(f)
+
+    def solved(b: Any) -> Any:
+        return _lapack("getrs", f.dtype)(lu, places, b, trans=int(transposed))[0]
+
+    if b.ndim < 2 or b.shape[1] <= BLOCK:
+        return np.ascontiguousarray(solved(b))
+    x = np.empty(b.shape, b.dtype)  # LAPACK's order is another: a few columns at a time are copied, and not all
+    for at in range(0, b.shape[1], BLOCK):
+        x[:, at : at + BLOCK] = solved(b[:, at : at + BLOCK])
+    return x
 
 
 def inverse(f: Any) -> Any:
