@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
 import admodes
@@ -410,7 +410,7 @@ def draw(rows: Sequence[Row], exact: Sequence[Row] = ()) -> Any:
     right.axvline(1.0, color=style.BLACK, linewidth=1.4)
     right.set(xlim=(0, 1.3 * max(1.0, *shares)), title="Share of the roof")
     right.set_xlabel("least time that memory and\narithmetic allow / time taken")
-    right.xaxis.set_major_locator(MultipleLocator(0.5))
+    right.xaxis.set_major_locator(MaxNLocator(4))
     right.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     made.legend(loc="outside lower center", ncols=2)
     return made

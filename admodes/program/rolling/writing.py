@@ -23,8 +23,9 @@ P = TypeVar("P", bound=StraightLine)
 Make = Callable[[Loop, bool], list[Instruction]]
 Passes = Sequence[Callable[[Any], Any]]
 
-# Fewer instructions are no loop worth the name.
-SHORTEST = 48
+# Fewer instructions are no loop worth the name; nor are these where most are on arrays of so many elements: written out
+# they are one kernel, which keeps in registers what a loop hands on from step to step through memory.
+SHORTEST, SHORTEST_WIDE, WIDE = 48, 500, 256
 
 
 def roll(program: P, accepts: Callable[[Instruction], bool], make: Make, passes: Passes = ()) -> P:
@@ -34,7 +35,9 @@ def roll(program: P, accepts: Callable[[Instruction], bool], make: Make, passes:
     make : the instructions of a loop, given whether it is of the backward part
     passes : what makes bodies simpler
     """
-    if len(program.instructions) < SHORTEST:
+    count = len(program.instructions)
+    wide = sum(v.size > WIDE for i in program.instructions for v in i.outs)
+    if count < (SHORTEST_WIDE if 2 * wide > count else SHORTEST):
         return program
     return _Rolling(program, accepts).carried_out(make, passes)
 
