@@ -469,12 +469,12 @@ multivariate_normal = MultivariateNormal(
 
 def _on_simplex(x: Any, alpha: Any) -> Any:
     """log Γ(Σ α) − Σ log Γ(α) + Σ (α − 1) log x, where the last x may be left out: they sum to 1."""
+    plain = st.dirichlet.logpdf(ground(x), ground(alpha))  # which raises where x is not on the simplex
     x, alpha = _doubles(x, alpha)
-    st.dirichlet.logpdf(ground(x), ground(alpha))  # which raises where x is not on the simplex
     if np.shape(x)[0] < np.shape(alpha)[0]:
         x = np.concatenate([x, 1.0 - np.sum(x, axis=0, keepdims=True)])
     powers = np.sum(sc.xlogy(alpha - 1.0, x.T), axis=-1)
-    return powers + sc.gammaln(np.sum(alpha)) - np.sum(sc.gammaln(alpha))
+    return np.astype(powers + sc.gammaln(np.sum(alpha)) - np.sum(sc.gammaln(alpha)), plain.dtype)
 
 
 class Dirichlet:
