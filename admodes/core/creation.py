@@ -77,7 +77,7 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
         noted.curable = not as_written and _WATCHED.get() is None
         return body(*args)
     except Exception as error:
-        if packages:  # another function of the same code (a wrapper's, say) may not go through these: begin anew
+        if packages and not packages <= {LISTS, AROUND}:  # another function of this code may not go through these: anew
             _FILLING.pop(id(_code(f)), None)
         elif not _wrote(f, error, known):
             if not noted.detached:

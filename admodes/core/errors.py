@@ -43,7 +43,7 @@ class MissingRule(Travelling, TypeError):
     >>> from admodes import grad
     >>> grad(lambda x: np.busday_count(x, x).sum())(np.ones(3))
     Traceback (most recent call last):
-    admodes.core.errors.MissingRule: np.busday_count has no derivative rule...
+    admodes.core.errors.MissingRule: ...np.busday_count has no derivative rule...
     """
 
     def __init__(self, name: str, reason: str = "") -> None:

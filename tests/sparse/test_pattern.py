@@ -68,9 +68,10 @@ def covered(f, xs, rng):
     for other in (v, rng.permutation(v), v * rng.uniform(0.9, 1.1, v.shape)):
         try:
             program(other)
+            there = dense(g, other)
         except (GuardFailed, np.linalg.LinAlgError, ValueError):  # outside of the domain
             continue
-        covers(pattern, dense(g, other))
+        covers(pattern, there)
 
 
 def dense(g, v):

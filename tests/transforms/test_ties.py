@@ -154,3 +154,13 @@ def test_first_derivatives_are_of_the_mean():
         assert way(lambda x: np.sum(np.abs(x) + np.fabs(x)))(O3).tolist() == [0.0, 2.0, -2.0]
         assert way(lambda x: np.sum(np.maximum(x, 0)))(O3).tolist() == [0.5, 1.0, 0.0]
         assert way(np.max)(ONES).tolist() == [1 / 3, 1 / 3, 1 / 3]
+
+
+@pytest.mark.parametrize("of", [np.maximum, np.minimum])
+def test_an_array_beside_itself_is_no_tie(of):
+    def f(x):
+        return np.sum(of(x, x) ** 3)
+
+    x = np.array([1.0, -2.0])
+    for mode in NESTINGS:
+        np.testing.assert_allclose(ad.hessian(f, mode=mode)(x), np.diag(6 * x))
