@@ -212,8 +212,8 @@ class Tape(Trace):
         if plain is not None and not lost(plain):
             return plain
         found: list[Any] = kept(
-            lambda strong: self.sweep(self._rows(True), seeds, inputs, observer, watched) if strong else plain,
-            list,
+            plain,
+            lambda: self.sweep(_keeping(self.entries), seeds, inputs, observer, watched),
             self._doubtful,
             lambda found: self._settled(
                 found,
@@ -223,10 +223,6 @@ class Tape(Trace):
             ),
         )
         return found
-
-    def _rows(self, strong: bool) -> list[tuple[Any, ...]]:
-        """The entries, with the rows that keep zeros if `strong`."""
-        return _keeping(self.entries) if strong else self.entries
 
     def _doubtful(self) -> bool:
         """Whether a row that keeps zeros keeps one that may move."""
@@ -359,9 +355,12 @@ class Tape(Trace):
         """Tangents of the entries `outputs`, None where no input reaches them; seeds: one tangent an input."""
         for one in self.kept.values():
             one.compare()
+        plain = None if keeps_zeros() else self._push(self.entries, seeds, outputs)
+        if plain is not None and not lost(plain):
+            return plain
         found: list[Any] = kept(
-            lambda strong: self._push(self._rows(strong), seeds, outputs),
-            list,
+            plain,
+            lambda: self._push(_keeping(self.entries), seeds, outputs),
             self._doubtful,
             lambda found: self._settled(
                 found,
@@ -626,7 +625,9 @@ def transposed(linear: Callable[..., Any], to: Sequence[Any], u: Any, of: Any) -
     pairs = zip(out, u, strict=True) if isinstance(out, tuple) else [(out, u)]
     seeds = [(o.index, s) for o, s in pairs if s is not None and type(o) is Var and o.transform is tape]
     tape.closed = True
-    entries = tape._rows(keeps_zeros())  # the sweep around decides: a nan among u may be meant
+    entries = (
+        _keeping(tape.entries) if keeps_zeros() else tape.entries
+    )  # the sweep around decides: a nan among u may be meant
     found = tape.sweep(entries, seeds, len(zeros))
     return [zero if g is None else g for zero, g in zip(zeros, found, strict=True)]
 

@@ -60,24 +60,17 @@ def undetermined() -> None:
         this.undetermined = True
 
 
-def kept(
-    sweep: Callable[[bool], Any],
-    tangents: Callable[[Any], Iterable[Any]],
-    doubtful: Callable[[], bool],
-    settled: Callable[[Any], Any],
-) -> Any:
-    """The result of sweep(False); where its tangents hold a nan, that of sweep(True), which keeps zeros.
+def kept(plain: Any, sweep: Callable[[], Any], doubtful: Callable[[], bool], settled: Callable[[Any], Any]) -> Any:
+    """The result of `sweep`, which keeps zeros, for that of a plain one that holds a nan.
 
-    doubtful: whether that kept a zero that moves (see `moving`); then settled(result) takes its place.
+    plain: that result, and None where zeros are kept from the beginning, there being no plain sweep.
+    doubtful: whether the sweep kept a zero that moves (see `moving`); then settled(result) takes its place.
     """
-    if keeps_zeros():
-        result = sweep(True)
+    if plain is None:
+        result = sweep()
         return settled(result) if doubtful() else result
-    plain = sweep(False)
-    if not lost(tangents(plain)):
-        return plain
     with keeping() as this:
-        result = sweep(True)
+        result = sweep()
         if this.undetermined:
             return plain
         return settled(result) if doubtful() else result

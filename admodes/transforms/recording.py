@@ -36,10 +36,7 @@ def push_forward(
         return plain[:3]
     swept: list[Pushed] = []
 
-    def sweep(strong: bool) -> Pushed:
-        if not strong:
-            assert plain is not None
-            return plain
+    def sweep() -> Pushed:
         swept.append(again(lambda: run(f, _push_forward, f, structure, leaves, ts, lead, True)))
         return swept[-1]
 
@@ -55,7 +52,7 @@ def push_forward(
         recording = again(lambda: Recording(f, pytree.unflatten(structure, leaves)))
         return found._replace(tangents=recording.push(ts, lead))
 
-    return kept(sweep, lambda pushed: pushed.tangents, lambda: swept[-1].doubtful, settled)[:3]
+    return kept(plain, sweep, lambda: swept[-1].doubtful, settled)[:3]
 
 
 def _push_forward(
