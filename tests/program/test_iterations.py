@@ -204,11 +204,15 @@ def shape_of_the_first(x):
     return y
 
 
-def every_second(x):
+def _sines(x):
     seen = [x[0]]
     for t in range(24):
         seen.append(np.sin(seen[-1]) + x[t])
-    y = x[0]
+    return seen
+
+
+def every_second(x):
+    seen, y = _sines(x), x[0]
     for t in range(12):
         y = y * 0.5 + seen[2 * t + 1]
     for t in range(12):
@@ -217,10 +221,7 @@ def every_second(x):
 
 
 def every_second_but_one(x):
-    seen = [x[0]]
-    for t in range(24):
-        seen.append(np.sin(seen[-1]) + x[t])
-    y = x[0]
+    seen, y = _sines(x), x[0]
     for t in range(12):
         y = y * 0.5 + seen[2 * t + 1 if t != 7 else 3]
     return y

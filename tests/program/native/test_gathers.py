@@ -1,13 +1,11 @@
 """Fancy indices in kernels: which element is read or added to, out of range as NumPy says, and nothing beyond."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from admodes import compile, grad, jacfwd, trace
 from admodes.ops.index import INDEX, SCATTER, scatter
-from admodes.program.native import calls, group
+from admodes.program.native import group
 from admodes.program.native.worth import with_kernels
 from admodes.program.passes import PASSES, optimise
 
@@ -15,14 +13,9 @@ pytest.importorskip("llvmlite")
 NATIVE = with_kernels(PASSES)
 
 
-@pytest.fixture(params=[width for width in (64, 32, 16) if width <= calls.machine().bytes])
-def width(request, monkeypatch):
-    """Vectors of so many bytes, and kernels of a single instruction too."""
-    machine = dataclasses.replace(calls.machine(), bytes=request.param)
-    monkeypatch.setattr(calls, "machine", lambda: machine)
-    monkeypatch.setattr(calls, "_known", {})
-    monkeypatch.setattr(group, "LEAST", 1)
-    return request.param
+@pytest.fixture
+def width(width, every):
+    return width
 
 
 def native(f, *args):

@@ -1,6 +1,5 @@
 """Native kernels against flat code: every row, random programs, all kinds of arguments; bits where NumPy is exact."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -11,28 +10,17 @@ from random_programs import random_program
 from admodes import compile, grad, jacfwd, trace
 from admodes.core.registry import OPS, Elementwise, Passive
 from admodes.ops.index import scatter
-from admodes.program.native import calls, group, rows
+from admodes.program.native import group, rows
 from admodes.program.native.worth import with_kernels
 from admodes.program.passes import PASSES, optimise
 
 pytest.importorskip("llvmlite")
 NATIVE = with_kernels(PASSES)
-WIDTHS = [width for width in (64, 32, 16) if width <= calls.machine().bytes]
 
 
 @pytest.fixture
-def every(monkeypatch):
-    """Kernels of a single instruction too."""
-    monkeypatch.setattr(group, "LEAST", 1)
-
-
-@pytest.fixture(params=WIDTHS)
-def width(request, monkeypatch, every):
-    """Vectors of so many bytes."""
-    machine = dataclasses.replace(calls.machine(), bytes=request.param)
-    monkeypatch.setattr(calls, "machine", lambda: machine)
-    monkeypatch.setattr(calls, "_known", {})
-    return request.param
+def width(width, every):
+    return width
 
 
 def native(f, *args):

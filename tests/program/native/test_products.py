@@ -1,7 +1,5 @@
 """Products of small matrices in kernels: as exact as sums one by one, and a small program is one kernel."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -14,16 +12,6 @@ from admodes.program.primitives import KERNELS
 
 pytestmark = pytest.mark.skipif(not calls.usable(), reason="llvmlite is not installed")
 NATIVE = with_kernels(PASSES)
-
-
-@pytest.fixture(params=[64, 32, 16])
-def width(request, monkeypatch):
-    """Vectors of so many bytes."""
-    if request.param > calls.machine().bytes:
-        pytest.skip("this machine has no vectors of that width")
-    machine = dataclasses.replace(calls.machine(), bytes=request.param)
-    monkeypatch.setattr(calls, "machine", lambda: machine)
-    monkeypatch.setattr(calls, "_known", {})
 
 
 SHAPES = [

@@ -1,7 +1,5 @@
 """The sine and the cosine of one value, together: as exact as apart, up to 10²²."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -21,16 +19,6 @@ POINTS = np.concatenate(
         [5e-324, 1e-310],
     ]
 )
-
-
-@pytest.fixture(params=[64, 32, 16])
-def width(request, monkeypatch):
-    """Vectors of so many bytes."""
-    if request.param > calls.machine().bytes:
-        pytest.skip("this machine has no vectors of that width")
-    machine = dataclasses.replace(calls.machine(), bytes=request.param)
-    monkeypatch.setattr(calls, "machine", lambda: machine)
-    monkeypatch.setattr(calls, "_known", {})
 
 
 def test_both_are_within_four_ulp(width):

@@ -1,0 +1,22 @@
+import dataclasses
+
+import pytest
+
+from admodes.program.native import calls, group
+
+WIDTHS = [width for width in (64, 32, 16) if calls.usable() and width <= calls.machine().bytes]
+
+
+@pytest.fixture(params=WIDTHS)
+def width(request, monkeypatch):
+    """Vectors of so many bytes, of those that this machine has."""
+    machine = dataclasses.replace(calls.machine(), bytes=request.param)
+    monkeypatch.setattr(calls, "machine", lambda: machine)
+    monkeypatch.setattr(calls, "_known", {})
+    return request.param
+
+
+@pytest.fixture
+def every(monkeypatch):
+    """Kernels of a single instruction too."""
+    monkeypatch.setattr(group, "LEAST", 1)
