@@ -30,6 +30,16 @@ def jacobian_by_differences(f, x, h=1e-6):
     return columns.reshape(columns.shape[:-1] + x.shape)
 
 
+def same(found, expected):
+    """Equal to the last bit: values, dtype, nan where nan, −0.0 where −0.0."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == expected.dtype
+    if expected.dtype.kind == "f":
+        known = ~np.isnan(expected)
+        np.testing.assert_array_equal(np.signbit(found[known]), np.signbit(expected[known]))
+
+
 def leaves(f):
     """f with its result as a flat tuple of the arrays of numbers in it, or of traced numbers (kind O)."""
 

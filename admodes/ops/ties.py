@@ -85,7 +85,7 @@ def _shared(above: Any, equal: Any, name: str) -> tuple[Jump, Callable[..., Any]
 
     def partial(y: Any, a: Any, b: Any) -> Any:
         if a is b:  # x beside itself, which meets nothing
-            return np.full(np.shape(y), 0.5, y.dtype)
+            return y.dtype.type(0.5)
         if isinstance(a, Tracer) or isinstance(b, Tracer):
             return cast(of(a, b), y.dtype)
         return _halves(above, equal, a, b, y.dtype.type(0.5))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from checks import same
 from random_kernels import random_kernel
 from random_programs import random_program
 
@@ -39,16 +40,6 @@ def close(found, expected, within=1e-10):
         return
     scale = np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)
     np.testing.assert_allclose(found, expected, rtol=within, atol=within * scale)
-
-
-def same(found, expected):
-    """Equal to the last bit, nan where nan."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert found.dtype == expected.dtype
-    np.testing.assert_array_equal(found, expected)
-    if expected.dtype.kind == "f":
-        known = ~np.isnan(expected)
-        np.testing.assert_array_equal(np.signbit(found[known]), np.signbit(expected[known]))
 
 
 def compare_random_kernels(seeds):

@@ -1,0 +1,266 @@
+"""Functions that fill arrays of their own run again: how often, nested, and with arrays from outside."""
+
+import numpy as np
+import pytest
+from checks import jacobian_by_differences
+from filling import X, check
+
+import admodes
+from admodes import Detached, compile, grad, hessian, jacfwd, jacrev, jvp, value_and_grad, vjp
+
+# How often f runs --------------------------------------------------------------------------------------
+
+
+def test_runs():
+    """Once where nothing detaches; twice on the first call that does, then once."""
+    runs = []
+
+    def never(x):
+        runs.append(type(np.zeros(3)))
+        y = np.ones(3)
+        y[0] = 2.0
+        return np.sum(y * x)
+
+    grad(never)(X)
+    grad(never)(X)
+    assert runs == [np.ndarray, np.ndarray]
+    runs.clear()
+
+    def filling(x):
+        runs.append(0)
+        y = np.zeros(3)
+        y[0] = x[0]
+        return np.sum(y)
+
+    counts = []
+    for transform in (grad(filling), grad(filling), jacfwd(filling), grad(lambda x: filling(x)), hessian(filling)):
+        runs.clear()
+        transform(X)
+        counts.append(len(runs))
+    assert counts == [2, 1, 1, 2, 1]
+
+
+def test_the_switch():
+    def f(x):
+        y = np.zeros(3)
+        y[0] = x[0]
+        return np.sum(y)
+
+    for _ in range(2):
+        with admodes.no_rerun(), pytest.raises(Detached, match=r"y\[0\] = x\[0\]"):
+            grad(f)(X)
+        assert grad(f)(X)[0] == 1.0
+
+
+# Nested transforms -------------------------------------------------------------------------------------
+
+
+def test_nested():
+    def inner(x, s):
+        y = np.zeros(3)
+        y[0] = x[0] ** 2 * s
+        y[1] = x[1] * y[0]
+        return np.sum(y)
+
+    def f(x):
+        g = np.empty(3)
+        g[:] = grad(inner)(x, x[2])
+        value, t = jvp(lambda s: inner(x, s), (x[0],), (1.0,))
+        g[0] += value * t
+        return g
+
+    check(f)
+
+
+@pytest.mark.parametrize("fill", [lambda y, v: y.__setitem__(slice(None), v), lambda y, v: y.__iadd__(v)])
+def test_a_whole_array_of_a_transform_below_is_stored(fill):
+    def f(x, y):
+        y = np.copy(y)
+        fill(y[1:], x[1:])
+        return np.sum(y * y * x)
+
+    def both(x):
+        return grad(f, 1)(x, X)
+
+    expected = grad(f, 1)(X, X)
+    np.testing.assert_array_equal(compile(grad(f, 1))(X, X), expected)
+    np.testing.assert_allclose(jacfwd(both)(X), jacobian_by_differences(both, X), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(jacrev(both)(X), jacobian_by_differences(both, X), rtol=1e-6, atol=1e-8)
+
+
+def test_a_value_of_the_outer_transform_in_an_array_of_the_outer_function():
+    def f(x):
+        memo = np.zeros(2)
+
+        def g(s):
+            memo[0] = x[1] * x[0]  # none of g's own arrays: it is f that runs again
+            return s * s * memo[0]
+
+        return grad(g)(x[2]) + memo[0]
+
+    np.testing.assert_allclose(
+        grad(f)(X), jacobian_by_differences(lambda x: 2 * x[2] * x[1] * x[0] + x[1] * x[0], X), rtol=1e-8
+    )
+
+
+def test_arrays_handed_to_transforms_inside():
+    def f(x):
+        y = np.zeros(3)
+        c = np.linspace(0.5, 1.0, 3)
+        g = grad(lambda v: np.sum(v**3))(c)  # plain
+        y[0] = x[0]
+        value, pull = vjp(lambda v: v * y, c)
+        return y + g + value + pull(c)[0] + jvp(lambda v: v * v, (c,), (c,))[1] + compile(np.sin)(c)
+
+    check(f)
+
+
+def test_what_is_returned_beside_the_value():
+    def f(x):
+        y, z = np.zeros(3), x * 2
+        view = z[1:]
+        y[0] = x[0] ** 2
+        z[2] = x[1]
+        return np.sum(x), (y, z, view, np.ones(2))
+
+    _, aux = grad(f, has_aux=True)(X)
+    for found, expected in zip(aux, f(X)[1], strict=True):
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_results_are_plain():
+    def f(x):
+        y, w = np.zeros(3), np.ones(3)
+        y[0] = x[0]
+        return {"y": y, "w": w, "half": w / 2}
+
+    primal, tangent = jvp(f, (X,), (X,))
+    assert {type(v) for v in (*primal.values(), *tangent.values())} == {np.ndarray}
+    ((_, aux), _) = value_and_grad(lambda x: (np.sum(f(x)["y"]), (f(x)["w"], np.ones(2))), has_aux=True)(X)
+    assert [type(a) for a in aux] == [np.ndarray, np.ndarray]
+
+
+# Arrays from outside ---------------------------------------------------------------------------------
+
+
+def test_arrays_from_outside_still_raise():
+    outside = np.zeros(3)
+
+    def aliased(x):
+        y = np.asarray(outside)
+        y[0] = x[0]
+        return y
+
+    def reshaped(x):
+        y = np.asarray(outside).reshape(1, 3)[0]
+        y += x
+        return y
+
+    def argument(x, table):
+        table[0] = x[0]
+        return np.sum(table)
+
+    for f in (aliased, reshaped):
+        with pytest.raises(Detached, match=r"test_creation_again\.py, line \d+: y.*np\.copy\(y\)"):
+            jacrev(f)(X)
+    with pytest.raises(Detached, match=r"line \d+: table\[0\] = x\[0\].*table = np\.copy\(table\)"):
+        grad(argument)(X, outside)
+    np.testing.assert_array_equal(outside, 0)
+    for made in (lambda t: t.copy(), lambda t: t + 0.0, lambda t: np.array(t), lambda t: t.reshape(3, 1)[:, 0].copy()):
+        assert grad(lambda x, t, made=made: argument(x, made(t)))(X, outside).tolist() == [1.0, 0.0, 0.0]
+        assert grad(lambda x, t, made=made: argument(x, made(t)))(X, t=outside).tolist() == [1.0, 0.0, 0.0]
+    y = grad(lambda x, table: argument(x, np.copy(table)))(X, outside)
+    assert y.tolist() == [1.0, 0.0, 0.0]
+
+
+def test_an_array_held_with_another_dtype_raises():
+    def f(x):
+        z = np.zeros(3, dtype=complex)
+        part = z.imag
+        z[0] = x[0]
+        return np.real(z) + part
+
+    with pytest.raises(Detached, match=r"z\[0\] = x\[0\]"):
+        jacfwd(f)(X)
+
+
+# ---------------------------------------------------------------------------------------------------
+# np.r_ and np.c_, and arrays of objects beside lists
+# ---------------------------------------------------------------------------------------------------
+
+JOINED = {
+    "r_": lambda x: np.r_[x, 1.0, x[0], 0:1:3j],
+    "c_": lambda x: np.c_[x, x * x, np.ones(3)],
+    "c_ of a matrix": lambda x: np.c_[np.outer(x, x), x],
+    "a list": lambda x: np.r_[[x[0], 2.0], x],
+    "one": lambda x: np.c_[x],
+    "three axes": lambda x: np.c_[np.ones((2, 1, 3)) * x, np.ones((2, 1, 3))],
+}
+
+
+@pytest.mark.parametrize("f", JOINED.values(), ids=JOINED)
+def test_what_r_and_c_give_is_an_array_that_can_be_changed(f):
+    def changed(x):
+        y = f(x)
+        v = y.T.reshape(-1)  # a view or a copy, by the order in memory
+        v[1:] *= v[:-1]
+        return np.concatenate([np.ravel(y), v])
+
+    x = np.array([0.2, 0.35, 0.5])
+    right = np.stack([(changed(x + h) - changed(x - h)) / 2e-6 for h in 1e-6 * np.eye(3)], axis=-1)
+    assert vjp(f, x)[0].strides == f(x).strides
+    for way in (jacfwd, jacrev, lambda f: compile(jacfwd(f))):
+        np.testing.assert_allclose(way(changed)(x), right, atol=1e-8)
+
+
+def test_an_order_in_words_is_refused():
+    with pytest.raises(Detached, match=r"np\.concatenate"):
+        jacfwd(lambda x: np.r_["0,2", x, x])(np.ones(3))
+
+
+@pytest.mark.parametrize("change", ["put", "copyto", "place", "put_along_axis"])
+def test_an_array_of_objects_is_changed_where_lists_are_gathered_too(change):
+    calls = {
+        "put": lambda o, v: np.put(o, [0], [v]),
+        "copyto": lambda o, v: np.copyto(o[:1], [v]),
+        "place": lambda o, v: np.place(o, [True, False], [v]),
+        "put_along_axis": lambda o, v: np.put_along_axis(o, np.array([0]), np.array([v], dtype=object), 0),
+    }
+
+    def f(x):
+        o = np.empty(2, dtype=object)
+        o[:] = x[0], x[1]
+        calls[change](o, x[1] * 3)
+        return np.sum(np.exp([x[0], 1.0])) + o[0] * o[1]
+
+    x = np.array([0.2, 0.35])
+    for way in (jacfwd, jacrev, lambda f: compile(grad(f))):
+        np.testing.assert_allclose(way(f)(x), [np.exp(0.2), 6 * 0.35])
+
+
+def test_piecewise_of_no_axes_is_an_array():
+    def f(x):
+        y = np.piecewise(x, [x > 0], [np.sin, 0.25])
+        y[...] = y * 2
+        return y
+
+    for x, right in ((np.array(0.3), 2 * np.cos(0.3)), (-0.3, 0.0)):
+        assert type(vjp(f, x)[0]) is np.ndarray
+        assert all(np.allclose(way(f)(x), right) for way in (jacfwd, jacrev))
+
+
+def test_what_vectorize_gives_lies_in_memory_as_numpys_does():
+    def f(x):
+        y = np.vectorize(lambda a, b: a * b)(x, 2.0)
+        y.ravel("K")[0] = x[0, 1]
+        y.reshape(-1)[1] = 0.5
+        return y
+
+    c = np.arange(12.0).reshape(3, 4)
+    stretched = [np.broadcast_to(c, (2, 3, 4))[0], np.broadcast_to(c.T[:, :1], (4, 3)), np.fliplr(np.meshgrid(c, c)[0])]
+    for x in (c, c.T, np.asfortranarray(c), c[::-1], c[:, ::2], *stretched):
+        y, pullback = vjp(f, x)
+        assert y.strides == f(x).strides
+        np.testing.assert_array_equal(y, f(x))
+        np.testing.assert_allclose(pullback(np.ones(y.shape))[0], np.tensordot(np.ones(y.shape), jacfwd(f)(x), 2))
