@@ -113,7 +113,8 @@ class _Lives:
         the result, which takes the memory, is asked."""
         if a not in self.own or self.last[a] != k:
             return False
-        living = {v: at for v, at in self.views.get(a, {}).items() if self.last.get(v, at) >= k}
+        # Instruction k may count as a view of a itself, where a has no elements.
+        living = {v: at for v, at in self.views.get(a, {}).items() if at < k <= self.last.get(v, at)}
         if 2 * sum(v.nbytes for v in living) > a.nbytes or any(len(body[at][-1].outs) > 1 for at in living.values()):
             return False
         for v, at in living.items():

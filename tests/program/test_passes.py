@@ -434,6 +434,23 @@ def test_a_scatter_into_what_others_read_stays():
     assert_same(changes_in_place(program)(x), f(x))
 
 
+def test_scatters_into_no_elements():
+    """There each step may be a view of the one before."""
+
+    def f(x):
+        y = np.flip(x)
+        y[:1] = np.tanh(y[0])
+        z = x[None, 4::2][..., ::-1]
+        np.add.accumulate(z, axis=0, out=z)
+        z[...] %= 0.7
+        z[z > 0] *= 0.3
+        return np.concatenate([z.ravel(), x])
+
+    x = rng.normal(size=4)
+    pull = trace(lambda x: vjp(f, x)[1](np.ones(4))[0], x)
+    np.testing.assert_array_equal(optimise(pull)(x), pull(x))
+
+
 def test_a_negative_scatter_subtracts_in_place():
     def f(x):
         return grad(lambda x: np.sum(np.cos(x[1:]) * np.sin(x[:-1])))(x)
