@@ -191,7 +191,7 @@ def test_every_way():
 @pytest.mark.slow
 @pytest.mark.timeout(560)
 @pytest.mark.parametrize("chunk", range(40))
-@pytest.mark.parametrize("way, start", [(first, 2 * 10**6), (most_ways, 4 * 10**6)])
+@pytest.mark.parametrize(("way", "start"), [(first, 2 * 10**6), (most_ways, 4 * 10**6)])
 def test_on_many(way, start, chunk):
     count(way, range(start + chunk * CHUNK, start + (chunk + 1) * CHUNK), 12)
 

@@ -40,6 +40,7 @@ BY_ELEMENT = {
 
 MIRRORED = {
     "linalg.solve": lambda x: scipy.linalg.solve(M * x[0], T[:2]),
+    "linalg.solve_banded": lambda x: scipy.linalg.solve_banded((1, 0), M * x[0], T[:2]),
     "linalg.solve_triangular": lambda x: scipy.linalg.solve_triangular(M * x[0], T[:2]),
     "linalg.cho_factor": lambda x: scipy.linalg.cho_factor(M * x[0])[0],
     "linalg.cho_solve": lambda x: scipy.linalg.cho_solve((M, False), x[:2]),

@@ -7,6 +7,7 @@ where SciPy's may.
 
 from __future__ import annotations
 
+from .banded import solve_banded
 from .equations import solve, solve_triangular
 from .factorisations import cho_factor, cho_solve, lu_factor, lu_solve
 from .functions import expm, logm, sqrtm
@@ -23,6 +24,7 @@ __all__ = [
     "lu_factor",
     "lu_solve",
     "solve",
+    "solve_banded",
     "solve_discrete_lyapunov",
     "solve_sylvester",
     "solve_triangular",
