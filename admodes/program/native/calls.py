@@ -38,6 +38,7 @@ LONG = 1 << 15
 
 SCALARS: dict[str, tuple[type, ...]] = {
     "d": (np.float64, float), "f": (np.float32,), "q": (np.int64,), "i": (np.int32,), "?": (np.bool_,),
+    "D": (np.complex128, complex), "F": (np.complex64,),
 }  # fmt: skip
 
 
@@ -67,11 +68,12 @@ def usable() -> bool:
     flags = ctypes.c_int.from_address(id(x) + FLAGS).value
     if data != x.ctypes.data or descr != id(x.dtype) or flags & 0x701 != 0x501:
         return False
-    one, whole = np.float64(1.5), np.int64(7)
+    one, whole, pair = np.float64(1.5), np.int64(7), np.complex128(1 + 2j)
     return (
         ctypes.c_double.from_address(id(one) + HEAD).value == 1.5
         and ctypes.c_double.from_address(id(float(one)) + HEAD).value == 1.5
         and ctypes.c_int64.from_address(id(whole) + HEAD).value == 7
+        and all(ctypes.c_double.from_address(id(z) + HEAD + 8).value == 2.0 for z in (pair, complex(pair)))
     )
 
 
@@ -92,8 +94,13 @@ class Places:
     """Where the results of a kernel go: an array each, those without axes together, and what is only for the kernel."""
 
     def __init__(self, kernel: Any) -> None:
-        self.arrays = [v for v in kernel.outputs if v.ndim]
-        self.scalars = [v for v in kernel.outputs if not v.ndim]
+        self.arrays = [v for v in kernel.results if v.ndim]
+        self.scalars: dict[Value, int] = {}  # the largest first, and at which byte
+        self.numbers = 0  # doubles that these take
+        for v in sorted((v for v in kernel.results if not v.ndim), key=lambda v: -v.nbytes):
+            self.scalars[v] = 8 * self.numbers
+            self.numbers += -(-v.nbytes // 8)
+        self.numbers += self.numbers % 2 if any(v.nbytes > 8 for v in self.scalars) else 0
         self.offsets: dict[Value, int] = {}
         self.scratch = 0
         for v in kernel.scratch:
@@ -172,15 +179,16 @@ def _called(kernel: Any, places: Places) -> list[str]:
         lines.append(f"  {name} = load {of}, ptr {name}.at")
         return name
 
-    for k, x in enumerate(kernel.inputs):
+    for k, x in enumerate(kernel.given):
         o = object_at(k)
         type_of = field(f"%t{k}", o, HEAD - 8)
         lines.append(f"  %array{k} = icmp eq ptr {type_of}, {_object(np.ndarray)}")
         if not x.ndim:
-            for n, scalar in enumerate(SCALARS[kind_of(x.dtype) or ""]):
+            scalars = SCALARS[kind_of(x.dtype) or x.dtype.char]
+            for n, scalar in enumerate(scalars):
                 lines.append(f"  %s{k}.{n} = icmp eq ptr {type_of}, {_object(scalar)}")
             condition = f"%s{k}.0"
-            if len(SCALARS[kind_of(x.dtype) or ""]) > 1:
+            if len(scalars) > 1:
                 lines.append(f"  %s{k} = or i1 %s{k}.0, %s{k}.1")
                 condition = f"%s{k}"
             lines.append(f"  %inline{k} = getelementptr i8, ptr {o}, i64 {HEAD}")
@@ -209,8 +217,8 @@ def _called(kernel: Any, places: Places) -> list[str]:
         k += 1
     if places.scalars:
         together = field(f"%data{k}", object_at(k), DATA)
-        for j, v in enumerate(places.scalars):
-            lines.append(f"  %scalar{j} = getelementptr i8, ptr {together}, i64 {8 * j}")
+        for j, (v, offset) in enumerate(places.scalars.items()):
+            lines.append(f"  %scalar{j} = getelementptr i8, ptr {together}, i64 {offset}")
             given[v] = f"%scalar{j}"
         k += 1
     if places.scratch:
@@ -218,7 +226,7 @@ def _called(kernel: Any, places: Places) -> list[str]:
         for j, (v, offset) in enumerate(places.offsets.items()):
             lines.append(f"  %scratch{j} = getelementptr i8, ptr {together}, i64 {offset}")
             given[v] = f"%scratch{j}"
-    pointers += [given[v] for v in (*kernel.outputs, *kernel.scratch)]
+    pointers += [given[v] for v in (*kernel.results, *kernel.scratch)]
     api = ctypes.pythonapi
     long = kernel.work >= LONG
     if long:
@@ -307,15 +315,15 @@ def made(kernel: Any, ir: str) -> Any:
         given.append(f"y{k}")
         results[v] = f"y{k}"
     if places.scalars:
-        lines.append(f"    s = empty({len(places.scalars)})")
+        lines.append(f"    s = empty({places.numbers})")
         given.append("s")
         views = dict.fromkeys(v.dtype for v in places.scalars if v.dtype != np.float64)
         for n, dtype in enumerate(views):
             scope[f"e{n}"] = dtype
             lines.append(f"    s{n} = s.view(e{n})")
-        for j, v in enumerate(places.scalars):
+        for v, offset in places.scalars.items():
             of = "s" if v.dtype == np.float64 else f"s{list(views).index(v.dtype)}"
-            results[v] = f"{of}[{j * (8 // v.dtype.itemsize)}]"
+            results[v] = f"{of}[{offset // v.dtype.itemsize}]"
     if places.scratch:
         lines.append("    if w is None:")
         lines.append(f"        w = empty({places.scratch // 8})")
@@ -323,7 +331,7 @@ def made(kernel: Any, ir: str) -> Any:
     scope["again"] = _again(kernel, native, places)
     lines.append(f"    if call({', '.join(given)}) is not None:")
     lines.append(f"        again(({', '.join(names)},), ({', '.join(given[len(names) :])},))")
-    out = ", ".join(results[v] for v in kernel.outputs)
+    out = ", ".join(results[v] for v in kernel.results)
     lines.append(f"    return {out}")
     space = [f"{name}=None" for name in (*(f"y{k}" for k in range(len(places.arrays))), "w")]
     exec("\n".join([f"def kernel({', '.join([*names, *space])}):", *lines]), scope)
@@ -336,7 +344,7 @@ def _told(function: Any, native: Any, kernel: Any, places: Places) -> Any:
     """The function with its code, and with what the workspace goes by: the parameters that take memory for results, and
     the doubles that `w` is to have."""
     function.native = native
-    function.results = {f"y{k}": kernel.outputs.index(v) for k, v in enumerate(places.arrays)}
+    function.results = {f"y{k}": kernel.results.index(v) for k, v in enumerate(places.arrays)}
     function.scratch = places.scratch // 8
     return function
 
@@ -361,7 +369,7 @@ def _again(kernel: Any, native: Native, places: Places) -> Any:
 
     def again(given: tuple[Any, ...], results: tuple[Any, ...]) -> None:
         plain = []
-        for x, v in zip(given, kernel.inputs, strict=True):
+        for x, v in zip(given, kernel.given, strict=True):
             if np.shape(x) != v.shape:
                 raise ValueError(f"a kernel made for an array of shape {v.shape} was called with one of {np.shape(x)}")
             plain.append(np.empty(v.shape, v.dtype.char))
@@ -377,14 +385,14 @@ def _again(kernel: Any, native: Native, places: Places) -> Any:
 
 def _by_numpy(kernel: Kernel, given: list[Any], places: Places, results: tuple[Any, ...]) -> None:
     """The results of a kernel by its instructions: an index out of range may not be among those that are used."""
-    known = {x if isinstance(x, Value) else id(x): y for x, y in zip(kernel.inputs, given, strict=True)}
+    known = {x if isinstance(x, Value) else id(x): y for x, y in zip(kernel.given, given, strict=True)}
 
     def of(x: Any) -> Any:
         return known.get(x if isinstance(x, Value) else id(x), x)
 
-    for i in kernel.instructions:
+    for i in kernel.source:
         known[i.outs[0]] = apply(i.op, mapped(i.args, of), mapped(i.params, of))
     for v, y in zip(places.arrays, results, strict=False):
         y[...] = known[v]
-    for j, v in enumerate(places.scalars):
-        results[len(places.arrays)].view(v.dtype)[j * (8 // v.dtype.itemsize)] = known[v]
+    for v, offset in places.scalars.items():
+        results[len(places.arrays)].view(v.dtype)[offset // v.dtype.itemsize] = known[v]

@@ -20,6 +20,7 @@ from ..recording import GUARD, SEED, Instruction, Value, leaves
 from ..straightline import StraightLine
 from .affine import shown
 from .calls import function_of
+from .complexes import is_complex_native
 from .gathers import index_values
 from .nodes import is_native, is_number
 from .products import product_as_sum
@@ -62,12 +63,17 @@ def _parts(program: StraightLine, least: int) -> tuple[dict[Value, int], set[int
     body = program.instructions
     makers = {v: k for k, i in enumerate(body) for v in i.outs}
     views = {k for k, i in enumerate(body) if i.into is None and shown(i) is not None}
-    native = {k for k, i in enumerate(body) if k not in views and is_native(i)}
+    native = {k for k, i in enumerate(body) if k not in views and is_taken(i)}
     level = _sunk(program, makers, views, native, _levels(program, makers, views, native))
     parts: dict[int, _Part] = {}
     for k in sorted(native):
         parts.setdefault(level[k], _Part()).places.append(k)
     return makers, views, {n: part for n, part in parts.items() if len(part.places) >= least}
+
+
+def is_taken(i: Instruction) -> bool:
+    """Whether kernels compute an instruction."""
+    return is_native(i) or is_complex_native(i)
 
 
 def lowered(body: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
@@ -83,7 +89,7 @@ def kernels_on(threads: int) -> Callable[[Any], Any]:
 def mean_as_sum(i: Instruction) -> list[Instruction]:
     """The mean as the sum over the number of elements, as NumPy has it; any other instruction as it is."""
     x = i.args[0] if i.args else None
-    if i.op.fn is not np.mean or not isinstance(x, Value) or i.outs[0].dtype != x.dtype or x.dtype.char not in "fd":
+    if i.op.fn is not np.mean or not isinstance(x, Value) or i.outs[0].dtype != x.dtype or x.dtype.char not in "fdFD":
         return [i]
     total = Value(i.outs[0].shape, i.outs[0].dtype)
     count = x.size // max(1, i.outs[0].size)

@@ -239,15 +239,17 @@ class Loops:
         """What the roots leave in memory at the indices of a piece, and all that takes."""
         for x in walk(self._starts(), piece.outside):
             piece.compute(x)
-        for root in self.nest.roots:
+        waiting = list(self.nest.roots)[::-1]
+        while waiting:
+            root = waiting.pop()
             if root.adds:
                 piece.add_behind(root)
-                continue
-            value = piece.value(root.node)
-            if root.reduction is None:
-                piece.store(root, root.node.kind, value)
+            elif root.reduction is not None:
+                sums[id(root)].add(piece.value(root.node), piece)
+            elif waiting and piece.alternate(root, waiting[-1]):
+                piece.store_by_turns(root, waiting.pop())
             else:
-                sums[id(root)].add(value, piece)
+                piece.store(root, root.node.kind, piece.value(root.node))
 
 
 class Piece:
@@ -393,8 +395,12 @@ class Piece:
         if to.lanes == 1 or step in (1, -1):
             x = to.add(f"load {of}, ptr {lanes(to.lanes - 1 if step == -1 else 0)}, align {SIZES[kind]}")
             if step == -1 and to.lanes > 1:
-                backwards = ", ".join(f"i32 {k}" for k in reversed(range(to.lanes)))
-                x = to.add(f"shufflevector {of} {x}, {of} poison, <{to.lanes} x i32> <{backwards}>")
+                x = to.shuffle(of, x, "poison", range(to.lanes)[::-1])
+        elif step == 2:  # every other one of two vectors, which end where the last lane does
+            n, first = to.lanes, lanes(0)
+            behind = to.add(f"getelementptr {memory}, ptr {first}, i64 {n - 1}")
+            a, b = (to.add(f"load {of}, ptr {p}, align {SIZES[kind]}") for p in (first, behind))
+            x = to.shuffle(of, a, b, [k if k < n else k + 1 for k in range(0, 2 * n, 2)])
         else:
             x = "poison"
             for k in range(to.lanes):
@@ -405,7 +411,8 @@ class Piece:
     def place(self, root: Root, kind: str) -> tuple[Callable[[int], str], int]:
         """The addresses of a result's lanes, and its step."""
         loops = self.loops
-        place: Form = (0, tuple(((a, 0, loops.nest.shape[a]), s) for a, s in loops.steps(root).items()))
+        start = 0 if root.place is None else root.place[0]
+        place: Form = (start, tuple(((a, 0, loops.nest.shape[a]), s) for a, s in loops.steps(root).items()))
         base, step = loops.base(place, self.innermost)
         return self.addresses(kind, loops.pointers[root.slot], base, step), step
 
@@ -422,6 +429,26 @@ class Piece:
         for k in range(to.lanes):
             one = to.add(f"extractelement {of} {value}, i32 {k}")
             to.lines.append(f"  store {memory} {one}, ptr {lanes(k)}, align {SIZES[kind]}")
+
+    def alternate(self, a: Root, b: Root) -> bool:
+        """Whether two results are every other element of one array, a before b."""
+        if a.place is None or b.place is None or a.slot != b.slot or b.reduction is not None or b.adds:
+            return False
+        step = self.loops.steps(a).get(self.loops.tail.get(self.loops.inner, -1), 0)
+        return (b.place[0] - a.place[0], a.place[1], step) == (1, b.place[1], 2) and self.writer.lanes > 1
+
+    def store_by_turns(self, a: Root, b: Root) -> None:
+        """Two results to memory that are every other element of one array."""
+        to, kind = self.writer, a.node.kind
+        n, memory, of = to.lanes, memory_type(kind), f"<{to.lanes} x {memory_type(kind)}>"
+        x, y = self.value(a.node), self.value(b.node)
+        if kind == "?":
+            x, y = (to.add(f"zext {to.type('?')} {z} to {of}") for z in (x, y))
+        first = self.place(a, kind)[0](0)
+        turns = [k // 2 + n * (k % 2) for k in range(2 * n)]
+        for start, places in ((0, turns[:n]), (n, turns[n:])):
+            address = to.add(f"getelementptr {memory}, ptr {first}, i64 {start}")
+            to.lines.append(f"  store {of} {to.shuffle(of, x, y, places)}, ptr {address}, align {SIZES[kind]}")
 
     def fresh(self) -> str | None:
         """The lanes that were not done before; None where all are new."""

@@ -17,6 +17,7 @@ from ...ops.index import INDEX, SCATTER
 from ..recording import Instruction, Value
 from .affine import ZERO, Form, Map, Need, Var, bounds, by_axes, combined, scattered, shown, strides_of
 from .gathers import Gathering, gathering, wrapped
+from .joins import JOINS, is_join, part_at
 from .rows import MOST_MULTIPLIED, REDUCTIONS, ROWS, Entry, whole_power
 from .text import FLOATING, castable, kind_of
 
@@ -131,7 +132,7 @@ def kind_of_argument(x: Any, computed: str) -> str:
 
 
 def is_native(i: Instruction) -> bool:
-    """Whether kernels compute an instruction: an elementwise one, a selection, a cast, an index, a scatter or a
+    """Whether kernels compute an instruction: an elementwise one, a selection, a cast, an index, a scatter, a join or a
     reduction, on dtypes that they know."""
     if isinstance(i.out, tuple) or not i.outs or i.into is not None or i.buffer is not None:
         return False
@@ -140,6 +141,8 @@ def is_native(i: Instruction) -> bool:
         return False
     if i.op is INDEX:
         return is_known(i.args[0]) and gathering(i) is not None
+    if i.op.fn in JOINS:
+        return is_join(i)
     if i.op is SCATTER:
         same = isinstance(i.args[0], Value | np.ndarray) and i.args[0].dtype == i.out.dtype
         return same and (scattered(i) is not None or (out in FLOATING and gathering(i) is not None))
@@ -290,6 +293,12 @@ class Puller:
             return Choose(kind, condition, a, (yield from self._argument(i.args[2], at, shape, kind)))
         if i.op.fn in REDUCTIONS:
             return (yield from self._written_out(i, at))
+        if i.op.fn in JOINS:
+            found = part_at(i, at)
+            if found is None:
+                raise Need(i.outs[0])
+            part = yield from self._argument(found[0], found[1], found[0].shape, kind)
+            return Cast(kind, part)
         entry = entry_of(i)
         assert entry is not None
         computed = computed_in(i, entry) or ""
@@ -337,10 +346,9 @@ class Puller:
         assert found is not None
         return place_in(found, self.space), self._driven(self._offset(found, self.space))
 
-    def spread(self, x: Any, out: Value) -> Any:
-        """An argument that is broadcast to a value of the nest."""
-        kind = kind_of(out.dtype) or ""
-        return Cast(kind, self._driven(self._argument(x, self.space, out.shape, kind)))
+    def spread(self, x: Any, kind: str, shape: tuple[int, ...]) -> Any:
+        """An argument that is broadcast to the shape of the nest, in a kind."""
+        return Cast(kind, self._driven(self._argument(x, self.space, shape, kind)))
 
     def _driven(self, making: Making) -> Any:
         """What is made once all that it asks for is."""

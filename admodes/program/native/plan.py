@@ -18,6 +18,8 @@ from ...ops.index import SCATTER
 from ..primitives import CONTRACTED
 from ..recording import Instruction, Value
 from .affine import Form, Need, bounds, identity, placed, scattered, shown
+from .complexes import as_real
+from .joins import JOINS, parts_of, place_of, spaces_of
 from .nodes import Apply, Constant, Puller, entry_of, gathers_into, is_native, is_short, reduced
 from .rows import REDUCTIONS, ROWS, Reduction
 from .text import kind_of
@@ -29,8 +31,9 @@ COSTLY, WORTH_STORING, COSTLY_IN_PRODUCTS = 8.0, 24.0, 2.0
 
 @dataclass(frozen=True)
 class Root:
-    """What a nest leaves in memory: `node` at each of its indices, or reduced over the axes of the nest in `axes`, or
-    added to what is `offset` elements behind `place`: in fresh zeros, or where there is no offset in what is there."""
+    """What a nest leaves in memory: `node` at each of its indices, or at `place` in a larger array, or reduced over the
+    axes of the nest in `axes`; or what it `adds` to what is `offset` elements behind `place`: in fresh zeros, or where
+    there is no offset in what is there."""
 
     value: Value
     slot: int
@@ -39,14 +42,11 @@ class Root:
     axes: tuple[int, ...] = ()
     place: Form | None = None
     offset: Any = None
+    adds: bool = False
 
     @property
     def nodes(self) -> tuple[Any, ...]:
         return (self.node,) if self.offset is None else (self.node, self.offset)
-
-    @property
-    def adds(self) -> bool:
-        return self.place is not None
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Kernel:
 
     inputs : the values and constant arrays that it reads
     outputs : the values that are used outside
+
+    Complex numbers are then taken apart (see `complexes`): `source`, `given` and `results` are what there was.
     """
 
     instructions: tuple[Instruction, ...]
@@ -73,6 +75,8 @@ class Kernel:
     checked: dict[int, int] = field(default_factory=dict)  # by slot: index arrays, and of how many elements an axis
 
     def __post_init__(self) -> None:
+        self.source, self.given, self.results = self.instructions, self.inputs, self.outputs
+        self.instructions, self.inputs, self.outputs = as_real(self.source, self.given, self.results)
         self.made = {v: i for i in self.instructions for v in i.outs}
         self.sparse = sparse_sums(self.instructions, self.outputs)
         self.stored = dict.fromkeys(self.outputs)
@@ -97,9 +101,10 @@ class Kernel:
         nests, pullers = [], []
         try:
             for shape, group in self._groups(ordered):
-                puller = Puller(self.made, slots, set(group), identity(shape))
-                roots = tuple(self._root(v, slots[v], puller) for v in group)
-                nests.append(Nest(shape, roots))
+                here = {v for v in group if not self._is_join(v)}
+                puller = Puller(self.made, slots, here, identity(shape))
+                roots = [root for v in group for root in self._roots(v, slots[v], puller, shape)]
+                nests.append(Nest(shape, tuple(roots)))
                 pullers.append((shape, puller))
                 for v in group:
                     self._add_sparse(v, slots, nests, pullers)
@@ -122,19 +127,32 @@ class Kernel:
             shapes.setdefault(i.args[0].shape, []).append(i)
         for shape, scatters in shapes.items():
             puller = Puller(self.made, slots, set(), identity(shape))
-            roots = [Root(v, slots[v], puller.node(i.args[0], puller.space), place=placed(i)) for i in scatters]
+            roots = [
+                Root(v, slots[v], puller.node(i.args[0], puller.space), place=placed(i), adds=True) for i in scatters
+            ]
             nests.append(Nest(shape, tuple(roots)))
             pullers.append((shape, puller))
+
+    def _roots(self, v: Value, slot: int, puller: Puller, shape: tuple[int, ...]) -> list[Root]:
+        """What a nest leaves of a value: one part, or of arrays put together those of its shape."""
+        if not self._is_join(v):
+            return [self._root(v, slot, puller)]
+        i, kind = self.made[v], kind_of(v.dtype) or ""
+        return [
+            Root(v, slot, puller.spread(x, kind, shape), place=place_of(i, start, puller.space))
+            for x, start, _ in parts_of(i)
+            if x.shape == shape
+        ]
 
     def _root(self, v: Value, slot: int, puller: Puller) -> Root:
         i = self.made[v]
         if v in self.sparse:
             kind = kind_of(v.dtype) or ""
-            base = puller.spread(self.sparse[v].base, v)
+            base = puller.spread(self.sparse[v].base, kind, v.shape)
             return Root(v, slot, Apply(kind, kind, ROWS[np.add].write, (base, Constant(kind, 0.0))))
         if gathers_into(i):
             place, offset = puller.scattering(i)
-            return Root(v, slot, puller.node(i.args[0], puller.space), place=place, offset=offset)
+            return Root(v, slot, puller.node(i.args[0], puller.space), place=place, offset=offset, adds=True)
         if self._is_reduction(v):
             found = reduced(i)
             assert found is not None
@@ -146,9 +164,14 @@ class Kernel:
         i = self.made[v]
         return (i.op.fn in REDUCTIONS and not is_short(i)) or gathers_into(i)
 
-    def _space(self, v: Value) -> tuple[int, ...]:
-        """The index space of the nest that makes a stored value."""
-        return tuple(self.made[v].args[0].shape if self._is_reduction(v) else v.shape)
+    def _is_join(self, v: Value) -> bool:
+        return self.made[v].op.fn in JOINS
+
+    def _spaces(self, v: Value) -> list[tuple[int, ...]]:
+        """The index spaces of the nests that make a stored value."""
+        if self._is_join(v):
+            return spaces_of(self.made[v])
+        return [tuple(self.made[v].args[0].shape if self._is_reduction(v) else v.shape)]
 
     def _groups(self, ordered: Sequence[Value]) -> list[tuple[tuple[int, ...], list[Value]]]:
         """The stored values by nests: one waits for another nest unless it reads that at the same indices alone."""
@@ -161,22 +184,26 @@ class Kernel:
             found: dict[Value, bool] = {}
             for x in i.uses:
                 aligned = x.shape == out.shape and plain
-                whole = not self._is_reduction(x) and x not in self.sparse if x in self.made else True
-                inner = {x: whole} if x in self.stored else reads.get(x, {})
-                if self._is_reduction_of(i, x):
-                    aligned = True  # in the space of its argument
+                parts = x in self.made and (self._is_reduction(x) or self._is_join(x) or x in self.sparse)
+                inner = {x: not parts} if x in self.stored else reads.get(x, {})
+                aligned = aligned or self._is_in_space_of(i, x)
                 for w, before in inner.items():
                     found[w] = found.get(w, True) and before and aligned
             reads[out] = found
             if out in self.stored:
-                space = self._space(out)
-                after = [level[w] + (0 if a and self._space(w) == space else 1) for w, a in found.items()]
+                spaces = self._spaces(out)
+                after = [level[w] + (0 if a and self._spaces(w) == spaces else 1) for w, a in found.items()]
                 level[out] = max(after, default=0)
-                groups.setdefault((level[out], space), []).append(out)
+                for space in spaces:
+                    groups.setdefault((level[out], space), []).append(out)
         return [(key[1], group) for key, group in sorted(groups.items(), key=lambda item: item[0][0])]
 
-    def _is_reduction_of(self, i: Instruction, x: Value) -> bool:
-        return self._is_reduction(i.outs[0]) and x is i.args[0]
+    def _is_in_space_of(self, i: Instruction, x: Value) -> bool:
+        """Whether an instruction runs over the indices of an argument, not of its result."""
+        out = i.outs[0]
+        if self._is_join(out):
+            return self._spaces(out) == [x.shape]
+        return self._is_reduction(out) and x is i.args[0]
 
     def _costly(self, pullers: Sequence[tuple[tuple[int, ...], Puller]]) -> list[Value]:
         """Values that are not to be computed as often as the nests now would."""

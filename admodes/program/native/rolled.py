@@ -88,8 +88,8 @@ class Rolled:
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
-        self.inputs = loop.inputs
-        self.outputs = (*loop.stacked.values(), *loop.final.values())
+        self.inputs = self.given = loop.inputs
+        self.outputs = self.results = (*loop.stacked.values(), *loop.final.values())
         before = (*loop.fixed, *(m.inside for m in loop.moving), *(c.before for c in loop.carried))
         self.body = Kernel(lowered(loop.body), before, loop.made)
         carried = {c.after for c in loop.carried} - loop.stacked.keys()

@@ -128,8 +128,7 @@ class Accumulator:
             if half.lanes == 1:
                 both = [to.lane(self.kind, x, k) for k in (0, 1)]
             else:
-                masks = [", ".join(f"i32 {k + half.lanes * h}" for k in range(half.lanes)) for h in (0, 1)]
-                both = [to.add(f"shufflevector {of} {x}, {of} poison, <{half.lanes} x i32> <{m}>") for m in masks]
+                both = [to.shuffle(of, x, "poison", range(s, s + half.lanes)) for s in (0, half.lanes)]
             x, to = self.combine(half, *both), half
         return x
 

@@ -7,6 +7,7 @@ i1 in registers and bytes in memory.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,11 @@ class Writer:
     def lane(self, kind: str, x: str, k: int) -> str:
         """One lane of a vector."""
         return x if self.lanes == 1 else self.add(f"extractelement {self.type(kind)} {x}, i32 {k}")
+
+    def shuffle(self, of: str, a: str, b: str, places: Sequence[int]) -> str:
+        """A vector of elements at these places of two vectors of a type, one behind the other."""
+        mask = ", ".join(f"i32 {k}" for k in places)
+        return self.add(f"shufflevector {of} {a}, {of} {b}, <{len(places)} x i32> <{mask}>")
 
     def gathered(self, kind: str, parts: list[str]) -> str:
         """A vector of single elements."""

@@ -16,8 +16,10 @@ from ..recording import Instruction, Value
 from ..rolling import SHORTEST, Make, roll
 from ..straightline import StraightLine
 from .calls import usable
+from .complexes import is_complex, is_complex_native, rule_of
 from .gathers import gathering
 from .group import count, kernels
+from .joins import is_join
 from .nodes import entry_of, is_native
 from .products import is_small_product
 from .rolled import accepts, instructions_of
@@ -81,11 +83,17 @@ def _seconds(i: Instruction) -> float:
     """What NumPy takes for an instruction that a kernel would compute; 0 for others."""
     if isinstance(i.out, tuple) or not i.outs:
         return 0.0
+    if any(map(is_complex, (*i.args, i.out))):
+        rule = rule_of(i)
+        work = rule[1] if rule is not None else 2.0
+        return CALL + ADDITION * work * i.out.size if is_complex_native(i) else 0.0
     entry = entry_of(i)
     if entry is not None or i.op.fn is np.where:
         return CALL + ADDITION * (entry.work if entry is not None else 1.0) * i.out.size
     if is_small_product(i):
         return 2 * CALL
+    if is_join(i):
+        return 2 * CALL + ADDITION * i.out.size
     if i.op.fn in REDUCTIONS and isinstance(i.args[0], Value):
         return CALL + ADDITION * i.args[0].size
     if i.op in (INDEX, SCATTER):
