@@ -170,14 +170,17 @@ def scaled(place: Place, base: np.ndarray) -> Place:
 
 
 def replace(x: Cell, new: Any) -> None:
-    """x[...] = new, for a new array of the same shape that no one else changes."""
-    alone = getattr(x, "memory", None) is None and x.transform.level and isinstance(new, Cell)
-    if alone and _takes(ground(x), new):
+    """x[...] = new, for a new array of the same shape that no one else changes.
+
+    x becomes it where that is all there is to it; what is constant to the transform of x is stored, and so recorded.
+    """
+    own = isinstance(new, Cell) and new.transform is x.transform
+    if own and x.transform.level and getattr(x, "memory", None) is None and _takes(ground(x), new):
         _ = x.flags  # as in `changeable`
         become(x, relaid(new, ground(x)))
         return
     memory, here = changeable(x)
-    fits = isinstance(new, Cell) and new.shape == here.shape and new.dtype == here.dtype
+    fits = own and new.shape == here.shape and new.dtype == here.dtype
     if fits and memory is not None and type(x) is Cell.stale and is_whole(here, ground(memory.contents)):
         memory.waiting.clear()
         memory.change(new, given_away=True)

@@ -214,6 +214,34 @@ def test_what_r_and_c_give_is_an_array_that_can_be_changed(f):
         np.testing.assert_allclose(way(changed)(x), right, atol=1e-8)
 
 
+# Of an array of f's own, which a run that is watched traces, and that is written to the whole of an argument.
+INTO_AN_ARGUMENT = {
+    "sum": lambda w, x: np.add(w, w, out=x),
+    "cumsum": lambda w, x: np.cumsum(w, out=x),
+    "accumulate": lambda w, x: np.multiply.accumulate(w, out=x),
+    "matmul": lambda w, x: np.matmul(np.ones((3, 3)), w, out=x),
+    "einsum": lambda w, x: np.einsum("i->i", w, out=x),
+    "a view": lambda w, x: np.add(w, w, out=x[:]),
+    "assignment": lambda w, x: x.__setitem__(..., w),
+}
+
+
+@pytest.mark.parametrize("write", INTO_AN_ARGUMENT.values(), ids=INTO_AN_ARGUMENT)
+def test_what_is_constant_is_written_to_an_argument_of_a_program(write):
+    def f(x):
+        w = np.arange(3.0)
+        write(w, x)
+        w[1] = x[2]
+        return x, w
+
+    compiled = compile(f)
+    for _ in range(2):
+        mine, numpys = X[:3].copy(), X[:3].copy()
+        for found, right in zip(compiled(mine), f(numpys), strict=True):
+            np.testing.assert_array_equal(found, right)
+        np.testing.assert_array_equal(mine, numpys)
+
+
 def test_an_order_in_words_is_refused():
     with pytest.raises(Detached, match=r"np\.concatenate"):
         jacfwd(lambda x: np.r_["0,2", x, x])(np.ones(3))
