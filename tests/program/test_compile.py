@@ -417,6 +417,15 @@ def test_constants_are_as_they_were():
     assert trace(lambda x: x * scale, np.ones(3))(np.ones(3))[0] == 9.0
 
 
+@pytest.mark.parametrize("x", [0.5, np.float64(0.5), np.array(0.5), np.array([0.5])], ids=repr)
+def test_a_constant_among_the_results_is_the_callers(x):
+    f = compile(lambda x: (np.sin(x), np.arange(3.0)))
+    for _ in range(3):
+        _, mine = f(x)
+        np.testing.assert_array_equal(mine, np.arange(3.0))
+        mine[...] = 7.0
+
+
 def test_a_large_constant_overwritten_while_the_function_runs():
     buffer = np.zeros(20_000)
 

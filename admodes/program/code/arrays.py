@@ -129,10 +129,9 @@ class ArrayPrinter(Printer):
         return [self._result(v, not isinstance(v, Value) or v in copied) for v in self.program.outputs]
 
     def _result(self, v: Any, copied: bool) -> str:
-        text = self.namer.text
         if isinstance(v, Value):
-            return f"{text(v)}{('.copy()' if v.ndim else '[()]') if copied else ''}"
-        return f"{text(v)}.copy()" if isinstance(v, np.ndarray) else f"np.asarray({text(v, False)})[()]"
+            return f"{self.namer.text(v)}{('.copy()' if v.ndim else '[()]') if copied else ''}"
+        return self.constant(v)
 
 
 # ---------------------------------------------------------------------------------------------------

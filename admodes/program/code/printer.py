@@ -82,6 +82,11 @@ class Printer:
         """The outputs as expressions."""
         raise NotImplementedError
 
+    def constant(self, v: Any) -> str:
+        """An output that is the same in every run: an array as a copy, which is the caller's."""
+        text = self.namer.text
+        return f"{text(v)}.copy()" if isinstance(v, np.ndarray) else f"np.asarray({text(v, False)})[()]"
+
     def first(self) -> list[str]:
         """Lines before the instructions."""
         return []

@@ -77,7 +77,7 @@ class ScalarPrinter(Printer):
 
     def _result(self, v: Any) -> str:
         if not isinstance(v, Value):
-            return f"np.asarray({self.namer.text(v, False)})[()]"
+            return self.constant(v)
         return f"np.{'float64' if v.dtype.kind == 'f' else 'bool'}({self.namer.text(v)})"
 
 
