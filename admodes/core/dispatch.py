@@ -33,13 +33,14 @@ def next_level() -> int:
 class Trace:
     """One transform under way: it evaluates an operation on values and remembers what its mode needs."""
 
-    __slots__ = ("closed", "level")
+    __slots__ = ("closed", "level", "second")
     tracer: type[Cell]
     derives = False  # whether it differentiates
 
     def __init__(self) -> None:
         self.level = next(_levels)
         self.closed = False
+        self.second = False  # whether derivatives of its values are taken, so that its own are second ones
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Evaluate op on the arguments' values; the result is traced."""
@@ -87,6 +88,13 @@ class Trace:
         if kind is dict:
             return {k: self.values(x) for k, x in tree.items()}
         return tree
+
+
+def differentiated(x: Any) -> None:
+    """Tell the transforms under x that a derivative is taken by it."""
+    while isinstance(x, Cell):
+        x.transform.second = True
+        x = x.value
 
 
 def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -91,9 +91,11 @@ class Careful(Remembering):
 def elsewhere(op: Op, y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
     """The result of an operation for other arguments, as far as it tells which of its zeros move."""
     with np.errstate(all="ignore"):
-        linear = isinstance(op, Contraction | Linear | LinearAll)
+        linear = op.moves or isinstance(op, Contraction | Linear | LinearAll)
+        op = op.pure or op
         if linear or (isinstance(op, Elementwise) and (type(op.fn) is np.ufunc or op.fn is strong_product)):
-            return op.evaluate(*args, **params)
+            other = op.evaluate(*args, **params)
+            return np.where(np.isfinite(other), other, random(other))[()]
         return tuple(map(random, y)) if isinstance(y, tuple) else in_place_of_zeros(random(y), y)
 
 
@@ -103,8 +105,11 @@ def random(x: Any) -> Any:
     return np.asarray(at, x.dtype)[()]
 
 
-def spoil(x: Any, other: Any) -> Any:
-    """x, and nan where the array `other` is not finite; None holds nothing."""
+def spoil(x: Any, other: Any, infinite: bool) -> Any:
+    """x, and nan where the array `other` is not finite, but for where both are `infinite`; None holds nothing."""
     if x is None or other is None:
         return x
-    return OPS[spoiled].evaluate(x, np.logical_not(np.isfinite(other)))
+    gone = np.logical_not(np.isfinite(other))
+    if infinite:
+        gone = np.logical_and(gone, np.logical_not(np.logical_and(np.isinf(x), np.isinf(other))))
+    return OPS[spoiled].evaluate(x, gone)

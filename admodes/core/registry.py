@@ -282,7 +282,7 @@ def unless_constant(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Calla
         g, there = p(*here), p(y, *args)
         near = p(*(x + 1e-6 * (other - x) for x, other in zip(here, (y, *args), strict=True)))
         moves = np.logical_and(np.equal(g, 0), np.not_equal(near, 0))
-        return np.where(moves, np.where(np.equal(there, 0), 1, there), g)
+        return np.where(moves, np.where(np.equal(there, 0) | ~np.isfinite(there), 1, there), g)
 
     return partial
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy import float64, ndarray
 
 from .directions import inexact
-from .dispatch import Trace, canonical, highest, is_memory
+from .dispatch import Trace, canonical, differentiated, highest, is_memory
 from .errors import MissingRule, OverwrittenValue
 from .fingerprint import fingerprint
 from .forward import plus
@@ -89,6 +89,7 @@ class Tape(Trace):
         if type(a) is not ndarray:
             a = canonical(a)
             if type(a) is not ndarray:
+                differentiated(a)
                 return clone(a)  # a change in place may make another value of a traced one
         if a.nbytes <= COPIED_BYTES:
             return a.copy(order="K")
@@ -225,6 +226,10 @@ class Tape(Trace):
         return found
 
     def _doubtful(self) -> bool:
+        """Whether a zero that is kept may move: any, in a derivative of a derivative."""
+        return self.second or self._keeps_doubtful()
+
+    def _keeps_doubtful(self) -> bool:
         """Whether a row that keeps zeros keeps one that may move."""
         for e in self.entries:
             if e[0] != INPUT and e[1].doubt is not None:
@@ -244,15 +249,16 @@ class Tape(Trace):
 
         sweep(entries, wanted) makes it; `wanted` tells of outputs which of their elements matter.
         """
+        infinite = not self._keeps_doubtful()
         pieces = list(self._pieces(inputs)) if self._tied() else []
         if not pieces:
-            return _spoil(found, sweep(_moving(self.entries, inputs), {}))
+            return _spoil(found, sweep(_moving(self.entries, inputs), {}), infinite)
         ys = [[general_form(entries[k]).y for entries in pieces] for k in outputs]
         apart = {k: differ(y[0], y[1:]) for k, y in zip(outputs, ys, strict=True)}
         settled = agreed(
-            [_spoil(sweep(_keeping(entries), {}), sweep(_moving(entries, inputs), {})) for entries in pieces]
+            [_spoil(sweep(_keeping(entries), {}), sweep(_moving(entries, inputs), {}), infinite) for entries in pieces]
         )
-        return _spoil(settled, sweep(_moving(self.entries, inputs), apart))
+        return _spoil(settled, sweep(_moving(self.entries, inputs), apart), infinite)
 
     def _tied(self) -> bool:
         """Whether ties can be settled here: this transform is the lowest, and has its values as they were."""
@@ -530,8 +536,8 @@ def _moving(tape: Sequence[tuple[Any, ...]], inputs: int) -> list[tuple[Any, ...
     return entries
 
 
-def _spoil(found: list[Any], others: list[Any]) -> list[Any]:
-    return [_spoil(g, other) if type(g) is list else spoil(g, other) for g, other in zip(found, others, strict=True)]
+def _spoil(found: list[Any], others: list[Any], infinite: bool) -> list[Any]:
+    return [(_spoil if type(g) is list else spoil)(g, other, infinite) for g, other in zip(found, others, strict=True)]
 
 
 def _add(cotangents: list[Any], owned: bytearray, parent: int, g: Any) -> None:

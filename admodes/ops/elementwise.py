@@ -75,7 +75,10 @@ def _power_base(y: Any, a: Any, b: Any) -> Any:
 
 def _power_exponent(y: Any, a: Any, b: Any) -> Any:
     """∂(a^b)/∂b = log(a)·a^b, and 0 where a = 0 (0^b is constant for b > 0)."""
-    return y * np.log(np.where(a == 0, 1, a))
+    p = y * np.log(np.where(a == 0, 1, a))
+    if isinstance(a, Tracer):  # of 0ᵇ it is 0 by convention: that hides no infinite slope of its own
+        return p + slope(np.zeros_like(p), np.where(np.equal(a, 0) & np.less_equal(b, 1), a, 1))
+    return p
 
 
 def _above(y: Any) -> Any:
@@ -105,11 +108,13 @@ class _Slope(Via):
     """`strong`: what does not move at the tip has slope 0; seen(v): a slope v as it stands in the direction −v ẏ / y."""
 
     def __init__(self, strong: bool = False, seen: Callable[[Any], Any] = lambda v: v) -> None:
+        times = OPS[strong_product].evaluate if strong else operator.mul
+
         def push_length(t: Any, v: Any, a: Any, y: Any) -> Any:
-            return cast(_off_the_tip(-seen(v) * align(t, np.ndim(y), v.ndim), y, strong), v.dtype)
+            return cast(_off_the_tip(times(-seen(v), align(t, np.ndim(y), v.ndim)), y, strong), v.dtype)
 
         def pull_length(u: Any, v: Any, a: Any, y: Any) -> Any:
-            return cast(gather(_off_the_tip(-seen(v) * u, y, strong), y.shape, u.ndim - v.ndim), y.dtype)
+            return cast(gather(_off_the_tip(times(-seen(v), u), y, strong), y.shape, u.ndim - v.ndim), y.dtype)
 
         super().__init__(
             _slope,
@@ -122,10 +127,15 @@ class _Slope(Via):
 
     @cached_property
     def strong(self) -> Op:
-        return _Slope(True)
+        return self._keeping(lambda v: v)
 
     def moved(self, y: Any, args: Any) -> Op:
-        return _Slope(True, lambda v: in_place_of_zeros(y, v))
+        return self._keeping(lambda v: in_place_of_zeros(y, v))
+
+    def _keeping(self, seen: Callable[[Any], Any]) -> Op:
+        twin = _Slope(True, seen)
+        twin.evaluate = self.evaluate
+        return twin
 
     def doubt(self, traced: Any, v: Any, a: Any, y: Any) -> Any:
         return np.any(np.equal(y, 0))

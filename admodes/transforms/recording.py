@@ -10,6 +10,7 @@ import numpy as np
 from ..core import pytree
 from ..core.creation import around, run
 from ..core.directions import cast, inexact
+from ..core.dispatch import differentiated
 from ..core.forward import Dual, Forward
 from ..core.moving import Careful, Remembering
 from ..core.reverse import Tape, Var
@@ -69,7 +70,7 @@ def _push_forward(
         out = [pytree.result(y, "the result") for y in out]
         values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
         return Pushed(
-            values, out_structure, [trace.tangent_of(y) for y in out], careful is not None and careful.doubtful
+            values, out_structure, [trace.tangent_of(y) for y in out], trace.second or getattr(trace, "doubtful", False)
         )
     finally:
         trace.closed = True
@@ -78,6 +79,8 @@ def _push_forward(
 def _transform(leaves: list[Any], lead: tuple[int, ...], strong: bool) -> Forward:
     """The transform of one run, which is watched where the lowest transform under a leaf wants to know."""
     below = [trace for trace in map(lowest, leaves) if trace is not None]
+    for x in leaves if below else ():
+        differentiated(x)
     if not below and not strong:
         return Forward(lead)
     told = next(filter(None, (trace.observe_tangents() for trace in below)), None)

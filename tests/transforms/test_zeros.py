@@ -308,6 +308,8 @@ LOST = {
     "std": (np.std, np.ones(3), "all"),
     "normalised": (lambda x: np.sum(x / (x.std() + 1.0)), np.ones(3), "all"),
     "distances": (lambda x: np.sum(np.sqrt((x[:, None] - x) ** 2)), np.ones(2), "all"),
+    "sixth power of a cube root": (lambda x: np.sum(np.cbrt(x) ** 6), O2, "diagonal"),
+    "power of itself": (lambda x: np.sum(x**x), np.array([0.0, 0.0]), "diagonal"),
 }
 
 
@@ -340,6 +342,67 @@ def test_zeros_that_do_not_move_stay_in_every_nesting(name):
     f, x, expected = MASKED[name]
     for way, H in hessians(f, x):
         np.testing.assert_allclose(H, expected, atol=1e-12, err_msg=way)
+
+
+SINGULAR = {
+    "log": np.log,
+    "reciprocal": lambda x: 1 / x,
+    "sqrt": np.sqrt,
+    "power": lambda x: x**-0.5,
+    "power of itself": lambda x: x**x,
+    "arcsin": lambda x: np.arcsin(1 - x),
+    "log1p": lambda x: np.log1p(x - 1),
+    "arctan2": lambda x: np.arctan2(x, 0.0),
+    "quotient": lambda x: np.sin(x) / x,
+    "product": lambda x: x * np.log(x),
+    "norm": lambda x: np.linalg.norm(np.stack([x, 0 * x]), axis=0),
+}
+
+
+def by_store(x, y):
+    y = y * 1.0
+    y[x <= 0] = 0.0
+    return y @ x
+
+
+MASKS = {
+    "where": lambda x, y: np.sum(np.where(x > 0, y, 0.0) * x),
+    "index": lambda x, y: np.sum(y[x > 0] * x[x > 0]),
+    "store": by_store,
+}
+
+
+@pytest.mark.parametrize(("way", "name"), [("where", name) for name in SINGULAR] + [("index", "log"), ("store", "log")])
+def test_a_branch_that_is_masked_out_has_no_second_derivative(way, name):
+    def f(x):
+        return MASKS[way](x, SINGULAR[name](x))
+
+    x = np.array([0.0, 0.4])
+    expected = np.diag([0.0, ad.hessian(lambda x: f(np.reshape(x, 1)))(0.4)])
+    plan = ad.sparse_hessian_plan(f, x + 0.1)
+    for how, H in (*hessians(f, x), ("plan", plan(x).toarray())):
+        np.testing.assert_allclose(H, expected, atol=1e-12, err_msg=how)
+
+
+def test_what_has_no_first_derivative_has_no_second():
+    for f in (lambda x: np.sum(np.arctan2(x, 0.0)), lambda x: np.sum(np.cbrt(x)), lambda x: np.angle(x[0] + 1j * x[1])):
+        for way, H in hessians(f, O2):
+            assert np.isnan(np.diag(H)).all(), way
+
+
+@pytest.mark.parametrize("order", [0.5, -1])
+def test_slopes_of_norms_of_low_order(order):
+    """Infinite where an element is 0, and 0 where the norm is, which has no second derivative there."""
+
+    def f(x):
+        return np.linalg.norm(x, order)
+
+    agree(lambda x: f(x)[None], O2)
+    slope = agree(lambda x: f(x)[None], np.array([0.0, 2.0]))
+    assert slope.tolist() == [[np.inf, 1.0] if order > 0 else [0.0, 0.0]]
+    for way, H in hessians(f, np.array([0.0, 2.0])):
+        assert not np.isfinite(H[~np.eye(2, dtype=bool)]).any(), way
+        assert np.isnan(H[0, 0]), way
 
 
 @pytest.mark.parametrize("mode", NESTINGS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ from numpy.linalg import LinAlgError
 from ...core.directions import cast, trailing
 from ...core.dispatch import canonical, primitive
 from ...core.domain import A, case
-from ...core.registry import Composite, Elementwise, Op, Passive, Via, add, in_place_of_zeros
+from ...core.registry import OPS, Composite, Elementwise, Op, Passive, Via, add, in_place_of_zeros
+from ...core.zeros import strong_product
 from ..elementwise import slope
 from .pieces import NORMS, real_part
 
@@ -54,18 +57,21 @@ def _p_slope(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
         size = np.abs(x)
         return slope(np.conjugate(x), size) * slope(size, y) ** (p - 1)
     unit = largest(x, axes=axes)
+    if p < 1:  # infinite at zeros of x; where y is 0 the slope is 0 as that of any norm
+        return slope(signed_power(x / unit, p - 1) * (y / unit) ** (1 - p) * y, y)
     return signed_power(x / unit, p - 1) * slope(unit, y) ** (p - 1)
 
 
 class _Norm(Via):
     """slope(y, x, axes, p): the partials, whose products with dx are summed."""
 
-    def __init__(self, fn: Any, slope: Any, power: float, domain: Any) -> None:
+    def __init__(self, fn: Any, slope: Any, power: float, domain: Any, product: Any = operator.mul) -> None:
         def push(t: Any, y: Any, x: Any, **params: Any) -> Any:
-            return np.sum(real_part(slope(y, x, **params) * t), axis=trailing(params["axes"], x.ndim), keepdims=True)
+            parts = real_part(product(slope(y, x, **params), t))
+            return np.sum(parts, axis=trailing(params["axes"], x.ndim), keepdims=True)
 
         def pull(u: Any, y: Any, x: Any, **params: Any) -> Any:
-            return cast(slope(y, x, **params) * u, x.dtype)
+            return cast(product(slope(y, x, **params), u), x.dtype)
 
         def flops(y: Any, x: Any, **_: Any) -> float:
             return power * np.size(x)
@@ -73,11 +79,20 @@ class _Norm(Via):
         super().__init__(fn, [push], [pull], name="linalg.norm", params=["axes", "p"], domain=domain, flops=flops)
         self.slope = slope
 
+    @cached_property
+    def strong(self) -> Op:
+        return self._keeping(self.slope)
+
     def moved(self, y: Any, args: Any) -> Op:
         def slope(here: Any, x: Any, **params: Any) -> Any:
             return in_place_of_zeros(self.slope(y, *args, **params), self.slope(here, x, **params))
 
-        return _Norm(self.fn, slope, 0, None)
+        return self._keeping(slope)
+
+    def _keeping(self, slope: Any) -> Op:
+        twin = _Norm(self.fn, slope, 0, None, OPS[strong_product].evaluate)
+        twin.evaluate, twin.square, twin.any_shape = self.evaluate, self.square, self.any_shape
+        return twin
 
 
 LENGTHS = [case(A(2, 3), axes=(0, 1)), case(A(2, 3), axes=(1,)), case(A(), axes=())]
