@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -20,6 +21,7 @@ from .code.scalars import is_scalar
 from .matching import Matcher, matcher
 from .native.calls import needed
 from .native.group import kernels_on
+from .native.numbers import direct
 from .native.worth import calls_until_native, with_kernels, with_loops
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .primitives import KERNELS
@@ -44,12 +46,13 @@ class Runner:
     """One optimised program with the workspace arrays it owns.
 
     `again` makes the program whose products keep zeros (see `core.zeros`) of the input arrays: that is run where the
-    results of this one hold a nan.  After `calls` calls a runner with native kernels takes over; 0: none does.
+    results of this one hold a nan.  After `calls` calls a runner with native kernels takes over, in the `kinds` that
+    hold this one; 0: none does.  `direct` gives the results for arguments as they are, or NotImplemented.
     """
 
     __slots__ = (
-        "_run", "again", "as_is", "calls", "float_function", "function", "keeping", "lost", "native", "passes",
-        "pool", "program", "structure", "threads", "workspace", "writes",
+        "_run", "again", "as_is", "calls", "direct", "float_function", "function", "keeping", "kinds", "lost", "native",
+        "passes", "plain", "pool", "program", "structure", "threads", "workspace", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +67,7 @@ class Runner:
         self.again = again
         self.keeping: Runner | None = None
         self.native: Runner | None = None
+        self.kinds: weakref.ref[Kinds] | None = None
         if native:
             with uncollected():
                 program = with_loops(program, passes)
@@ -79,6 +83,8 @@ class Runner:
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
         self.structure = program.out_structure
         self.as_is = pytree.is_tuple(self.structure)
+        given = self.as_is if len(program.outputs) > 1 else self.structure is None
+        self.direct = direct(program) if given and pytree.is_tuple(program.in_structure) else None
         numbers = all(isinstance(y, Value) and not y.ndim and y.dtype.kind == "f" for y in program.outputs)
         self.lost = lost_numbers if numbers else lost
         self.workspace = program.workspace
@@ -92,6 +98,7 @@ class Runner:
             if scalars
             else self._on_arrays
         )
+        self.plain = self._run == self._on_arrays
         self.pool: list[list[np.ndarray]] = []
 
     def __call__(self, arrays: Sequence[Any]) -> Any:
@@ -99,7 +106,7 @@ class Runner:
         if self.calls and self._is_time():
             assert self.native is not None
             return self.native(arrays)
-        out = self._run(arrays)
+        out = self.function(*arrays) if self.plain else self._run(arrays)
         if self.again is not None and self.lost(out):
             out = self._keeping(self.again, arrays, out)
         if self.as_is:
@@ -115,6 +122,9 @@ class Runner:
                 return False
             self.native = Runner(program, self.passes, self.again, True, self.threads)
             self.calls, self.program = -1, None
+            kinds = None if self.kinds is None else self.kinds()
+            if kinds is not None:
+                kinds.put(self.native, self)
         return True
 
     def _keeping(self, again: Callable[[Sequence[Any]], Program], arrays: Sequence[Any], out: Any) -> Any:
@@ -247,7 +257,15 @@ class Kinds(dict[Any, Kind]):
         self.threads = threads
         self.families: dict[Any, int] = {}
         self.matchers: tuple[tuple[Matcher, Kind], ...] = ()  # replaced as a whole, so that threads need no lock
+        self.direct: Callable[..., Any] | None = None  # of the runner made last that has it
         self.warned = False
+
+    def put(self, runner: Runner, before: Runner | None = None) -> None:
+        """Note a new runner, maybe in place of one."""
+        runner.kinds = weakref.ref(self)
+        self.direct = runner.direct or self.direct
+        for kind in self.values() if before is not None else ():
+            kind.taken = tuple(runner if one is before else one for one in kind.taken)
 
 
 def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto", threads: int = 1) -> Callable[P, Y]:
@@ -307,13 +325,18 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
 
     @functools.wraps(f)
     def compiled(*args: Any, **kwargs: Any) -> Any:
+        direct = kinds.direct
+        if direct is not None and not kwargs:
+            out = direct(*args)
+            if out is not NotImplemented:
+                return out
         for match, known in kinds.matchers:
             arrays = match(args, kwargs)
             if arrays is not None:
                 try:
                     return known.taken[0](arrays)
                 except GuardFailed:
-                    return _other_branch(f, known, arrays, args, kwargs)
+                    return _other_branch(f, kinds, known, arrays, args, kwargs)
         return _by_key(f, kinds, args, kwargs)
 
     return compiled
@@ -338,7 +361,7 @@ def _by_key(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, An
     known = kinds.get(tuple(key))
     if known is None:
         return _general(f, kinds, args, kwargs, tuple(key))
-    return _other_branch(f, known, args, args, kwargs)
+    return _other_branch(f, kinds, known, args, args, kwargs)
 
 
 def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, Any], key: Any = None) -> Any:
@@ -355,12 +378,12 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
     except TypeError as error:
         raise TypeError(f"compile: an argument of {_name(f)} that holds no numbers must be hashable: {error}") from None
     if known is not None:
-        return _other_branch(f, known, arrays, args, kwargs)
+        return _other_branch(f, kinds, known, arrays, args, kwargs)
     if kinds.families.get(family, 0) >= TRACES:
         _warn_of_values(f, kinds)
         return f(*args, **kwargs)
     known = Kind(kinds.passes, kinds.native, kinds.threads)
-    out = _other_branch(f, known, arrays, args, kwargs)
+    out = _other_branch(f, kinds, known, arrays, args, kwargs)
     if known.taken:
         match = matcher(args, kwargs)
         if match is not None:
@@ -377,7 +400,7 @@ def kind_of(x: Any) -> tuple[Any, ...]:
     return "static", type(x), (x.start, x.stop, x.step) if type(x) is slice else x
 
 
-def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:
+def _other_branch(f: Callable[..., Any], kinds: Kinds, kind: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:
     """Try the traces there are; else trace once more."""
     found = kind.run(arrays)
     if found is not None:
@@ -392,6 +415,7 @@ def _other_branch(f: Callable[..., Any], kind: Kind, arrays: Any, args: Any, kwa
     except (Foreign, ChangesArgument):  # f reads a traced value of a transform around it, or writes to an argument
         captured.put_back(before)
         return f(*args, **kwargs)
+    kinds.put(runner)
     kind.add(runner)
     kind.texts += runner.writes
     try:

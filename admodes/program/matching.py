@@ -26,8 +26,8 @@ def matcher(args: Any, kwargs: dict[str, Any]) -> Matcher | None:
     arrays, floats, strings, ints, bools and None.
     """
     writer = _Writer()
-    names = writer.walk((args, kwargs), "(args, kwargs)")
-    if names is None:
+    names = writer.parts(tuple, args, "args"), writer.parts(dict, kwargs, "kwargs") if kwargs else writer.none("kwargs")
+    if any(part is None for part in names):
         return None
     inputs = [name for name in pytree.flatten(names)[0] if name in writer.inputs]
     code = ["def match(args, kwargs):", *writer.lines, f"    return ({''.join(f'{name}, ' for name in inputs)})"]
@@ -54,31 +54,45 @@ class _Writer:
     def demand(self, condition: str) -> None:
         self.lines += [f"    if not ({condition}):", "        return None"]
 
-    def walk(self, x: Any, path: str) -> Any:
-        """A tree of the same containers with the names of the leaves; None where there is no telling."""
-        name = f"x{self.count}"
-        self.count += 1
-        self.lines.append(f"    {name} = {path}")
+    def none(self, name: str) -> dict[str, Any]:
+        """No keywords."""
+        self.demand(f"not {name}")
+        return {}
+
+    def walk(self, x: Any, name: str) -> Any:
+        """A tree of the same containers as that of a name, with the names of the leaves; None where there is no
+        telling."""
         kind = type(x)
-        if dataclasses.is_dataclass(kind):
+        named = issubclass(kind, tuple) and hasattr(kind, "_fields")
+        if kind in (dict, list, tuple) or named or dataclasses.is_dataclass(kind):
             self.demand(f"type({name}) is {self.constant(kind)}")
-            fields = [f.name for f in dataclasses.fields(x)]
-            return self.parts(kind, fields, [(getattr(x, f), f"{name}.{f}") for f in fields])
-        if kind is dict:
-            if not all(type(key) in (str, int) for key in x):
-                return None
-            self.demand(f"type({name}) is dict and [*{name}] == {self.constant([*x])}")
-            return self.parts(kind, [*x], [(value, f"{name}[{key!r}]") for key, value in x.items()])
-        if kind in (list, tuple) or (issubclass(kind, tuple) and hasattr(kind, "_fields")):
-            self.demand(f"type({name}) is {self.constant(kind)} and len({name}) == {len(x)}")
-            return self.parts(kind, None, [(value, f"{name}[{i}]") for i, value in enumerate(x)])
+            return self.parts(kind, x, name)
         if x is None:
             self.demand(f"{name} is None")
-            return None if path == "(args, kwargs)" else _NOTHING
+            return _NOTHING
         return name if self.leaf(x, name) else None
 
-    def parts(self, kind: Any, keys: Any, parts: list[tuple[Any, str]]) -> Any:
-        found = [self.walk(value, path) for value, path in parts]
+    def parts(self, kind: Any, x: Any, name: str) -> Any:
+        """The same of a container of a kind that is known to be there."""
+        keys: list[Any] | None = None
+        paths: list[str] = []
+        if dataclasses.is_dataclass(kind):
+            keys = [f.name for f in dataclasses.fields(x)]
+            values, paths = [getattr(x, key) for key in keys], [f"{name}.{key}" for key in keys]
+        elif kind is dict:
+            keys, values = [*x], [*x.values()]
+            if not all(type(key) in (str, int) for key in keys):
+                return None
+            self.demand(f"[*{name}] == {self.constant(keys)}")
+            paths = [f"{name}[{key!r}]" for key in keys]
+        else:
+            values = [*x]
+            self.demand(f"len({name}) == {len(values)}")
+        names = [f"x{self.count + k}" for k in range(len(values))]
+        self.count += len(names)
+        if names:
+            self.lines.append(f"    {', '.join(names)}, = {', '.join(paths) + ',' if paths else name}")
+        found = [self.walk(value, part) for value, part in zip(values, names, strict=True)]
         if any(part is None for part in found):
             return None
         found = [None if part is _NOTHING else part for part in found]

@@ -22,6 +22,7 @@ from ..recording import Instruction, Value, mapped
 from .loops import Loops
 from .machine import Compiled, address_of, available, machine
 from .nodes import Load
+from .numbers import giving, of_numbers
 from .plan import Kernel, Nest, Root
 from .rows import REDUCTIONS
 from .text import ELEMENTS, Text, Writer, kind_of
@@ -30,7 +31,7 @@ from .threads import split
 HEAD = object.__basicsize__  # bytes before what a type adds
 
 # Places in NumPy's array object (PyArrayObject_fields in its ndarraytypes.h), behind the head.
-DATA, DESCR, FLAGS = HEAD, HEAD + 40, HEAD + 48
+DATA, AXES, DESCR, FLAGS = HEAD, HEAD + 8, HEAD + 40, HEAD + 48
 C_CONTIGUOUS, ALIGNED = 0x1, 0x100
 
 # Elements times operations from which on a call releases the lock: some 20 µs.
@@ -66,7 +67,8 @@ def usable() -> bool:
     x = np.arange(3.0)
     data, descr = (ctypes.c_size_t.from_address(id(x) + place).value for place in (DATA, DESCR))
     flags = ctypes.c_int.from_address(id(x) + FLAGS).value
-    if data != x.ctypes.data or descr != id(x.dtype) or flags & 0x701 != 0x501:
+    axes = ctypes.c_int.from_address(id(x) + AXES).value
+    if data != x.ctypes.data or axes != 1 or descr != id(x.dtype) or flags & 0x701 != 0x501:
         return False
     one, whole, pair = np.float64(1.5), np.int64(7), np.complex128(1 + 2j)
     return (
@@ -165,23 +167,60 @@ def _checked(text: Text, x: Any, slot: int, n: int, pointers: dict[int, str]) ->
 
 def _called(kernel: Any, places: Places) -> list[str]:
     """The function of Python: None where it ran, NotImplemented where an argument must be copied first, False where an
-    index is out of range."""
-    lines = ["define ptr @call(ptr %self, ptr %args, i64 %count) #0 {", "entry:"]
+    index is out of range; of numbers alone (see `numbers`) the results."""
+    head = ["define ptr @call(ptr %self, ptr %args, i64 %count) #0 {", "entry:"]
+    if of_numbers(kernel):
+        taken, pointers = _taken(kernel, "counted", numbers=True)
+        body = giving(taken, pointers, HEAD, lambda pointers: _run(kernel, pointers), len(kernel.results))
+        return [*head, *body, "refused:", *_given(NotImplemented), "}"]
+    lines, pointers = _taken(kernel, "entry")
+    given = _places(lines, kernel, places)
+    lines += _run(kernel, [*pointers, *(given[v] for v in (*kernel.results, *kernel.scratch))])
+    if kernel.checked:
+        lines += ["  br i1 %ran, label %done, label %outside", "outside:", *_given(False), "done:"]
+    return [*head, *lines, *_given(None), "refused:", *_given(NotImplemented), "}"]
+
+
+def _given(x: Any) -> list[str]:
+    """The lines that return an object."""
+    return [f"  call void {address_of(ctypes.pythonapi.Py_IncRef)}(ptr {_object(x)})", f"  ret ptr {_object(x)}"]
+
+
+def _run(kernel: Any, pointers: Sequence[str]) -> list[str]:
+    """The lines that run a kernel on pointers, without the lock where that takes long."""
+    lines = [f"  %ran = call i1 @kernel({', '.join(f'ptr {p}' for p in pointers)})"]
+    if kernel.work < LONG:
+        return lines
+    api = ctypes.pythonapi
+    return [
+        f"  %thread = call ptr {address_of(api.PyEval_SaveThread)}()",
+        *lines,
+        f"  call void {address_of(api.PyEval_RestoreThread)}(ptr %thread)",
+    ]
+
+
+def _object_at(lines: list[str], k: int) -> str:
+    """Argument k."""
+    lines.append(f"  %a{k} = getelementptr ptr, ptr %args, i64 {k}")
+    lines.append(f"  %o{k} = load ptr, ptr %a{k}")
+    return f"%o{k}"
+
+
+def _field(lines: list[str], name: str, at: str, offset: int, of: str = "ptr") -> str:
+    """What an object has at a place."""
+    lines.append(f"  {name}.at = getelementptr i8, ptr {at}, i64 {offset}")
+    lines.append(f"  {name} = load {of}, ptr {name}.at")
+    return name
+
+
+def _taken(kernel: Any, before: str, numbers: bool = False) -> tuple[list[str], list[str]]:
+    """The lines that find the data of the arguments, or go to %refused, behind the block `before`, and their pointers.
+    numbers: whether arrays are known to have no axes or else refused; their shapes are not looked at."""
+    lines: list[str] = []
     pointers = []
-
-    def object_at(k: int) -> str:
-        lines.append(f"  %a{k} = getelementptr ptr, ptr %args, i64 {k}")
-        lines.append(f"  %o{k} = load ptr, ptr %a{k}")
-        return f"%o{k}"
-
-    def field(name: str, at: str, offset: int, of: str = "ptr") -> str:
-        lines.append(f"  {name}.at = getelementptr i8, ptr {at}, i64 {offset}")
-        lines.append(f"  {name} = load {of}, ptr {name}.at")
-        return name
-
     for k, x in enumerate(kernel.given):
-        o = object_at(k)
-        type_of = field(f"%t{k}", o, HEAD - 8)
+        o = _object_at(lines, k)
+        type_of = _field(lines, f"%t{k}", o, HEAD - 8)
         lines.append(f"  %array{k} = icmp eq ptr {type_of}, {_object(np.ndarray)}")
         if not x.ndim:
             scalars = SCALARS[kind_of(x.dtype) or x.dtype.char]
@@ -196,58 +235,44 @@ def _called(kernel: Any, places: Places) -> list[str]:
             lines.append(f"other{k}:")
         lines.append(f"  br i1 %array{k}, label %checked{k}, label %refused")
         lines.append(f"checked{k}:")
-        data = field(f"%data{k}", o, DATA)
-        descr = field(f"%descr{k}", o, DESCR)
-        flags = field(f"%flags{k}", o, FLAGS, "i32")
+        data = _field(lines, f"%data{k}", o, DATA)
+        descr = _field(lines, f"%descr{k}", o, DESCR)
+        flags = _field(lines, f"%flags{k}", o, FLAGS, "i32")
         lines.append(f"  %dtype{k} = icmp eq ptr {descr}, {_object(np.dtype(x.dtype.char))}")
         lines.append(f"  %set{k} = and i32 {flags}, {C_CONTIGUOUS | ALIGNED}")
         lines.append(f"  %order{k} = icmp eq i32 %set{k}, {C_CONTIGUOUS | ALIGNED}")
         lines.append(f"  %fits{k} = and i1 %dtype{k}, %order{k}")
-        lines.append(f"  br i1 %fits{k}, label %known{k}, label %refused")
+        fits = f"%fits{k}"
+        if numbers:
+            lines.append(f"  %single{k} = icmp eq i32 {_field(lines, f'%axes{k}', o, AXES, 'i32')}, 0")
+            lines.append(f"  %all{k} = and i1 {fits}, %single{k}")
+            fits = f"%all{k}"
+        lines.append(f"  br i1 {fits}, label %known{k}, label %refused")
         lines.append(f"known{k}:")
         if x.ndim:
             pointers.append(data)
         else:
-            lines.append(f"  %p{k} = phi ptr [ {data}, %checked{k} ], [ %inline{k}, %{_before(k)} ]")
+            lines.append(f"  %p{k} = phi ptr [ {data}, %checked{k} ], [ %inline{k}, %{before} ]")
             pointers.append(f"%p{k}")
-    k = len(kernel.inputs)
+        before = f"known{k}"
+    return lines, pointers
+
+
+def _places(lines: list[str], kernel: Any, places: Places) -> dict[Value, str]:
+    """Where results and what is only for the kernel go: pointers, and the lines that find them."""
+    k = len(kernel.given)
     given: dict[Value, str] = {}
     for v in places.arrays:
-        given[v] = field(f"%data{k}", object_at(k), DATA)
+        given[v] = _field(lines, f"%data{k}", _object_at(lines, k), DATA)
         k += 1
-    if places.scalars:
-        together = field(f"%data{k}", object_at(k), DATA)
-        for j, (v, offset) in enumerate(places.scalars.items()):
-            lines.append(f"  %scalar{j} = getelementptr i8, ptr {together}, i64 {offset}")
-            given[v] = f"%scalar{j}"
-        k += 1
-    if places.scratch:
-        together = field(f"%data{k}", object_at(k), DATA)
-        for j, (v, offset) in enumerate(places.offsets.items()):
-            lines.append(f"  %scratch{j} = getelementptr i8, ptr {together}, i64 {offset}")
-            given[v] = f"%scratch{j}"
-    pointers += [given[v] for v in (*kernel.results, *kernel.scratch)]
-    api = ctypes.pythonapi
-    long = kernel.work >= LONG
-    if long:
-        lines.append(f"  %thread = call ptr {address_of(api.PyEval_SaveThread)}()")
-    lines.append(f"  %ran = call i1 @kernel({', '.join(f'ptr {p}' for p in pointers)})")
-    if long:
-        lines.append(f"  call void {address_of(api.PyEval_RestoreThread)}(ptr %thread)")
-    if kernel.checked:
-        lines.append("  br i1 %ran, label %done, label %outside")
-        lines.append("done:")
-    for x, label in ((None, ""), (NotImplemented, "refused"), *([(False, "outside")] if kernel.checked else [])):
-        if label:
-            lines.append(f"{label}:")
-        lines.append(f"  call void {address_of(api.Py_IncRef)}(ptr {_object(x)})")
-        lines.append(f"  ret ptr {_object(x)}")
-    return [*lines, "}"]
-
-
-def _before(k: int) -> str:
-    """The block before that of input k."""
-    return f"known{k - 1}" if k else "entry"
+    for name, offsets in (("scalar", places.scalars), ("scratch", places.offsets)):
+        if offsets:
+            together = _field(lines, f"%data{k}", _object_at(lines, k), DATA)
+            for j, (v, offset) in enumerate(offsets.items()):
+                lines.append(f"  %{name}{j} = getelementptr i8, ptr {together}, i64 {offset}")
+                given[v] = f"%{name}{j}"
+            k += 1
+    return given
 
 
 class Native:
@@ -257,9 +282,16 @@ class Native:
         self.ir = ir
         self.code = Compiled(ir)
         self.method = _Method(b"kernel", self.code.address("call"), _FASTCALL, None)
+        self.call = self._function(None)
+
+    def strict(self) -> Any:
+        """The function of a kernel of numbers that gives NotImplemented for nan too; it keeps its code."""
+        return self._function(id(self))
+
+    def _function(self, bound: int | None) -> Any:
         make = ctypes.pythonapi.PyCFunction_NewEx
         make.restype, make.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-        self.call = make(ctypes.addressof(self.method), None, None)
+        return make(ctypes.addressof(self.method), bound, None)
 
 
 # By structure, so that equal kernels are made once while one of them is in use.
@@ -308,6 +340,11 @@ def made(kernel: Any, ir: str) -> Any:
     names = [f"x{k}" for k in range(len(kernel.inputs))]
     lines, given, results = [], list(names), {}
     scope: dict[str, Any] = {"empty": np.empty, "call": native.call, "native": native}
+    scope["again"] = _again(kernel, native, places)
+    if of_numbers(kernel):
+        lines.append(f"    y = call({', '.join(names)})")
+        lines.append(f"    return again(({', '.join(names)},), ()) if y is NotImplemented else y")
+        return _defined(lines, names, scope, kernel, native, places)
     for k, v in enumerate(places.arrays):
         scope[f"d{k}"] = np.dtype(v.dtype.char)
         lines.append(f"    if y{k} is None:")
@@ -328,13 +365,19 @@ def made(kernel: Any, ir: str) -> Any:
         lines.append("    if w is None:")
         lines.append(f"        w = empty({places.scratch // 8})")
         given.append("w")
-    scope["again"] = _again(kernel, native, places)
     lines.append(f"    if call({', '.join(given)}) is not None:")
     lines.append(f"        again(({', '.join(names)},), ({', '.join(given[len(names) :])},))")
     out = ", ".join(results[v] for v in kernel.results)
     lines.append(f"    return {out}")
     space = [f"{name}=None" for name in (*(f"y{k}" for k in range(len(places.arrays))), "w")]
-    exec("\n".join([f"def kernel({', '.join([*names, *space])}):", *lines]), scope)
+    return _defined(lines, [*names, *space], scope, kernel, native, places)
+
+
+def _defined(
+    lines: list[str], parameters: list[str], scope: dict[str, Any], kernel: Any, native: Native, places: Places
+) -> Any:
+    """The function of these lines."""
+    exec("\n".join([f"def kernel({', '.join(parameters)}):", *lines]), scope)
     function = scope.pop("kernel")
     function.__module__ = __name__
     return _told(function, native, kernel, places)
@@ -344,6 +387,7 @@ def _told(function: Any, native: Any, kernel: Any, places: Places) -> Any:
     """The function with its code, and with what the workspace goes by: the parameters that take memory for results, and
     the doubles that `w` is to have."""
     function.native = native
+    function.of_numbers = of_numbers(kernel)
     function.results = {f"y{k}": kernel.results.index(v) for k, v in enumerate(places.arrays)}
     function.scratch = places.scratch // 8
     return function
@@ -367,7 +411,7 @@ def _again(kernel: Any, native: Native, places: Places) -> Any:
     """The call with copies of the arguments in the order and dtype that the machine code takes; by NumPy, which raises,
     where an index is out of range."""
 
-    def again(given: tuple[Any, ...], results: tuple[Any, ...]) -> None:
+    def again(given: tuple[Any, ...], results: tuple[Any, ...]) -> Any:
         plain = []
         for x, v in zip(given, kernel.given, strict=True):
             if np.shape(x) != v.shape:
@@ -377,8 +421,9 @@ def _again(kernel: Any, native: Native, places: Places) -> Any:
         status = native.call(*plain, *results)
         if status is False:
             _by_numpy(kernel, plain, places, results)
-        elif status is not None:
+        elif status is NotImplemented:
             raise RuntimeError("a kernel refuses arrays in the order of C")  # pragma: no cover
+        return status
 
     return again
 

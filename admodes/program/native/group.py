@@ -210,8 +210,11 @@ def _instruction(
             elif k not in own:
                 inputs.setdefault(x, x)
     instructions = tuple(body[k] for k in sorted(needed))
+    last = {v: k for k, v in enumerate(program.outputs) if isinstance(v, Value)}
     ordered = tuple(v for k in sorted(own) for v in body[k].outs if v in outputs)
-    given = tuple(inputs.values())
+    ordered = tuple(sorted(ordered, key=lambda v: last.get(v, -1)))
+    first = {v: k for k, v in enumerate(program.inputs)}
+    given = tuple(sorted(inputs.values(), key=lambda x: first.get(x, -1) if isinstance(x, Value) else -1))
     out: Any = ordered if len(ordered) > 1 else ordered[0]
     function = make(instructions, given, ordered)
     op = Op(function, name="kernel", arrays=None, flops=lambda y, *args, **places: _flops(instructions))
