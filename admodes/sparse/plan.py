@@ -19,6 +19,7 @@ from ..core.figures import svg
 from ..core.tables import PREDICTED, Column, Record, Table, Tabular, whole
 from ..program import GuardFailed
 from ..program.compile import Branches, kind_of, recorded
+from ..program.matching import matcher
 from ..program.straightline import as_input, is_input, layout
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
@@ -182,7 +183,8 @@ class SparsePlan(Tabular):
         leaves, structure = pytree.flatten(args)
         self._kind = structure, tuple(map(kind_of, leaves))
         self._orders: dict[Any, Branches] = {}
-        self._branches = self._of_order(args, leaves)
+        self._match = matcher(args, {})
+        self._branches = self._first = self._of_order(args, leaves)
         self._add(args, self._branches)
 
     @property
@@ -214,6 +216,15 @@ class SparsePlan(Tabular):
 
     def _checked(self, args: tuple[Any, ...], recover: Callable[[Scheme, list[Any]], Any]) -> Any:
         """The matrix, made by `recover`, at arguments of the plan's kind; verified where that was asked for."""
+        arrays = None if self._match is None else self._match(args, {})
+        branch, compressed = self._any(args) if arrays is None else self._run(args, self._first, arrays)
+        matrix = recover(branch.scheme, compressed)
+        if self.verify:
+            check_by_probe(branch.scheme.differentiated(self.f, self.argnums), self.argnums, args, matrix)
+        return matrix
+
+    def _any(self, args: tuple[Any, ...]) -> tuple[Branch, list[Any]]:
+        """The compressed products at arguments in any order of memory; ValueError for those of another kind."""
         leaves, structure = pytree.flatten(args)
         kind = structure, tuple(map(kind_of, leaves))
         if kind != self._kind:
@@ -222,15 +233,12 @@ class SparsePlan(Tabular):
                 f"the plan was made for arguments {_told(self._kind)}, called with {_told(kind)}; "
                 "make another plan for them."
             )
-        branch, compressed = self._run(args, [as_input(x) for x in leaves if is_input(x)])
-        matrix = recover(branch.scheme, compressed)
-        if self.verify:
-            check_by_probe(branch.scheme.differentiated(self.f, self.argnums), self.argnums, args, matrix)
-        return matrix
+        arrays = [as_input(x) for x in leaves if is_input(x)]
+        return self._run(args, self._of_order(args, arrays), arrays)
 
-    def _run(self, args: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Branch, list[Any]]:
+    def _run(self, args: tuple[Any, ...], branches: Branches, arrays: Sequence[Any]) -> tuple[Branch, list[Any]]:
         """The compressed products, by the branch whose guards hold; arrays: the leaves of args that are inputs."""
-        self._branches = branches = self._of_order(args, arrays)
+        self._branches = branches
         found = branches.run(arrays)
         if found is not None:
             return found
@@ -273,7 +281,7 @@ class Branch:
         products, (first, *more) = scheme.products(f, argnums), scheme.batches
         self.constant = not more and sum(seeds.size for seeds in first) <= FOLDED
         run = (lambda args: products(args, *first)) if self.constant else products
-        self.runner = recorded(run, (args,) if self.constant else (args, *first), {})
+        self.runner = recorded(run, (args,) if self.constant else (args, *first), {}, native="auto")
 
     def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         if self.constant:

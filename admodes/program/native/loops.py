@@ -9,7 +9,7 @@ an inner index is computed outside that loop.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..primitives import contracted
@@ -166,8 +166,11 @@ class Loops:
             self.indices[axis] = self.head(k + 1).add(f"load i64, ptr {counters[k]}")
         lines: list[str] = []
         if self.order:
+            in_memory = any(not s.registers for s in sums.values())
             for low, high in self._pieces():
-                lines += self._innermost(low, high, counters[-1], sums)
+                wide = self.lanes if high - low >= self.lanes else 1
+                for a, b, lanes in _whole_vectors(low, high, wide) if in_memory else [(low, high, wide)]:
+                    lines += self._innermost(a, b, lanes, counters[-1], sums)
         else:
             piece = self.single(self.heads[0])
             self._write(piece, sums)
@@ -219,9 +222,8 @@ class Loops:
         ends = sorted({first, last, *(c for _, a, b in where for c in (a, b) if first < c < last)})
         return list(itertools.pairwise(ends))
 
-    def _innermost(self, low: int, high: int, counter: str, sums: dict[int, Accumulator]) -> list[str]:
+    def _innermost(self, low: int, high: int, lanes: int, counter: str, sums: dict[int, Accumulator]) -> list[str]:
         """One piece of the innermost loop."""
-        lanes = self.lanes if high - low >= self.lanes else 1
         piece = Piece(self, lanes, [], (low, high))
         to = Writer(self.text, 1, piece.writer.lines)
         piece.index = to.add(f"load i64, ptr {counter}")
@@ -460,6 +462,16 @@ class Piece:
             done = to.splat("q", self.done)
             self.known["fresh"] = to.add(f"icmp uge {to.type('q')} <{places}>, {done}")
         return self.known["fresh"]
+
+
+def _whole_vectors(low: int, high: int, lanes: int) -> Iterator[tuple[int, int, int]]:
+    """A range in vectors of which none overlaps another, narrower ones at the end: what is added to in memory would
+    wait for the one before to be there."""
+    while low < high:
+        end = low + (high - low) // lanes * lanes
+        if end > low:
+            yield low, end, lanes
+        low, lanes = end, lanes // 2
 
 
 def _circular(nodes: list[Any]) -> set[int]:
