@@ -25,6 +25,7 @@ from .primitives import ADD_AT
 from .program import Program
 from .recording import GUARD, NESTED, Instruction, Value, leaves, mapped
 from .stacking import early_terms_first, operations_together, sums_of_products
+from .unit_seeds import unit_seeds
 
 Pass = Callable[[Program], Program]
 
@@ -302,6 +303,7 @@ def _doubles(instruction: Instruction) -> bool:
 
 # In the order in which `admodes.compile` applies them.
 PASSES: tuple[Pass, ...] = (
+    unit_seeds,
     constant_folding,
     einsums_as_products,
     identities,

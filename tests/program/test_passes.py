@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_programs import random_program
 
-from admodes import custom_op, grad, trace, vjp
+from admodes import compile, custom_op, grad, hessian, jacfwd, jacrev, trace, vjp
 from admodes.program.algebra import sums_as_products
 from admodes.program.factorisations import shared_factors
 from admodes.program.memory import WORKSPACE_BYTES, changes_in_place, results_in_place, workspace
@@ -22,6 +22,7 @@ from admodes.program.passes import (
     scales,
 )
 from admodes.program.stacking import early_terms_first, operations_together, sums_of_products
+from admodes.program.unit_seeds import unit_seeds
 
 rng = np.random.default_rng(8)
 X = rng.normal(size=3)
@@ -308,6 +309,45 @@ def test_factors_that_do_not_merge(f):
     with np.errstate(all="ignore"):
         before, after = applied(lambda p: dead_code(scales(p)), f, SPECIAL)
     assert before == after
+
+
+# Jacobians by the second argument, and the products of matrices that are left in them.
+WEIGHTS, OTHER = rng.normal(size=(4, 3)), rng.normal(size=(4, 4))
+UNIT = [
+    (lambda W, x: W @ x, 0),
+    (lambda W, x: np.tanh(W @ (2 * np.exp(x) * x)), 0),
+    (lambda W, x: OTHER @ np.sin(W @ x), 1),
+    (lambda W, x: x[0] * (W @ x), 0),
+    (lambda W, x: OTHER @ W @ x, 1),
+]
+
+
+@pytest.mark.parametrize("bad", [1.0, np.inf, np.nan])
+@pytest.mark.parametrize("jacobian", [jacfwd, jacrev])
+@pytest.mark.parametrize(("f", "left"), UNIT)
+def test_directions_are_no_factors_of_products(f, left, jacobian, bad):
+    """What they are multiplied by may be infinite: a zero direction is nothing of it."""
+    g = jacobian(f, 1)
+    program = optimise(trace(g, WEIGHTS, X))
+    assert sum(i.op.fn in (np.dot, np.matmul) and i.outs[0].ndim == 2 for i in program.instructions) == left
+    weights = WEIGHTS.copy()
+    weights[1, 2] *= bad
+    fast = compile(g)
+    for W in (WEIGHTS, weights):
+        with np.errstate(all="ignore"):
+            found, expected = fast(W, X), g(W, X)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert not np.shares_memory(found, W)
+
+
+def test_directions_of_a_hessian_and_others_stay_what_they_are():
+
+    def f(x):
+        return np.sum(np.tanh(WEIGHTS @ x) ** 2) * x[0]
+
+    np.testing.assert_allclose(compile(hessian(f))(X), hessian(f)(X), rtol=1e-12)
+    assert "seed" not in names(trace(lambda x: np.eye(3) @ np.outer(x, x), X))
+    assert applied(unit_seeds, lambda x: np.eye(3) @ np.outer(x, x), X)[1].count("matmul") == 1
 
 
 def test_scales_of_special_values():

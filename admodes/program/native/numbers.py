@@ -5,7 +5,7 @@ for them and no frame of Python.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -84,8 +84,12 @@ def direct(program: StraightLine) -> Callable[..., Any] | None:
     if len(program.instructions) != 1 or any(x is not None for x in program.static):
         return None
     i = program.instructions[0]
-    if i.op not in KERNELS or i.args != tuple(program.inputs) or list(i.outs) != list(program.outputs):
+    if i.op not in KERNELS or not (_same(i.args, program.inputs) and _same(i.outs, program.outputs)):
         return None
     function: Any = i.op.fn
     found: Callable[..., Any] | None = function.native.strict() if function.of_numbers else None
     return found
+
+
+def _same(xs: Sequence[Any], ys: Sequence[Any]) -> bool:
+    return len(xs) == len(ys) and all(x is y for x, y in zip(xs, ys, strict=True))
