@@ -103,16 +103,23 @@ def _llvm() -> Any:
     return llvm
 
 
+@cache
+def _host() -> dict[str, str]:
+    """This processor."""
+    llvm = _llvm()
+    return {"cpu": llvm.get_host_cpu_name(), "features": llvm.get_host_cpu_features().flatten()}
+
+
 def _target(optimise: int) -> Any:
     """A target of its own for each engine, which takes it over."""
-    llvm = _llvm()
-    features = llvm.get_host_cpu_features().flatten()
-    target = llvm.Target.from_default_triple()
-    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=optimise)
+    return _llvm().Target.from_default_triple().create_target_machine(**_host(), opt=optimise)
 
 
 class Compiled:
-    """Machine code, and the engine that holds it: the code goes when this object does."""
+    """Machine code, and the engine that holds it: the code goes when this object does.
+
+    Loops are optimised; the function that Python calls is straight code, and not worth the time.
+    """
 
     def __init__(self, ir: str) -> None:
         llvm = _llvm()
@@ -123,12 +130,9 @@ class Compiled:
             target = _target(0 if large else 2)
             if not large:
                 builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=2))
-                passes = builder.getFunctionPassManager()
-                passes.add_sroa_pass()
-                passes.add_instruction_combine_pass()
-                passes.add_simplify_cfg_pass()
+                passes = builder.getFunctionPassManager()  # LLVM's own for -O2
                 for function in module.functions:
-                    if not function.is_declaration:
+                    if not function.is_declaration and function.linkage == llvm.Linkage.internal:
                         passes.run(function, builder)
             self.engine = llvm.create_mcjit_compiler(module, target)
             self.engine.finalize_object()
