@@ -28,16 +28,20 @@ def unit_seeds(program: P) -> P:
     diagonals: dict[Value, Any] = {}  # the numbers on the diagonal of a value, as a vector or one for all
     kept: list[Instruction] = []
     for i in program.instructions:
-        out = i.outs[0]
         if i.op is SEED and _is_identity(i.args[0]):
-            diagonals[out] = 1.0
+            diagonals[i.outs[0]] = 1.0
         elif i.op.fn is np.multiply and not i.params:
             for d, unit in (i.args, i.args[::-1]):
-                if isinstance(unit, Value) and unit in diagonals and _is_scale(d, unit) and out.shape == unit.shape:
-                    diagonals[out] = _combined(kept, i, d, diagonals[unit])
+                if (
+                    isinstance(unit, Value)
+                    and unit in diagonals
+                    and _is_scale(d, unit)
+                    and i.outs[0].shape == unit.shape
+                ):
+                    diagonals[i.outs[0]] = _combined(kept, i, d, diagonals[unit])
                     break
         elif i.op.fn in (np.add, np.subtract) and all(isinstance(x, Value) and x in diagonals for x in i.args):
-            diagonals[out] = _combined(kept, i, *(diagonals[x] for x in i.args))
+            diagonals[i.outs[0]] = _combined(kept, i, *(diagonals[x] for x in i.args))
         elif i.op.fn in _PRODUCTS and not i.params and _is_scaling(i, diagonals):
             kept += _scaled(i, diagonals[i.args[0]])
             continue
