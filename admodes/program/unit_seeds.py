@@ -58,7 +58,7 @@ def _is_identity(x: Any) -> bool:
 
 def _is_scale(d: Any, unit: Value) -> bool:
     """Whether what a diagonal matrix is multiplied by, element by element, scales its columns."""
-    return np.ndim(d) == 0 or (isinstance(d, Value | np.ndarray) and d.shape == unit.shape[1:])
+    return isinstance(d, int | float) or (isinstance(d, Value | np.ndarray) and d.shape in ((), unit.shape[1:]))
 
 
 def _is_scaling(i: Instruction, diagonals: dict[Value, Any]) -> bool:
