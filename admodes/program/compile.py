@@ -22,7 +22,7 @@ from .matching import Matcher, matcher
 from .native.calls import needed
 from .native.group import kernels_on
 from .native.numbers import direct
-from .native.worth import calls_until_native, with_kernels, with_loops
+from .native.worth import calls_until_native, on_tables_alone, with_kernels, with_loops, with_tables
 from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .primitives import KERNELS
 from .program import Program, record
@@ -76,7 +76,12 @@ class Runner:
         self.passes = passes
         self.threads = threads
         if native is True or self.calls == 1:
-            self.calls, passes = 0, with_kernels(passes, kernels_on(threads))
+            self.calls = 0
+            passes = on_tables_alone(program, with_kernels(passes, kernels_on(threads)), True)
+        elif native:
+            passes = on_tables_alone(program, passes, False)
+        if native:
+            passes = with_tables(passes)
         with uncollected():
             program = optimise(program, passes)
             self.function = emit(program, direct=True).function
@@ -288,7 +293,8 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
         (`pip install admodes[native]`): always, or never, or ("auto") where llvmlite is installed, from the call on at
         which they have paid for their compilation, by an estimate from shapes alone. Results then differ by rounding:
         each function is within 4 ulp, sums are as exact as NumPy's, and nothing warns of overflow or invalid values.
-        Loops of eight steps or more on scalars and small arrays become native loops at the first call.
+        Loops of eight steps or more on scalars and small arrays become native loops at the first call, and other long
+        runs of operations on small arrays, such as loops over elements, tables that native code walks.
     threads : how many threads native loops over large arrays are split over, where the system has POSIX threads. The
         parts are fixed by shapes, so results do not depend on timing; a sum to one number has as many partial sums.
         What NumPy computes (products, FFTs, sorts) stays on the threads that its libraries take.

@@ -20,6 +20,7 @@ class KernelFacts(NamedTuple):
     results : the parameters that take memory for results, and which of the results that is
     scratch : how many doubles it needs meanwhile, in its parameter w
     loop : what it runs again and again, where it does
+    table : whether its instructions follow one another through memory
     """
 
     instructions: tuple[Instruction, ...]
@@ -27,6 +28,7 @@ class KernelFacts(NamedTuple):
     results: dict[str, int]
     scratch: int
     loop: Loop | None = None
+    table: bool = False
 
 
 KERNELS: weakref.WeakKeyDictionary[Op, KernelFacts] = weakref.WeakKeyDictionary()

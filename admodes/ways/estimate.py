@@ -19,7 +19,8 @@ from ..program.cost import cost_of
 from ..program.native.calls import planned, unmade
 from ..program.native.group import kernels
 from ..program.native.rolled import instructions_of
-from ..program.native.worth import with_kernels, with_loops
+from ..program.native.table import tables
+from ..program.native.worth import with_kernels, with_loops, with_tables
 from ..program.passes import PASSES, optimise
 from ..program.program import Program, record
 from ..program.recording import NESTED, Instruction, Value
@@ -35,8 +36,8 @@ Compiled = bool | Literal["native"]
 
 # The passes of native code, whose kernels are planned and not compiled; and how many of them come before these.
 _planned = functools.partial(kernels, make=unmade)
-PLANNED = with_kernels(PASSES, _planned)
-BEFORE = PLANNED.index(_planned)
+PLANNED = with_tables(with_kernels(PASSES, _planned), functools.partial(tables, make=planned))
+BEFORE = next(k for k, one in enumerate(PLANNED) if one not in PASSES)
 
 
 def _rolled(program: Program) -> Program:

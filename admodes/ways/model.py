@@ -59,6 +59,9 @@ Curve = tuple[tuple[float, float], ...]
 # pages.
 PAGED, HUGE = 1 << 17, 1 << 22
 
+# An instruction of a table, beside an operation on one number within a kernel.
+WORD = 10
+
 # Instructions of an ordinary pull: a partial, a product, and a sum or a cast.
 ORDINARY_PULL = 3
 
@@ -297,6 +300,8 @@ class CostModel:
         scratch = 2 * 8 * facts.scratch
         traffic = sum(t.nbytes * self.byte(t.distance) for t in step.touches) + scratch * self.byte(scratch)
         arithmetic = sum(map(self._natively, facts.instructions)) * (facts.loop.steps if facts.loop is not None else 1)
+        if facts.table:  # not under the arithmetic: each waits for the one before
+            arithmetic += WORD * self.native["number"] * len(facts.instructions)
         return self.native["call"] + self.native["array"] * made + max(arithmetic, traffic)
 
     def _natively(self, i: Instruction) -> float:
@@ -316,8 +321,9 @@ class CostModel:
 
     def compiling(self, program: StraightLine) -> float:
         """Seconds that the machine code of the kernels of a program takes to make."""
-        made = [KERNELS[i.op].instructions for i in program.instructions if i.op in KERNELS]
-        return sum(self.native["compile"] + self.native["instruction"] * len(body) for body in made)
+        made = [KERNELS[i.op] for i in program.instructions if i.op in KERNELS]
+        lines = sum(0 if facts.table else len(facts.instructions) for facts in made)
+        return self.native["compile"] * len(made) + self.native["instruction"] * lines
 
     def anew(self, nbytes: float, largest: float) -> float:
         """Seconds of so many bytes that the system gives anew, in arrays of which the largest decides on the pages."""

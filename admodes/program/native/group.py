@@ -39,10 +39,11 @@ class _Part:
     places: list[int] = field(default_factory=list)
 
 
-def kernels(program: P, make: Make = function_of, least: int | None = None) -> P:
-    """The program with native kernels in place of the instructions that they compute."""
-    program = _indices_as_arrays(program.with_(instructions=lowered(program.instructions)))
-    makers, views, chosen = _parts(program, least or LEAST)
+def kernels(program: P, make: Make = function_of, least: int | None = None, left: frozenset[int] = frozenset()) -> P:
+    """The program with native kernels in place of the instructions that they compute, but for those at the places
+    `left`."""
+    program, left = _lowered(_indices_as_arrays(program), left)
+    makers, views, chosen = _parts(program, least or LEAST, left)
     if not chosen:
         return program
     within = {k: n for n, part in chosen.items() for k in part.places}
@@ -51,19 +52,34 @@ def kernels(program: P, make: Make = function_of, least: int | None = None) -> P
     return program.with_(instructions=tuple(_ordered(program, makers, views, within, made)))
 
 
-def count(program: StraightLine) -> tuple[int, int]:
+def count(program: StraightLine, left: frozenset[int] = frozenset()) -> tuple[int, int]:
     """How many kernels there would be, and how many different ones, which are compiled once each."""
-    program = program.with_(instructions=lowered(program.instructions))
-    body, parts = program.instructions, _parts(program, LEAST)[2].values()
+    program, left = _lowered(program, left)
+    body, parts = program.instructions, _parts(program, LEAST, left)[2].values()
     return len(parts), len({tuple((body[k].op, body[k].outs[0].shape) for k in part.places) for part in parts})
 
 
-def _parts(program: StraightLine, least: int) -> tuple[dict[Value, int], set[int], dict[int, _Part]]:
+def _lowered(program: P, left: frozenset[int]) -> tuple[P, frozenset[int]]:
+    """Means and products as sums, but for instructions that are left; and where these are then."""
+    body: list[Instruction] = []
+    places: list[int] = []
+    for k, i in enumerate(program.instructions):
+        if k in left:
+            places.append(len(body))
+            body.append(i)
+        else:
+            body += lowered((i,))
+    return program.with_(instructions=tuple(body)), frozenset(places)
+
+
+def _parts(
+    program: StraightLine, least: int, left: frozenset[int]
+) -> tuple[dict[Value, int], set[int], dict[int, _Part]]:
     """The makers of values, the views, and the instructions of each kernel."""
     body = program.instructions
     makers = {v: k for k, i in enumerate(body) for v in i.outs}
     views = {k for k, i in enumerate(body) if i.into is None and shown(i) is not None}
-    native = {k for k, i in enumerate(body) if k not in views and is_taken(i)}
+    native = {k for k, i in enumerate(body) if k not in views and k not in left and is_taken(i)}
     level = _sunk(program, makers, views, native, _levels(program, makers, views, native))
     parts: dict[int, _Part] = {}
     for k in sorted(native):

@@ -18,8 +18,8 @@ MOST_PRODUCTS = 1 << 13
 PRODUCTS = {np.matmul, np.dot}
 
 
-def is_small_product(i: Instruction) -> bool:
-    """Whether an instruction is a product of matrices and vectors of few elements."""
+def is_small_product(i: Instruction, most: int = MOST_PRODUCTS) -> bool:
+    """Whether an instruction is a product of matrices and vectors of few elements, of so many multiply-adds at most."""
     if i.op.fn not in PRODUCTS or i.params or len(i.args) > 2 or i.into is not None or i.buffer is not None:
         return False
     a, b = i.args
@@ -31,7 +31,7 @@ def is_small_product(i: Instruction) -> bool:
         return False
     if i.op.fn is np.dot and max(a.ndim, b.ndim) > 2:
         return False
-    return bool(out.size * a.shape[-1] <= MOST_PRODUCTS)
+    return bool(out.size * a.shape[-1] <= most)
 
 
 def product_as_sum(i: Instruction) -> list[Instruction]:

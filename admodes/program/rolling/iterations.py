@@ -16,7 +16,7 @@ import numpy as np
 from ...core.indices import as_tuple
 from ...ops.index import INDEX, SCATTER
 from ..recording import GUARD, Instruction, Value, leaves
-from .kinds import Kinds, form, variables_of
+from .kinds import Kinds, form
 from .periods import LEAST, Run, runs
 
 # Multiples of a period that are tried where the arguments go on regularly only over several.
@@ -130,8 +130,8 @@ class Iterations:
         kinds, self.variables, self.first_value = Kinds(), [], []
         symbols = np.empty(len(self.body), np.int64)
         for k, i in enumerate(self.body):
-            symbols[k] = kinds.of(i)
-            self.variables.append(variables_of(i))
+            symbols[k], variables = kinds.of(i)
+            self.variables.append(variables)
             self.first_value.append(len(self.maker))
             for v in i.outs:
                 self._numbered(v, k)

@@ -53,13 +53,35 @@ class Kinds:
     def __init__(self) -> None:
         self.known: dict[Any, int] = {}
 
-    def of(self, i: Instruction) -> int:
+    def of(self, i: Instruction) -> tuple[int, list[Any]]:
+        """The number of an instruction's kind, and what may differ from one of its kind to the next."""
+        key = _plain(i)
+        if key is not None:
+            return self.known.setdefault(key, len(self.known)), [*i.args]
         args, params = varied(i, _kind)
         key = (
             id(i.op), frozen(args), frozen(params) if params else None, i.backward,
             *((v.shape, v.dtype.char) for v in i.outs),
         )  # fmt: skip
-        return self.known.setdefault(key, len(self.known))
+        return self.known.setdefault(key, len(self.known)), variables_of(i)
+
+
+def _plain(i: Instruction) -> Any:
+    """The kind of the commonest: a ufunc of values and numbers, x[k]; None for others."""
+    out = i.out
+    if i.params or type(out) is not Value or not (isinstance(i.op.fn, np.ufunc) or i.op is INDEX):
+        return None
+    key: list[Any] = [id(i.op), i.backward, out.shape, out.dtype.char]
+    for x in i.args:
+        kind = type(x)
+        if kind is Value:
+            key.append(x.shape)
+            key.append(x.dtype.char)
+        elif kind is int or (kind is float and i.op is not INDEX):
+            key.append(None)
+        else:
+            return None
+    return tuple(key)
 
 
 def form(i: Instruction) -> tuple[Any, list[int]]:

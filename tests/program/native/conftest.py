@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from admodes.program.native import calls, group
+from admodes.program.native import calls, group, words
 
 WIDTHS = [width for width in (64, 32, 16) if calls.usable() and width <= calls.machine().bytes]
 
@@ -11,7 +11,8 @@ WIDTHS = [width for width in (64, 32, 16) if calls.usable() and width <= calls.m
 def width(request, monkeypatch):
     """Vectors of so many bytes, of those that this machine has."""
     machine = dataclasses.replace(calls.machine(), bytes=request.param)
-    monkeypatch.setattr(calls, "machine", lambda: machine)
+    for room in (calls, words):
+        monkeypatch.setattr(room, "machine", lambda: machine)
     monkeypatch.setattr(calls, "_known", {})
     return request.param
 
