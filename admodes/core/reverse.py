@@ -261,35 +261,38 @@ class Tape(Trace):
         return _spoil(settled, sweep(_moving(self.entries, inputs), apart), infinite)
 
     def _tied(self) -> bool:
-        """Whether ties can be settled here: this transform is the lowest, and has its values as they were."""
+        """Whether ties can be settled here: this transform is the lowest."""
         tied = False
         for e in self.entries:
             op, positions, _, y, args, _ = general_form(e)
             if op is None:
                 continue
-            if derived((y, *args)) or (op.pure is not None and y is args[0]):
+            if derived((y, *args)):
                 return False
             tied = tied or (op.jumps and bool(op.doubt([k in positions for k in range(len(args))], y, *args)))
         return tied
 
     def _pieces(self, inputs: int) -> Iterator[list[tuple[Any, ...]]]:
-        """The entries as they are within pieces of the function (see `pieces`)."""
+        """The entries as they are within pieces of the function (see `pieces`), with the values of before any change."""
+        forms = [general_form(e) for e in self.entries]
+        changed = {id(e.y) for e in forms if e.op is not None and e.op.pure is not None and e.y is e.args[0]}
         with np.errstate(all="ignore"):
             for near in points_near([e[1] for e in self.entries[:inputs]]):
                 entries: list[tuple[Any, ...]] = []
-                for index, e in enumerate(self.entries):
-                    op, positions, parents, y, args, params = general_form(e)
+                for index, e in enumerate(forms):
+                    op, positions, parents, y, args, params = e
                     if op is None:
                         if index >= inputs:
                             near.append(y)
-                        entries.append(e)
+                        entries.append(e.recorded())
                         continue
+                    op = op.pure or op
                     there, here = [*args], [*args]
                     for k, parent in zip(positions, parents, strict=True):
                         there[k], here[k] = near[parent], general_form(entries[parent]).y
                     near.append(op.evaluate(*there, **params))
                     row = op.piece(there, params)
-                    if row is not op or any(a is not b for a, b in zip(here, args, strict=True)):
+                    if row is not op or id(y) in changed or any(a is not b for a, b in zip(here, args, strict=True)):
                         y = row.evaluate(*here, **params)
                     entries.append((GENERAL, row, positions, parents, y, here, params))
                 yield entries

@@ -48,6 +48,23 @@ def filled(x):
     return y[-1]
 
 
+def changed_by_slices(x):
+    y = np.minimum(x, x * 2.0 - x)
+    y[:] = y[::-1] * 1.5
+    y[1:2] = y[0]
+    y[2] += y[1] * x[2]
+    return np.sum(y**2)
+
+
+def made_and_changed(x):
+    y = np.zeros_like(x)
+    y[0] = np.maximum(x[0], -x[0])
+    y[1:] = x[:2] * y[0]
+    y[0:2] += y[1:]
+    y[2] = y[0] * y[0]
+    return np.sum(y * y)
+
+
 SMOOTH = {
     "maximum": (lambda x: np.sum(np.maximum(x, -x) ** 2), O3, lambda x: np.sum(x**2)),
     "minimum": (lambda x: np.sum(np.minimum(-x, x) ** 2), O3, lambda x: np.sum(x**2)),
@@ -82,6 +99,12 @@ SMOOTH = {
     "the same twice": (lambda x: np.sum(np.maximum(x, x) ** 2), O3, lambda x: np.sum(x**2)),
     "within where": (lambda x: np.sum(np.where(x > -1, np.maximum(x, -x) ** 2, 0)), O3, lambda x: x[:2] @ x[:2]),
     "stored": (filled, O3, lambda x: np.sum(x * x)),
+    "changed by slices": (changed_by_slices, ONES, lambda x: 4.5 * x[2] ** 2 + 2.25 * (x[0] + x[2] ** 2) ** 2),
+    "made and changed": (
+        made_and_changed,
+        O3,
+        lambda x: (x[0] * (1 + x[0])) ** 2 + (x[0] * (x[0] + x[1])) ** 2 + (x[0] * (1 + x[0])) ** 4,
+    ),
 }  # fmt: skip
 
 
