@@ -207,8 +207,6 @@ def _view(y: ndarray, root: Blank) -> Any:
     if y.dtype != root.value.dtype:
         root.node = True
         return y
-    if root.index is LENT:
-        return Blank(y, LENT)
     view = Blank(y, root)
     share(view, root)
     return view

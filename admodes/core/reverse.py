@@ -273,7 +273,7 @@ class Tape(Trace):
         return tied
 
     def _pieces(self, inputs: int) -> Iterator[list[tuple[Any, ...]]]:
-        """The entries as they are within pieces of the function (see `pieces`), with the values of before any change."""
+        """The entries as within pieces of the function (see `pieces`); of changed arrays with earlier values."""
         forms = [general_form(e) for e in self.entries]
         changed = {id(e.y) for e in forms if e.op is not None and e.op.pure is not None and e.y is e.args[0]}
         with np.errstate(all="ignore"):
