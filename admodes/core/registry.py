@@ -272,7 +272,17 @@ class Elementwise(Op):
 
 def in_place_of_zeros(other: Any, x: Any) -> Any:
     """x, and where it is 0 what stands in another array."""
-    return x if other is x or type(x) is str else np.where(np.equal(x, 0), other, x)[()]
+    return x if _is_constant(other, x) else np.where(np.equal(x, 0), other, x)[()]
+
+
+def _towards(other: Any, x: Any) -> Any:
+    """A point near x on the way to another."""
+    return x if _is_constant(other, x) else x + 1e-6 * (other - x)
+
+
+def _is_constant(other: Any, x: Any) -> bool:
+    """Whether an argument is one that does not move: a mode in a word, a mask."""
+    return other is x or type(x) is str or np.asarray(x).dtype.kind == "b"
 
 
 def unless_constant(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Callable[..., Any]:
@@ -280,7 +290,7 @@ def unless_constant(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Calla
 
     def partial(*here: Any) -> Any:
         g, there = p(*here), p(y, *args)
-        near = p(*(x + 1e-6 * (other - x) for x, other in zip(here, (y, *args), strict=True)))
+        near = p(*map(_towards, (y, *args), here))
         moves = np.logical_and(np.equal(g, 0), np.not_equal(near, 0))
         return np.where(moves, np.where(np.equal(there, 0) | ~np.isfinite(there), 1, there), g)
 

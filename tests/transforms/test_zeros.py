@@ -369,10 +369,15 @@ MASKS = {
     "where": lambda x, y: np.sum(np.where(x > 0, y, 0.0) * x),
     "index": lambda x, y: np.sum(y[x > 0] * x[x > 0]),
     "store": by_store,
+    "factor": lambda x, y: np.sum((x > 0) * y * x),
 }
 
 
-@pytest.mark.parametrize(("way", "name"), [("where", name) for name in SINGULAR] + [("index", "log"), ("store", "log")])
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [("where", name) for name in SINGULAR]
+    + [("index", "log"), ("store", "log"), ("factor", "sqrt"), ("factor", "norm")],
+)
 def test_a_branch_that_is_masked_out_has_no_second_derivative(way, name):
     def f(x):
         return MASKS[way](x, SINGULAR[name](x))
