@@ -70,7 +70,7 @@ def jvp(f: Callable[..., Y], primals: Sequence[Tree], tangents: Sequence[Tangent
     leaves, structure = pytree.flatten(primals)
     leaves = [pytree.differentiable(x, "primal {}".format, i) for i, x in enumerate(leaves)]
     ts, t_structure = pytree.flatten(tangents)
-    if t_structure != structure:
+    if t_structure is not structure and t_structure != structure:
         raise TypeError(
             f"jvp: the tangents have the structure {t_structure}, the primals {structure}; they must agree."
         )

@@ -108,6 +108,8 @@ def split_columns(tangents: Any, shape: tuple[int, ...], leaves: Sequence[Shaped
 
 
 def paired(primals: Any, tangents: Any, first: str, second: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    if type(primals) is tuple and type(tangents) is tuple and len(primals) == len(tangents):
+        return primals, tangents
     for name, value in ((first, primals), (second, tangents)):
         if not isinstance(value, tuple | list):
             raise TypeError(
@@ -180,7 +182,10 @@ def own(g: Any) -> Any:
 def private(arrays: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
     """Results of a sweep as arrays that may be written to and share no memory with each other or with those taken."""
     out: list[Any] = []
-    seen = {id(a if a.base is None else a.base) for a in taken if type(a) is np.ndarray} if taken else set()
+    seen: set[int] = set()
+    for a in taken:
+        if type(a) is np.ndarray:
+            seen.add(id(a if a.base is None else a.base))
     for g in arrays:
         if type(g) is np.ndarray:
             memory = id(g if g.base is None else g.base)

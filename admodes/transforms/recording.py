@@ -62,7 +62,9 @@ def _push_forward(
     trace = _transform(leaves, lead, strong)
     careful = trace if isinstance(trace, Careful) else None
     try:
-        duals = arguments([Dual(clone(x), t, trace) for x, t in zip(leaves, ts, strict=True)], leaves)
+        duals: Sequence[Any] = [Dual(clone(x), t, trace) for x, t in zip(leaves, ts, strict=True)]
+        if len(duals) > 1:
+            duals = arguments(duals, leaves)
         if careful is not None and careful.observer is not None:
             for dual in duals:
                 careful.observer(dual.value, dual.tangent)
@@ -78,7 +80,11 @@ def _push_forward(
 
 def _transform(leaves: list[Any], lead: tuple[int, ...], strong: bool) -> Forward:
     """The transform of one run, which is watched where the lowest transform under a leaf wants to know."""
-    below = [trace for trace in map(lowest, leaves) if trace is not None]
+    below = []
+    for x in leaves:
+        trace = None if type(x) is np.ndarray else lowest(x)
+        if trace is not None:
+            below.append(trace)
     for x in leaves if below else ():
         differentiated(x)
     if not below and not strong:
@@ -137,7 +143,7 @@ class Recording:
     def pullback(self, cotangent: Any) -> tuple[Any, ...]:
         """One cotangent a primal, from a cotangent of the result."""
         us, structure = pytree.flatten(cotangent)
-        if structure != self.out_structure:
+        if structure is not self.out_structure and structure != self.out_structure:
             raise TypeError(
                 f"pullback: the cotangent has the structure {structure}, the result {self.out_structure}; "
                 "they must agree."
