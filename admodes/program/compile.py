@@ -18,7 +18,7 @@ from ..core.tracing import Tracer
 from ..core.zeros import keeping, lost, lost_numbers, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar
-from .matching import Matcher, matcher
+from .matching import Matcher, builder, matcher
 from .native.calls import needed
 from .native.group import kernels_on
 from .native.numbers import direct
@@ -47,12 +47,13 @@ class Runner:
 
     `again` makes the program whose products keep zeros (see `core.zeros`) of the input arrays: that is run where the
     results of this one hold a nan.  After `calls` calls a runner with native kernels takes over, in the `kinds` that
-    hold this one; 0: none does.  `direct` gives the results for arguments as they are, or NotImplemented.
+    hold this one; 0: none does.  `strict`, of numbers alone, gives the results or NotImplemented (see
+    `native.numbers`); `direct` is the same where arguments and results are no trees.
     """
 
     __slots__ = (
         "_run", "again", "as_is", "calls", "direct", "float_function", "function", "keeping", "kinds", "lost", "native",
-        "passes", "plain", "pool", "program", "structure", "threads", "workspace", "writes",
+        "passes", "plain", "pool", "program", "strict", "structure", "threads", "tree", "workspace", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -88,8 +89,10 @@ class Runner:
         self.float_function = emit(program, scalars=True).function if is_scalar(program) else None
         self.structure = program.out_structure
         self.as_is = pytree.is_tuple(self.structure)
-        given = self.as_is if len(program.outputs) > 1 else self.structure is None
-        self.direct = direct(program) if given and pytree.is_tuple(program.in_structure) else None
+        self.tree = builder(self.structure)
+        one = self.structure is None
+        self.strict = direct(program) if one or len(program.outputs) > 1 else None
+        self.direct = self.strict if (one or self.as_is) and pytree.is_tuple(program.in_structure) else None
         numbers = all(isinstance(y, Value) and not y.ndim and y.dtype.kind == "f" for y in program.outputs)
         self.lost = lost_numbers if numbers else lost
         self.workspace = program.workspace
@@ -111,12 +114,16 @@ class Runner:
         if self.calls and self._is_time():
             assert self.native is not None
             return self.native(arrays)
+        if self.strict is not None:
+            out = self.strict(*arrays)
+            if out is not NotImplemented:
+                return out if self.as_is or self.structure is None else self.tree(out)
         out = self.function(*arrays) if self.plain else self._run(arrays)
         if self.again is not None and self.lost(out):
             out = self._keeping(self.again, arrays, out)
         if self.as_is:
             return out
-        return out[0] if self.structure is None else pytree.unflatten(self.structure, out)
+        return out[0] if self.structure is None else self.tree(out)
 
     def _is_time(self) -> bool:
         """Whether native kernels have paid by now; they are compiled where this is the first call with them."""

@@ -1,4 +1,5 @@
-"""A checker of arguments, written for the first ones of a kind: whether later ones are of it too, and their arrays.
+"""A checker of arguments, written for the first ones of a kind: whether later ones are of it too, and their arrays;
+and what makes trees of results.
 
 To flatten a tree and compare its structure takes as long as a small program.  The structure known, straight code reads
 each container and each leaf once, a fifth of a microsecond each.
@@ -7,7 +8,8 @@ each container and each leaf once, a fifth of a microsecond each.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,44 @@ def matcher(args: Any, kwargs: dict[str, Any]) -> Matcher | None:
     exec(compile("\n".join(code), "<matcher>", "exec"), space)
     found: Matcher = space["match"]
     return found
+
+
+def builder(structure: Any) -> Callable[[Sequence[Any]], Any]:
+    """What makes the tree of a structure of leaves: an expression of dicts, lists and tuples; optree for others."""
+    if structure is None:
+        return lambda leaves: leaves[0]
+    names = [_Leaf(f"x{k}") for k in range(structure.num_leaves)]
+    text = _expression(pytree.unflatten(structure, names))
+    if text is None or not names:
+        return functools.partial(pytree.unflatten, structure)
+    space: dict[str, Any] = {}
+    exec(f"def build(leaves):\n    {', '.join(names)}, = leaves\n    return {text}", space)
+    found: Callable[[Sequence[Any]], Any] = space["build"]
+    return found
+
+
+class _Leaf(str):
+    """The name of a leaf."""
+
+    __slots__ = ()
+
+
+def _expression(tree: Any) -> str | None:
+    """Python's for a tree of names; None where it has other containers."""
+    kind = type(tree)
+    if kind is _Leaf or tree is None:
+        return str(tree)
+    if kind not in (dict, list, tuple) or (kind is dict and not all(type(key) in (str, int) for key in tree)):
+        return None
+    parts = [_expression(part) for part in (tree.values() if kind is dict else tree)]
+    if kind is dict:
+        parts = [part and f"{key!r}: {part}" for key, part in zip(tree, parts, strict=True)]
+    if None in parts:
+        return None
+    inner = ", ".join(map(str, parts))
+    if kind is tuple:
+        return f"({inner}{',' if parts else ''})"
+    return f"{{{inner}}}" if kind is dict else f"[{inner}]"
 
 
 class _Writer:

@@ -1,11 +1,14 @@
 """Programs of numbers alone, whose machine code gives NumPy's scalars itself: for floats, and for nothing else."""
 
+import collections
 import sys
 
 import numpy as np
 import pytest
 
 from admodes import compile, grad, value_and_grad
+from admodes.core import pytree
+from admodes.program.matching import builder
 
 pytest.importorskip("llvmlite")
 module = sys.modules["admodes.program.compile"]
@@ -76,3 +79,30 @@ def test_programs_of_more_than_one_kernel_are_not_called_so():
     fast = compile(lambda a, b: (f(a, b), np.float64(1.0)), native=True)
     assert fast(0.5, -2.0) == (f(0.5, -2.0), 1.0)
     assert fast(0.5, -2.0) == (f(0.5, -2.0), 1.0)
+
+
+Pair = collections.namedtuple("Pair", "a b")
+TREES = [
+    {"b": 1.0, "a": [2.0, (3.0,)]}, (), [], {}, [1.0], (1.0, [], None), {2: Pair(1.0, None), "x": {}}, 1.0,
+    collections.OrderedDict(z=1.0, a=2.0), {(1, 2): 1.0}, [collections.defaultdict(list, k=1.0)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tree", TREES, ids=repr)
+def test_trees_are_made_as_optree_makes_them(tree):
+    leaves, structure = pytree.flatten(tree)
+    found, expected = builder(structure)(leaves), pytree.unflatten(structure, leaves)
+    assert repr(found) == repr(expected) == repr(tree)
+    assert type(found) is type(tree)
+
+
+def test_floats_in_trees_and_results_in_them(calls):
+    parameters = {"b": 0.3, "a": [-2.0, 1.5]}
+    g = grad(lambda p: np.exp(p["b"]) * p["a"][0] + p["a"][1] ** 2)
+    fast = compile(g, native=True)
+    for _ in range(2):
+        found = fast(parameters)
+        assert [*found] == ["b", "a"]
+        np.testing.assert_allclose([found["b"], *found["a"]], [np.exp(0.3) * -2.0, np.exp(0.3), 3.0], rtol=1e-15)
+    assert len(calls) == 1
+    assert np.isnan(fast({"b": np.nan, "a": [1.0, 1.0]})["b"])
