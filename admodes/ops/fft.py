@@ -45,9 +45,9 @@ def _fit(u: Any, n: int, axis: int) -> Any:
     return np.concatenate([u, zeros], axis=axis)
 
 
-def _weighted(u: Any, n: int, axis: int) -> Any:
-    """w_k u_k for the non-redundant half of n elements."""
-    w = np.full(n // 2 + 1, 2, np.finfo(u.dtype).dtype)
+def _weighted(u: Any, n: int, axis: int, inner: float = 2) -> Any:
+    """w_k u_k for the non-redundant half of n elements; with inner ½ u_k / w_k."""
+    w = np.full(n // 2 + 1, inner, np.finfo(u.dtype).dtype)
     w[0] = 1
     if n % 2 == 0:
         w[-1] = 1
@@ -63,11 +63,12 @@ def _ifft(u: Any, norm: Any, axis: int, m: int) -> Any:
 
 
 def _rfft(u: Any, norm: Any, axis: int, m: int, n: int) -> Any:
-    return _fit(np.real(np.fft.fft(u, n, axis, norm)), m, axis)
+    """Σ_k Re(u_k e^(−2πi jk/n)), of the half alone: hfft without the weights."""
+    return _fit(np.fft.hfft(_weighted(u, n, axis, 0.5), n, axis, norm), m, axis)
 
 
 def _ihfft(u: Any, norm: Any, axis: int, m: int, n: int) -> Any:
-    return _fit(np.real(np.fft.ifft(u, n, axis, norm)), m, axis)
+    return _fit(np.fft.irfft(_weighted(u, n, axis, 0.5), n, axis, norm), m, axis)
 
 
 def _hfft(u: Any, norm: Any, axis: int, m: int) -> Any:
