@@ -86,7 +86,7 @@ def lost(tangents: Iterable[Any]) -> bool:
             # One pass at the speed of memory: nan where an element is; else a number, or inf.  The sum of a few numbers
             # takes less; nan where two are inf and -inf too, it costs these a second look.
             if t.size <= 8:
-                total = sum(t.ravel().tolist())
+                total = sum((t if t.ndim == 1 else t.ravel()).tolist())
             elif t.ndim == 1:
                 total = t.dot(t)
             elif t.flags.c_contiguous:
