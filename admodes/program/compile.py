@@ -19,7 +19,7 @@ from ..core.zeros import keeping, lost, lost_numbers, strong_product
 from .code.emit import emit
 from .code.scalars import is_scalar
 from .matching import Matcher, builder, matcher
-from .native.calls import needed
+from .native.calls import NANS, needed
 from .native.group import kernels_on
 from .native.numbers import direct
 from .native.worth import calls_until_native, on_tables_alone, with_kernels, with_loops, with_tables
@@ -52,8 +52,8 @@ class Runner:
     """
 
     __slots__ = (
-        "_run", "again", "as_is", "calls", "direct", "float_function", "function", "keeping", "kinds", "lost", "native",
-        "passes", "plain", "pool", "program", "strict", "structure", "threads", "tree", "workspace", "writes",
+        "_run", "again", "as_is", "asked", "calls", "direct", "float_function", "function", "keeping", "kinds", "lost",
+        "native", "passes", "plain", "pool", "program", "strict", "structure", "threads", "tree", "workspace", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +93,7 @@ class Runner:
         one = self.structure is None
         self.strict = direct(program) if one or len(program.outputs) > 1 else None
         self.direct = self.strict if (one or self.as_is) and pytree.is_tuple(program.in_structure) else None
+        self.asked = _untold(program)
         numbers = all(isinstance(y, Value) and not y.ndim and y.dtype.kind == "f" for y in program.outputs)
         self.lost = lost_numbers if numbers else lost
         self.workspace = program.workspace
@@ -118,9 +119,12 @@ class Runner:
             out = self.strict(*arrays)
             if out is not NotImplemented:
                 return out if self.as_is or self.structure is None else self.tree(out)
+        nans = NANS[0]
         out = self.function(*arrays) if self.plain else self._run(arrays)
-        if self.again is not None and self.lost(out):
-            out = self._keeping(self.again, arrays, out)
+        if self.again is not None:
+            asked = out if NANS[0] is not nans else [out[k] for k in self.asked] if self.asked else ()
+            if asked and self.lost(asked):
+                out = self._keeping(self.again, arrays, out)
         if self.as_is:
             return out
         return out[0] if self.structure is None else self.tree(out)
@@ -185,6 +189,15 @@ class Runner:
 
 
 STRONG = OPS[strong_product]
+
+
+def _untold(program: Program) -> tuple[int, ...]:
+    """The outputs that may hold a nan of which no kernel tells."""
+    told = {i.outs[k] for i in program.instructions if i.op in KERNELS for k in KERNELS[i.op].told}
+    for i in program.instructions:
+        if i.aliases and isinstance(i.source, Value) and i.source in told:
+            told.update(i.outs)
+    return tuple(k for k, v in enumerate(program.outputs) if not (isinstance(v, Value) and v in told))
 
 
 def _takes_scalars(program: Program) -> bool:

@@ -21,6 +21,7 @@ class KernelFacts(NamedTuple):
     scratch : how many doubles it needs meanwhile, in its parameter w
     loop : what it runs again and again, where it does
     table : whether its instructions follow one another through memory
+    told : of which results it notes a nan (see `native.calls.NANS`)
     """
 
     instructions: tuple[Instruction, ...]
@@ -29,6 +30,7 @@ class KernelFacts(NamedTuple):
     scratch: int
     loop: Loop | None = None
     table: bool = False
+    told: frozenset[int] = frozenset()
 
 
 KERNELS: weakref.WeakKeyDictionary[Op, KernelFacts] = weakref.WeakKeyDictionary()

@@ -113,7 +113,7 @@ class Places:
 def ir_of(kernel: Kernel, threads: int = 1) -> str:
     """The module of a kernel: the loops, and the function that Python calls."""
     text = Text(machine())
-    count = len(kernel.inputs) + len(kernel.outputs) + len(kernel.scratch)
+    count = len(kernel.inputs) + len(kernel.outputs) + len(kernel.scratch) + (kernel.flag is not None)
     pointers = {k: f"%p{k}" for k in range(count)}
     body: list[str] = []
     for slot, n in kernel.checked.items():
@@ -166,8 +166,8 @@ def _checked(text: Text, x: Any, slot: int, n: int, pointers: dict[int, str]) ->
 
 
 def _called(kernel: Any, places: Places) -> list[str]:
-    """The function of Python: None where it ran, NotImplemented where an argument must be copied first, False where an
-    index is out of range; of numbers alone (see `numbers`) the results."""
+    """The function of Python: None where it ran, True where a nan is told of too, NotImplemented where an argument must
+    be copied first, False where an index is out of range; of numbers alone (see `numbers`) the results."""
     head = ["define ptr @call(ptr %self, ptr %args, i64 %count) #0 {", "entry:"]
     if of_numbers(kernel):
         taken, pointers = _taken(kernel, "counted", numbers=True)
@@ -175,10 +175,34 @@ def _called(kernel: Any, places: Places) -> list[str]:
         return [*head, *body, "refused:", *_given(NotImplemented), "}"]
     lines, pointers = _taken(kernel, "entry")
     given = _places(lines, kernel, places)
-    lines += _run(kernel, [*pointers, *(given[v] for v in (*kernel.results, *kernel.scratch))])
+    flag = [] if kernel.flag is None else ["%flag"]
+    head += ["  %flag = alloca i8", "  store i8 0, ptr %flag"] if flag else []
+    lines += _run(kernel, [*pointers, *(given[v] for v in (*kernel.results, *kernel.scratch)), *flag])
     if kernel.checked:
         lines += ["  br i1 %ran, label %done, label %outside", "outside:", *_given(False), "done:"]
+    lost = _lost(lines, kernel, given)
+    if lost:
+        lines += [f"  br i1 {lost}, label %nan, label %sound", "nan:", *_given(True), "sound:"]
     return [*head, *lines, *_given(None), "refused:", *_given(NotImplemented), "}"]
+
+
+def _lost(lines: list[str], kernel: Any, given: dict[Value, str]) -> str:
+    """Whether a nan is among the results that tell of it, and the lines that find out; nothing where none does."""
+    found = ""
+    if kernel.flag is not None:
+        lines += ["  %met = load i8, ptr %flag", "  %lost = icmp ne i8 %met, 0"]
+        found = "%lost"
+    numbers = [v for k, v in enumerate(kernel.results) if k in kernel.told and not v.ndim and v.dtype.kind in "fc"]
+    for k, v in enumerate(numbers):
+        of, parts = ELEMENTS[v.dtype.char.lower()], 2 if v.dtype.kind == "c" else 1
+        for part in range(parts):
+            name = f"%number{k}.{part}"
+            lines.append(f"  {name}.at = getelementptr {of}, ptr {given[v]}, i64 {part}")
+            lines.append(f"  {name} = load {of}, ptr {name}.at")
+            lines.append(f"  {name}.nan = fcmp uno {of} {name}, {name}")
+            lines.append(f"  {name}.any = or i1 {found or 'false'}, {name}.nan")
+            found = f"{name}.any"
+    return found
 
 
 def _given(x: Any) -> list[str]:
@@ -294,6 +318,9 @@ class Native:
         return make(ctypes.addressof(self.method), bound, None)
 
 
+# Another object each time a kernel met a nan among results that it tells of.
+NANS = [object()]
+
 # By structure, so that equal kernels are made once while one of them is in use.
 _known: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 
@@ -343,7 +370,7 @@ def made(kernel: Any, ir: str) -> Any:
     scope["again"] = _again(kernel, native, places)
     if of_numbers(kernel):
         lines.append(f"    y = call({', '.join(names)})")
-        lines.append(f"    return again(({', '.join(names)},), ()) if y is NotImplemented else y")
+        lines.append(f"    return again(y, ({', '.join(names)},), ()) if y is NotImplemented else y")
         return _defined(lines, names, scope, kernel, native, places)
     for k, v in enumerate(places.arrays):
         scope[f"d{k}"] = np.dtype(v.dtype.char)
@@ -365,8 +392,9 @@ def made(kernel: Any, ir: str) -> Any:
         lines.append("    if w is None:")
         lines.append(f"        w = empty({places.scratch // 8})")
         given.append("w")
-    lines.append(f"    if call({', '.join(given)}) is not None:")
-    lines.append(f"        again(({', '.join(names)},), ({', '.join(given[len(names) :])},))")
+    lines.append(f"    status = call({', '.join(given)})")
+    lines.append("    if status is not None:")
+    lines.append(f"        again(status, ({', '.join(names)},), ({', '.join(given[len(names) :])},))")
     out = ", ".join(results[v] for v in kernel.results)
     lines.append(f"    return {out}")
     space = [f"{name}=None" for name in (*(f"y{k}" for k in range(len(places.arrays))), "w")]
@@ -388,6 +416,7 @@ def _told(function: Any, native: Any, kernel: Any, places: Places) -> Any:
     the doubles that `w` is to have."""
     function.native = native
     function.of_numbers = of_numbers(kernel)
+    function.told = frozenset() if function.of_numbers else kernel.told
     function.results = {f"y{k}": kernel.results.index(v) for k, v in enumerate(places.arrays)}
     function.scratch = places.scratch // 8
     return function
@@ -408,10 +437,13 @@ def planned(kernel: Any) -> Any:
 
 
 def _again(kernel: Any, native: Native, places: Places) -> Any:
-    """The call with copies of the arguments in the order and dtype that the machine code takes; by NumPy, which raises,
-    where an index is out of range."""
+    """What is done where a call did not just run: noted that there is a nan; else the call with copies of the arguments
+    in the order and dtype that the machine code takes; by NumPy, which raises, where an index is out of range."""
 
-    def again(given: tuple[Any, ...], results: tuple[Any, ...]) -> Any:
+    def again(status: Any, given: tuple[Any, ...], results: tuple[Any, ...]) -> Any:
+        if status is True:
+            NANS[0] = object()
+            return None
         plain = []
         for x, v in zip(given, kernel.given, strict=True):
             if np.shape(x) != v.shape:
@@ -421,6 +453,8 @@ def _again(kernel: Any, native: Native, places: Places) -> Any:
         status = native.call(*plain, *results)
         if status is False:
             _by_numpy(kernel, plain, places, results)
+        if status is True or status is False:
+            NANS[0] = object()
         elif status is NotImplemented:
             raise RuntimeError("a kernel refuses arrays in the order of C")  # pragma: no cover
         return status

@@ -234,7 +234,7 @@ def _instruction(
     out: Any = ordered if len(ordered) > 1 else ordered[0]
     function = make(instructions, given, ordered)
     op = Op(function, name="kernel", arrays=None, flops=lambda y, *args, **places: _flops(instructions))
-    KERNELS[op] = KernelFacts(instructions, function.native.ir, function.results, function.scratch)
+    KERNELS[op] = KernelFacts(instructions, function.native.ir, function.results, function.scratch, told=function.told)
     args = tuple(np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x for x in given)
     return Instruction(op, args, {}, out, all(body[k].backward for k in places))
 

@@ -19,7 +19,7 @@ from .plan import Nest, Root
 from .rows import REDUCTIONS
 from .series import cos, sin
 from .sums import Accumulator, filled
-from .text import SIZES, Text, Writer, kind_of, memory_type
+from .text import FLOATING, SIZES, Text, Writer, kind_of, memory_type
 
 # An innermost loop shorter than this is exchanged for a longer one.
 SHORT = 8
@@ -44,6 +44,7 @@ class Loops:
         self.heads: list[list[str]] = [[] for _ in range(len(self.order) or 1)]  # before each loop, from outside
         self.known: dict[Any, str] = {}  # what is computed outside the innermost loop
         self.indices: dict[int, str] = {}
+        self.nans: dict[tuple[int, str, int], str] = {}  # by flag, kind and lanes: a variable that is nan once one was
 
     # -- the shape of the nest ----------------------------------------------------------------------
 
@@ -180,7 +181,25 @@ class Loops:
             here = [s for s in sums.values() if s.level == k]
             before, after = ([x for s in here for x in s.before], [x for s in here for x in behind[id(s)]])
             lines = [*self.heads[k], *before, *inside, *after]
+        lines += self._told()
         return lines if self.span is not None else [*self.fills(), *lines]
+
+    def _told(self) -> list[str]:
+        """The lines behind the loops that say whether a nan was met."""
+        lines: list[str] = []
+        one = Writer(self.text, 1, lines)
+        for (flag, kind, lanes), variable in self.nans.items():
+            to = Writer(self.text, lanes, lines)
+            last = to.add(f"load {to.type(kind)}, ptr {variable}")
+            lost = to.compare("uno", kind, last, last)
+            if lanes > 1:
+                mask = one.add(f"bitcast {to.type('?')} {lost} to i{lanes}")
+                lost = one.add(f"icmp ne i{lanes} {mask}, 0")
+            before = one.add(f"load i8, ptr {self.pointers[flag]}")
+            met = one.add(f"zext i1 {lost} to i8")
+            after = one.add(f"or i8 {before}, {met}")
+            lines.append(f"  store i8 {after}, ptr {self.pointers[flag]}")
+        return lines
 
     def fills(self) -> list[str]:
         """The lines before all loops, for what is added to in memory."""
@@ -420,6 +439,7 @@ class Piece:
 
     def store(self, root: Root, kind: str, value: str) -> None:
         """A result to memory."""
+        self.look(root, kind, value)
         to, memory = self.writer, memory_type(kind)
         lanes, step = self.place(root, kind)
         of = memory if to.lanes == 1 else f"<{to.lanes} x {memory}>"
@@ -431,6 +451,20 @@ class Piece:
         for k in range(to.lanes):
             one = to.add(f"extractelement {of} {value}, i32 {k}")
             to.lines.append(f"  store {memory} {one}, ptr {lanes(k)}, align {SIZES[kind]}")
+
+    def look(self, root: Root, kind: str, value: str) -> None:
+        """Note a nan among what is stored."""
+        if root.flag is None or kind not in FLOATING:
+            return
+        to, loops = self.writer, self.loops
+        variable = loops.nans.get((root.flag, kind, to.lanes))
+        if variable is None:
+            variable = loops.nans[root.flag, kind, to.lanes] = loops.text.name()
+            loops.text.entry.append(f"  {variable} = alloca {to.type(kind)}")
+            loops.text.entry.append(f"  store {to.type(kind)} {to.constant(kind, 0)}, ptr {variable}")
+        before = to.add(f"load {to.type(kind)}, ptr {variable}")
+        after = to.select(to.compare("uno", kind, value, value), kind, value, before)
+        to.lines.append(f"  store {to.type(kind)} {after}, ptr {variable}")
 
     def alternate(self, a: Root, b: Root) -> bool:
         """Whether two results are every other element of one array, a before b."""
@@ -444,6 +478,8 @@ class Piece:
         to, kind = self.writer, a.node.kind
         n, memory, of = to.lanes, memory_type(kind), f"<{to.lanes} x {memory_type(kind)}>"
         x, y = self.value(a.node), self.value(b.node)
+        self.look(a, kind, x)
+        self.look(b, kind, y)
         if kind == "?":
             x, y = (to.add(f"zext {to.type('?')} {z} to {of}") for z in (x, y))
         first = self.place(a, kind)[0](0)

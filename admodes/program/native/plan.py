@@ -43,6 +43,7 @@ class Root:
     place: Form | None = None
     offset: Any = None
     adds: bool = False
+    flag: int | None = None  # the slot of the byte that says whether a nan was among these
 
     @property
     def nodes(self) -> tuple[Any, ...]:
@@ -73,6 +74,7 @@ class Kernel:
     scratch: tuple[Value, ...] = ()
     nests: tuple[Nest, ...] = field(default=())
     checked: dict[int, int] = field(default_factory=dict)  # by slot: index arrays, and of how many elements an axis
+    tells: bool = True  # whether a nan among the outputs is told of
 
     def __post_init__(self) -> None:
         self.source, self.given, self.results = self.instructions, self.inputs, self.outputs
@@ -98,6 +100,7 @@ class Kernel:
         slots: dict[Any, int] = {}
         for x in (*self.inputs, *self.outputs, *self.scratch):
             slots[x if isinstance(x, Value) else id(x)] = len(slots)
+        self.flag = len(slots) if any(map(self._tells, self.outputs)) else None
         nests, pullers = [], []
         try:
             for shape, group in self._groups(ordered):
@@ -139,7 +142,7 @@ class Kernel:
             return [self._root(v, slot, puller)]
         i, kind = self.made[v], kind_of(v.dtype) or ""
         return [
-            Root(v, slot, puller.spread(x, kind, shape), place=place_of(i, start, puller.space))
+            Root(v, slot, puller.spread(x, kind, shape), place=place_of(i, start, puller.space), flag=self._flag(v))
             for x, start, _ in parts_of(i)
             if x.shape == shape
         ]
@@ -157,7 +160,19 @@ class Kernel:
             found = reduced(i)
             assert found is not None
             return Root(v, slot, puller.node(i.args[0], puller.space), *found)
-        return Root(v, slot, puller.node(v, puller.space) if v in puller.here else None)
+        return Root(v, slot, puller.node(v, puller.space) if v in puller.here else None, flag=self._flag(v))
+
+    def _tells(self, v: Value) -> bool:
+        """Whether a nan among the elements of an output is told of: those that are stored and not added to."""
+        return self.tells and v.ndim > 0 and not self._is_reduction(v) and v not in self.sparse
+
+    def _flag(self, v: Value) -> int | None:
+        return self.flag if v in self.outputs and self._tells(v) else None
+
+    @property
+    def told(self) -> frozenset[int]:
+        """Which results have their nan told of; numbers do where the others are looked at."""
+        return frozenset(k for k, v in enumerate(self.outputs) if self.tells and (not v.ndim or self._tells(v)))
 
     def _is_reduction(self, v: Value) -> bool:
         """Whether a value is put together from those at all indices of a nest."""

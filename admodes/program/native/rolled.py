@@ -85,13 +85,15 @@ class Rolled:
     """A loop as what `calls` makes a function of: inputs, outputs, and memory for the meantime."""
 
     checked: ClassVar[dict[int, int]] = {}  # no index arrays
+    flag: ClassVar[None] = None
+    told: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self.inputs = self.given = loop.inputs
         self.outputs = self.results = (*loop.stacked.values(), *loop.final.values())
         before = (*loop.fixed, *(m.inside for m in loop.moving), *(c.before for c in loop.carried))
-        self.body = Kernel(lowered(loop.body), before, loop.made)
+        self.body = Kernel(lowered(loop.body), before, loop.made, tells=False)
         carried = {c.after for c in loop.carried} - loop.stacked.keys()
         # arrays that go on in two places in turn, one of which may be the result
         self.turns = {
