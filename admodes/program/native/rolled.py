@@ -85,7 +85,7 @@ class Rolled:
     """A loop as what `calls` makes a function of: inputs, outputs, and memory for the meantime."""
 
     checked: ClassVar[dict[int, int]] = {}  # no index arrays
-    flag: ClassVar[None] = None
+    flag: ClassVar[None] = None  # nor is a nan told of
     told: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(self, loop: Loop) -> None:

@@ -41,6 +41,8 @@ class Table:
     """Instructions as what `calls` makes a function of: inputs, outputs, and memory for the meantime."""
 
     checked: ClassVar[dict[int, int]] = {}  # no index arrays that may be out of range
+    flag: ClassVar[None] = None  # nor is a nan told of
+    told: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(self, instructions: tuple[Instruction, ...], outputs: tuple[Value, ...], writing: Writing) -> None:
         self.instructions = instructions
