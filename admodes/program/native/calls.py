@@ -370,7 +370,7 @@ def made(kernel: Any, ir: str) -> Any:
     scope["again"] = _again(kernel, native, places)
     if of_numbers(kernel):
         lines.append(f"    y = call({', '.join(names)})")
-        lines.append(f"    return again(y, ({', '.join(names)},), ()) if y is NotImplemented else y")
+        lines.append(f"    return again(y, [{', '.join(names)}], ()) if y is NotImplemented else y")
         return _defined(lines, names, scope, kernel, native, places)
     for k, v in enumerate(places.arrays):
         scope[f"d{k}"] = np.dtype(v.dtype.char)
@@ -394,7 +394,7 @@ def made(kernel: Any, ir: str) -> Any:
         given.append("w")
     lines.append(f"    status = call({', '.join(given)})")
     lines.append("    if status is not None:")
-    lines.append(f"        again(status, ({', '.join(names)},), ({', '.join(given[len(names) :])},))")
+    lines.append(f"        again(status, [{', '.join(names)}], ({', '.join(given[len(names) :])},))")
     out = ", ".join(results[v] for v in kernel.results)
     lines.append(f"    return {out}")
     space = [f"{name}=None" for name in (*(f"y{k}" for k in range(len(places.arrays))), "w")]
@@ -440,7 +440,7 @@ def _again(kernel: Any, native: Native, places: Places) -> Any:
     """What is done where a call did not just run: noted that there is a nan; else the call with copies of the arguments
     in the order and dtype that the machine code takes; by NumPy, which raises, where an index is out of range."""
 
-    def again(status: Any, given: tuple[Any, ...], results: tuple[Any, ...]) -> Any:
+    def again(status: Any, given: Sequence[Any], results: tuple[Any, ...]) -> Any:
         if status is True:
             NANS[0] = object()
             return None

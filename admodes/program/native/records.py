@@ -317,6 +317,8 @@ class Writing:
             self._join(i)
         elif fn in PRODUCTS and _is_product(i):
             self.product(self.spot(i.args[0]), self.spot(i.args[1]), self.made(v))
+        elif fn in REDUCTIONS and _is_of_number(i):
+            self.fold(fn, self.spot(i.args[0]), (), self.made(v))
         elif fn in REDUCTIONS and is_native(i):
             found = reduced(i)
             assert found is not None
@@ -424,10 +426,11 @@ class Writing:
     def _changed(self, fn: Any, a: Spot, value: Any, index: Any, v: Value) -> None:
         """a[index] = value, or += and −=."""
         index = _entries(index)
-        if not has_no_arrays(index):
-            raise Refused
-        there = a.indexed(index)
         x = self.spot(value, a.kind)
+        if not has_no_arrays(index):
+            self._set(a, x, index, v)
+            return
+        there = a.indexed(index)
         if fn is not None and x.kind != a.kind:
             raise Refused
         more = max(0, len(x.shape) - len(there.shape))  # leading axes of one element
@@ -438,6 +441,20 @@ class Writing:
             self.copy(x, there)
         else:
             self.map(OPS[fn], ROWS[fn].write, a.kind, [there, x], there)
+        self.spots[v] = a
+
+    def _set(self, a: Spot, x: Spot, index: tuple[Any, ...], v: Value) -> None:
+        """a[index] = x at index arrays; of an element that is named twice the last stays, as with NumPy."""
+        places = _places(index, a.shape)
+        if places is None or not a.whole or len(x.shape) > places.ndim:
+            raise Refused
+        x = x.broadcast(places.shape)
+        if x.memory is a.memory or x.kind != a.kind or (places.ndim != 1 and any(x.strides)):
+            new = self.fresh(a.kind, x.shape)
+            self.copy(x, new)
+            x = new
+        on = 0 if not any(x.strides) else x.strides[0] if places.ndim == 1 else 1
+        self._far("set", x.at(0, (on,), (places.size,)), places, a)
         self.spots[v] = a
 
     def _zeros(self, v: Value) -> Spot:
@@ -457,7 +474,7 @@ class Writing:
                 raise Refused
             out = self._zeros(i.outs[0])
             spot = spot if len(spot.shape) == 1 else self._whole(spot)
-            self._far(True, spot, places, out)
+            self._far("add", spot, places, out)
         self.spots[i.outs[0]] = out
 
     def _scattered(self, i: Instruction) -> None:
@@ -476,23 +493,23 @@ class Writing:
         if places is None or places.shape != v.shape:
             raise Refused
         out = self.made(v)
-        self._far(False, x if x.whole else self._whole(x), places, out)
+        self._far("", x if x.whole else self._whole(x), places, out)
         self.spots[v] = out
 
     def _whole(self, x: Spot) -> Spot:
         """A copy with the elements one behind the other, as one axis."""
         return self.copied(x).at(0, (1,), (x.size,))
 
-    def _far(self, adds: bool, x: Spot, places: np.ndarray, out: Spot) -> None:
-        """What is read or added at places."""
+    def _far(self, there: str, x: Spot, places: np.ndarray, out: Spot) -> None:
+        """What is read at places, or set or added there."""
         if places.size > MOST_ELEMENTS:
             raise Refused
         size = SIZES[out.kind]
-        on = x.strides[0] if adds else 1
+        on = x.strides[0] if there else 1
         fields = [places.size, *x.place, on * size, *self.spot(places.ravel() * size).place, *out.place]
         self.work += places.size
         if places.size:
-            self.records.append(((Gather(out.kind, adds), None), fields))
+            self.records.append(((Gather(out.kind, there), None), fields))
 
     def _join(self, i: Instruction) -> None:
         v = i.outs[0]
@@ -522,6 +539,12 @@ class Writing:
         kept = _kept if known else _kept_not
         self.map(kept, kept, "?", [self.holds, spot], self.holds)
         self.guards.append(i)
+
+
+def _is_of_number(i: Instruction) -> bool:
+    """Whether a reduction is one of an array without axes: a sum makes 0.0 of −0.0 there too."""
+    x, out = i.args[0], i.outs[0]
+    return isinstance(x, Value) and not x.ndim and x.dtype == out.dtype and out.dtype.char in "df" and len(i.args) == 1
 
 
 def _is_product(i: Instruction) -> bool:

@@ -60,10 +60,10 @@ class Product(NamedTuple):
 
 
 class Gather(NamedTuple):
-    """out[i] = x[places[i]], or with adds out[places[i]] += x[i]; places in bytes."""
+    """out[i] = x[places[i]], or with `there` out[places[i]] = x[i] ("set") or += x[i] ("add"); places in bytes."""
 
     kind: str
-    adds: bool
+    there: str = ""
 
 
 Word = Map | Fold | Product | Gather
@@ -380,13 +380,15 @@ def _gather(text: Text, word: Gather) -> _Function:
 
     def one(i: str, _: list[str]) -> list[str]:
         place = of.read("q", of.moved(places, of.times(i, 8)))
-        if not word.adds:
+        if not word.there:
             of.write(word.kind, of.read(word.kind, of.moved(x, place)), of.moved(y, of.times(i, on)))
             return []
         there = of.moved(y, place)
         u = of.read(word.kind, of.moved(x, of.times(i, on)))
-        operation = "fadd" if word.kind in FLOATING else "add"
-        of.write(word.kind, of.to.binary(operation, word.kind, of.read(word.kind, there), u), there)
+        if word.there == "add":
+            operation = "fadd" if word.kind in FLOATING else "add"
+            u = of.to.binary(operation, word.kind, of.read(word.kind, there), u)
+        of.write(word.kind, u, there)
         return []
 
     of.loop("0", count, 1, one)

@@ -12,7 +12,7 @@ from ...ops.assignment import SETITEM
 from ...ops.index import INDEX, SCATTER
 from ..algebra import signs, sums_as_products
 from ..memory import changes_in_place, results_in_place, workspace
-from ..passes import common_subexpressions, contraction_order, dead_code, identities
+from ..passes import common_subexpressions, constant_folding, contraction_order, dead_code, identities
 from ..recording import Instruction, Value
 from ..rolling import SHORTEST, Make, roll
 from ..straightline import StraightLine
@@ -49,7 +49,8 @@ FAR = 5e-9
 LONG, SMALL, NEARLY = 1000, 64, 0.9
 
 FEW_PASSES = (
-    identities, dead_code, common_subexpressions, changes_in_place, dead_code, results_in_place, workspace,
+    constant_folding, identities, dead_code, common_subexpressions, changes_in_place, dead_code, results_in_place,
+    workspace,
 )  # fmt: skip
 
 # The part of NumPy's time that kernels save.

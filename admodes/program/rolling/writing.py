@@ -27,6 +27,9 @@ Passes = Sequence[Callable[[Any], Any]]
 # they are one kernel, which keeps in registers what a loop hands on from step to step through memory.
 SHORTEST, SHORTEST_WIDE, WIDE = 48, 500, 256
 
+# Loops of fewer instructions than LONG, at most: each takes time to make, and these run well from a table.
+MOST_SHORT, LONG = 8, 500
+
 
 def roll(program: P, accepts: Callable[[Instruction], bool], make: Make, passes: Passes = ()) -> P:
     """The program with loops in place of their iterations.
@@ -47,6 +50,10 @@ class _Rolling(Iterations):
 
     def carried_out(self, make: Make, passes: Passes) -> Any:
         """The program with loops in place of their iterations."""
+        short = [steps for steps in self.loops if steps.times * steps.period < LONG]
+        for one in sorted(short, key=lambda one: -one.times * one.period)[MOST_SHORT:]:
+            if any(one is kept for kept in self.loops):
+                self._dropped(one)
         while (unfit := self._read()) is not None:
             self._dropped(unfit)
         starts = {steps.start: steps for steps in self.loops}
