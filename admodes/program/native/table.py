@@ -76,7 +76,7 @@ def compiled(table: Table) -> Any:
         lines.append(f"  store ptr {pointer}, ptr %base{k}")
     end = records.ctypes.data + records.nbytes
     lines += [
-        "  br label %walk", "walk:",
+        f"  br i1 {str(bool(len(records))).lower()}, label %walk, label %done", "walk:",
         f"  %record = phi ptr [ {_pointer(records)}, %entry ], [ %following, %walk ]",
         "  %word = load ptr, ptr %record",
         "  %following = call ptr %word(ptr %record, ptr %bases)",

@@ -330,6 +330,18 @@ def test_what_depends_on_nothing():
     np.testing.assert_allclose(g(2 * x), grad(f)(2 * x), rtol=1e-13)
 
 
+def test_arrays_without_elements():
+    """A table of which no word is left."""
+
+    def f(x):
+        for k in range(60):
+            x = x[:0] * 0.5 + k
+        return x
+
+    assert agree(f, rng.normal(size=4)) > 48
+    assert agree(grad(lambda x: np.sum(f(x)) + x[0]), rng.normal(size=4)) >= 0
+
+
 def test_second_derivatives_and_results_in_memory_of_their_own():
     x = rng.normal(size=30)
     g = compile(lambda x, v: (averages(x, 0.3), hvp(lambda x: np.sum(averages(np.sin(x), 0.3) ** 3), (x,), (v,))))
