@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ...core.registry import OPS, Op
-from ...ops.index import SCATTER
+from ...core.registry import Op
 from ..primitives import KERNELS, KernelFacts
 from ..recording import GUARD, Instruction, Value
 from ..rolling import Loop, spread, with_arrays_outside
@@ -17,6 +15,7 @@ from .affine import shown
 from .calls import enclosed, function, made
 from .gathers import gathering
 from .group import lowered, mean_as_sum
+from .joins import JOINS
 from .loops import Loops
 from .machine import machine
 from .nodes import entry_of, is_native
@@ -33,8 +32,6 @@ COSTLY, FEW = 10.0, 8
 # Arrays put together, at most.
 MOST_JOINED = 8
 
-JOINS = {np.concatenate, np.stack}
-
 
 def accepts(i: Instruction) -> bool:
     """Whether the body of a loop may hold an instruction."""
@@ -44,41 +41,13 @@ def accepts(i: Instruction) -> bool:
         return False
     if i.op.fn in PRODUCTS:
         return is_small_product(i)
-    if i.op.fn in JOINS:
-        return _is_join_of_few(i)
+    if i.op.fn in JOINS and len(i.args) > MOST_JOINED:
+        return False
     if i.op.fn is np.mean:
         return len(parts := mean_as_sum(i)) > 1 and all(map(accepts, parts))
     if shown(i) is not None:
         return True
     return is_native(i) and gathering(i) is None and all(x.size <= MOST_ELEMENTS for x in i.uses)
-
-
-def _is_join_of_few(i: Instruction) -> bool:
-    kinds = {(type(x) in (Value, np.ndarray) and x.size > 0, getattr(x, "dtype", None)) for x in i.args}
-    return kinds == {(True, i.outs[0].dtype)} and 2 <= len(i.args) <= MOST_JOINED and type(i.params["axis"]) is int
-
-
-def joined(i: Instruction) -> list[Instruction]:
-    """Arrays put together as each at its place among zeros, selected there; any other instruction as it is."""
-    if i.op.fn not in JOINS:
-        return [i]
-    out, axis, start = i.outs[0], i.params["axis"] % i.outs[0].ndim, 0
-    new: list[Instruction] = []
-    so_far: Any = None
-    for x in i.args:
-        extent = x.shape[axis] if i.op.fn is np.concatenate else 1
-        index = (slice(None),) * axis + (start if i.op.fn is np.stack else slice(start, start + extent),)
-        place = Value(out.shape, out.dtype)
-        new.append(Instruction(SCATTER, (x, index, out.shape, x.ndim), {}, place, i.backward))
-        if so_far is not None:
-            here = np.zeros(out.shape, bool)
-            here[index] = True
-            both = Value(out.shape, out.dtype)
-            new.append(Instruction(OPS[np.where], (here, place, so_far), {}, both, i.backward))
-            place = both
-        so_far, start = place, start + extent
-    new[-1] = replace(new[-1], out=out)
-    return new
 
 
 class Rolled:
@@ -215,7 +184,6 @@ def compiled(rolled: Rolled) -> Any:
 def instructions_of(loop: Loop, backward: bool, make: Callable[[Rolled], Any] = compiled) -> list[Instruction]:
     """The instruction of a loop, behind those of what is computed for all iterations at once."""
     before, loop = spread(loop, _is_costly)
-    loop = replace(loop, body=tuple(j for i in loop.body for j in joined(i)))
     read = loop.stacked or loop.final
     return [*before, _instruction(with_arrays_outside(loop), backward, make)] if read else before
 
