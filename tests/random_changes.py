@@ -1,303 +1,18 @@
 """Random programs that take views and change arrays in place, written in plain NumPy.
 
-A program is a list of steps on a growing list of arrays; a step adds an array (a view, a copy, a smooth function) or
-changes one.  Plain NumPy decides which steps are possible, and what they give.
+A program is a list of steps on a growing list of arrays; a step adds an array (a view, a copy, a smooth function: see
+`random_views`) or changes one.  Plain NumPy decides which steps are possible, and what they give.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-import pickle
 import warnings
 
 import numpy as np
+from random_views import ARRAY, advanced_index, any_index, chance, computed_index, copied, of_two, ordered, smooth, view
 
-_ARRAY = [np.array]  # as functions bound beforehand have it: of traced scalars it makes an array of objects
 LIMIT = 40  # elements of an array of a program
-
-
-def _slice(rng, n):
-    step = int(rng.choice([1, 1, 1, -1, 2, -2, 3]))
-    a, b = (None if rng.random() < 0.5 else int(rng.integers(-n, n + 1)) for _ in range(2))
-    return slice(a, b, step)
-
-
-def _basic(rng, shape):
-    """An index that takes a view."""
-    index = []
-    for n in shape[: int(rng.integers(1, len(shape) + 1))] if shape else ():
-        index.append(_slice(rng, n) if rng.random() < 0.7 or not n else int(rng.integers(-n, n)))
-    if rng.random() < 0.3:
-        index.insert(int(rng.integers(len(index) + 1)), None)
-    if rng.random() < 0.4:
-        index.insert(int(rng.integers(len(index) + 1)), ...)
-    return tuple(index) if len(index) != 1 or rng.random() < 0.5 else index[0]
-
-
-def _advanced(rng, shape):
-    """An index by integers, maybe repeated, or by a mask."""
-    if not shape or not np.prod(shape):
-        return True if rng.random() < 0.5 else np.True_
-    n, kind = shape[0], rng.integers(10)
-    rows = rng.integers(-n, n, size=tuple(rng.integers(1, 4, size=rng.integers(1, 3))))
-    if kind == 0:
-        return rows
-    if kind == 1:
-        return rows.tolist()
-    if kind == 2:
-        return rng.random(n) < 0.6
-    if kind == 3:
-        return rng.random(shape) < 0.5
-    if kind == 4 and len(shape) > 1:
-        return (rows, rng.integers(0, shape[1], size=rows.shape[-1:]))
-    if kind == 5 and len(shape) > 1:
-        return (slice(None), rng.integers(0, shape[1], size=2))
-    if kind > 5 and len(shape) > 1:  # apart from each other, their axis leads
-        apart, axis = [(..., -1), (None, 1), (slice(None), 2), (slice(None, None, -1), 2)][
-            rng.integers(4 if len(shape) > 2 else 2)
-        ]
-        return (rows if kind > 6 else int(rows.flat[0]), apart, rng.integers(0, shape[axis], size=rows.shape[-1:]))
-    if kind == 9:
-        return (None, rows)
-    return [True, False] if n == 2 else rows[..., :1]
-
-
-def _index(rng, shape):
-    return _basic(rng, shape) if rng.random() < 0.6 else _advanced(rng, shape)
-
-
-def _order(rng):
-    return str(rng.choice(list("CFAK")))
-
-
-# ---------------------------------------------------------------------------------------------------
-# Steps that add an array: a function of one or two arrays
-# ---------------------------------------------------------------------------------------------------
-
-
-def _view(rng, a):
-    axes = rng.permutation(a.ndim).tolist()
-    order, k, n = _order(rng), int(rng.integers(-4, 5)), a.shape[0] if a.ndim else 0
-    index = _basic(rng, a.shape)
-    axis = int(rng.integers(a.ndim)) if a.ndim else 0
-    pieces, piece = int(rng.integers(1, 4)), int(rng.integers(3))
-    shapes = [(-1,), (1, -1), (-1, 1), (2, -1), (-1, 2), a.shape, a.shape[::-1], (a.size, 1)]
-    shape = shapes[rng.integers(len(shapes))]
-    choices = [
-        lambda x: x[index],
-        lambda x: x[index],
-        lambda x: x[...],
-        lambda x: x.T,
-        lambda x: np.transpose(x, axes),
-        lambda x: x.reshape(shape, order="C" if order == "K" else order),
-        lambda x: np.reshape(x, shape),
-        lambda x: x.ravel(order),
-        lambda x: np.ravel(x),
-        lambda x: np.flip(x),
-        lambda x: np.flip(x, axis),
-        lambda x: np.fliplr(x),
-        lambda x: np.flipud(x),
-        lambda x: np.rot90(x, k),
-        lambda x: np.swapaxes(x, 0, axis),
-        lambda x: np.moveaxis(x, axis, 0),
-        lambda x: np.rollaxis(x, axis),
-        lambda x: np.expand_dims(x, axis),
-        lambda x: np.squeeze(x),
-        lambda x: x.squeeze(),
-        lambda x: np.atleast_2d(x),
-        lambda x: np.atleast_3d(x),
-        lambda x: np.array_split(x, pieces, axis)[piece % pieces],
-        lambda x: np.split(x, n)[piece % n],
-        lambda x: np.diagonal(x, k % 2),
-        lambda x: np.diag(x),
-        lambda x: np.einsum("ii->i", x[: x.shape[1], : x.shape[0]]),
-        lambda x: np.einsum("ij->ji", x),
-        lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis),
-        lambda x: np.broadcast_to(x, (2, *x.shape)),
-        lambda x: np.broadcast_arrays(x, np.zeros((2, 1)))[0],
-        lambda x: x.real,
-        lambda x: np.real(x),
-        lambda x: x.conj(),
-        lambda x: np.ix_(x)[0],
-        lambda x: np.meshgrid(x, x, copy=False)[piece % 2],
-        lambda x: np.meshgrid(x, x, sparse=True)[piece % 2],
-        lambda x: np.unstack(x)[piece % n],
-        lambda x: list(x)[piece % n],
-        lambda x: np.permute_dims(x),
-        lambda x: np.astype(x, x.dtype, copy=False),
-        lambda x: x.astype(x.dtype, copy=False),
-        lambda x: np.trim_zeros(x),
-        lambda x: np.asarray(x),
-        lambda x: np.asanyarray(x),
-        lambda x: np.ascontiguousarray(x),
-        lambda x: np.asfortranarray(x),
-        lambda x: x.mT,
-        lambda x: np.matrix_transpose(x),
-        lambda x: x.T.T,
-        lambda x: x.transpose(axes),
-        lambda x: x.swapaxes(0, axis),
-        lambda x: x.diagonal(),
-        lambda x: x.view(),
-        lambda x: np.hsplit(x, n)[piece % n],
-        lambda x: x[index][..., ::-1],
-        lambda x: x[()],
-        lambda x: x.imag,
-        lambda x: x.real[..., :1],
-    ]
-    return choices[rng.integers(len(choices))]
-
-
-def _filled(buffer, x):
-    """An array of the function's own, filled."""
-    buffer[...] = x
-    return buffer
-
-
-def _one_by_one(x):
-    buffer = np.zeros(2 * len(x))
-    for i in range(len(x)):
-        buffer[i] = np.sum(x[i])
-        buffer[-i - 1] = buffer[i] * 0.5
-    return buffer
-
-
-def _ordered(x):
-    """x, unless it is complex: parts that are zero but for rounding would decide."""
-    if np.iscomplexobj(x):
-        raise ValueError("complex")
-    return x
-
-
-def _chance(x):
-    """A condition that is another one at many other points."""
-    return np.sin(40.0 * np.sum(_ordered(x))) > 0
-
-
-def _computed(rng):
-    """An index that is computed from the array, with repetitions or without."""
-    index = [
-        lambda x: np.argsort(x, axis=0) // 2,
-        lambda x: np.argsort(x, axis=0),
-        lambda x: np.argsort(np.ravel(x)[: len(x)]),
-        lambda x: np.searchsorted([-0.5, 0.0, 0.5], x) % len(x),
-        lambda x: np.where(x > 0)[0],
-        lambda x: np.argmin(x, axis=0) * np.ones(2, int),
-        lambda x: (x > 0.1).astype(int) % len(x),
-        lambda x: np.floor(2 * np.abs(x)).astype(int) % len(x),
-        lambda x: np.flatnonzero(x[:, ...] < 0.2) % len(x),
-    ][rng.integers(9)]
-    return lambda x: index(_ordered(x))
-
-
-def _copy(rng, a):
-    computed = _computed(rng)
-    order, axis = _order(rng), int(rng.integers(a.ndim)) if a.ndim else 0
-    rows, n = _advanced(rng, a.shape), a.shape[0] if a.ndim else 0
-    index = _index(rng, a.shape)
-    places = rng.integers(0, max(a.shape[axis] if a.ndim else 1, 1), size=2)
-    choices = [
-        lambda x: x.copy(order),
-        lambda x: np.copy(x),
-        lambda x: np.copy(x, order=order),
-        lambda x: x.flatten(order),
-        *[lambda x: x[rows]] * 4,
-        lambda x: x.flat[:],
-        lambda x: x.flat[index if isinstance(index, slice) else slice(None, None, 2)],
-        lambda x: np.tile(x, 1),
-        lambda x: np.tile(x, (1, 2)),
-        lambda x: np.repeat(x, 1, axis),
-        lambda x: np.repeat(x, 2, axis),
-        lambda x: np.take(x, places, axis),
-        lambda x: np.take(x, 0, axis),
-        lambda x: np.meshgrid(x, x)[int(n) % 2],
-        lambda x: np.block([x]),
-        lambda x: np.concatenate([x]),
-        lambda x: np.stack([x, x], axis),
-        lambda x: np.vstack([x]),
-        lambda x: np.clip(x, None, None),
-        lambda x: np.clip(_ordered(x), -90.0, None),
-        lambda x: np.prod(x, axis=axis),
-        lambda x: np.sum(x, axis=axis, keepdims=True),
-        lambda x: np.cumprod(x, axis=axis),
-        lambda x: np.cumsum(x, axis=axis),
-        lambda x: np.multiply.reduce(x),
-        lambda x: np.add.accumulate(x),
-        lambda x: np.multiply.outer(x, x[:1] if x.ndim else x),
-        lambda x: np.vander(x, 3).ravel(),
-        lambda x: np.roll(x, 1, axis),
-        lambda x: np.compress([True, False, True], x, axis),
-        lambda x: np.zeros_like(x),
-        lambda x: np.full_like(x, 0.5),
-        lambda x: np.diag(x[:2]) if x.ndim == 1 else np.triu(x),
-        lambda x: np.delete(x, 0, axis),
-        lambda x: np.insert(x, 0, 0.5, axis),
-        lambda x: np.pad(x, 1),
-        lambda x: np.array([x[0], x[-1]]) if x.ndim == 1 else np.stack([x]),
-        lambda x: +x,
-        lambda x: np.positive(x),
-        lambda x: x[computed(x)],
-        lambda x: x[..., computed(x.T)],
-        lambda x: _ordered(x)[np.argmax(x, axis=0)],
-        lambda x: np.ravel(x)[np.argmax(np.abs(x))],
-        lambda x: np.sort(_ordered(x), axis),
-        lambda x: _ordered(x)[x > 0],
-        lambda x: np.where(_ordered(x) > 0, x, 0.5 * x),
-        lambda x: np.take_along_axis(_ordered(x), np.argsort(x, axis), axis),
-        lambda x: np.take(x, computed(x), axis=0),
-        lambda x: np.max(_ordered(x), axis=axis),
-        lambda x: _filled(np.zeros(x.shape), x),
-        lambda x: _filled(np.empty(x.shape[::-1]).T, x),
-        lambda x: _filled(np.ones((2, *x.shape)), x),
-        lambda x: _one_by_one(x),
-        lambda x: np.array([[v, v * v] for v in x]),
-        lambda x: np.array(x),
-        lambda x: np.array(x, order=order),
-        lambda x: np.array(x, copy=None, ndmin=2),
-        lambda x: np.asarray(x, order="F"),
-        lambda x: np.zeros(x.shape),
-        lambda x: np.ones((2, x.size), order="F").T,
-        lambda x: np.arange(6.0).reshape(2, 3),
-        lambda x: np.asarray([x[0], 0.5, x[-1]]),
-        lambda x: np.matmul(x, x.T),
-        lambda x: copy.deepcopy(x),
-        lambda x: np.array(pickle.loads(pickle.dumps(x))),
-        lambda x: np.lib.stride_tricks.as_strided(x, x.shape[::-1], x.strides[::-1]),
-        lambda x: np.einsum("i...,j...->ij...", x, x),
-        lambda x: np.r_[x, x[:1]],
-        lambda x: np.c_[x, x],
-        lambda x: np.array([v * 0.5 for v in x.flat]),
-        lambda x: np.array([v * sum(i) for i, v in np.ndenumerate(x)]),
-        lambda x: np.array(x.tolist()),
-        lambda x: np.apply_along_axis(lambda v: v * v[0], axis, x),
-        lambda x: np.vectorize(lambda v: v * v)(x),
-        lambda x: np.select([_ordered(x) > 0.2, x < -0.2], [x, x * x], 0.5),
-        lambda x: np.choose((_ordered(x) > 0).astype(int), [x, x * x]),
-        lambda x: np.extract(_ordered(x) > 0, x),
-        lambda x: x[np.nonzero(_ordered(x) > 0)],
-        lambda x: np.piecewise(_ordered(x), [x > 0], [np.sin, 0.25]),
-        lambda x: np.fromiter((v for v in np.ravel(x)), float) if axis else np.fromiter(np.ravel(x), x.dtype),
-        lambda x: np.sum(x, axis=axis, where=_ordered(x) > 0),
-        lambda x: _ordered(x) % 0.7,
-        lambda x: np.partition(_ordered(x), 0, axis),
-        lambda x: np.unique(_ordered(x)),
-        lambda x: np.broadcast_arrays(x, np.zeros((2, 1)))[0].copy(),
-    ]
-    return choices[rng.integers(len(choices))]
-
-
-def _smooth(rng, a):
-    choices = [np.sin, np.tanh, np.square, lambda x: 0.5 * x, lambda x: x * x + 0.25, lambda x: 1 / (2 + x * x)]
-    return choices[rng.integers(len(choices))]
-
-
-def _two(rng, a, b):
-    choices = [
-        np.add, np.multiply, np.subtract, lambda x, y: x / (2 + y * y), lambda x, y: np.concatenate([x, y]),
-        lambda x, y: x + 1j * y, lambda x, y: np.where(_ordered(x) > _ordered(y), x, y), lambda x, y: x @ y,
-        lambda x, y: np.sin(x) if _chance(y) else x * x,
-    ]  # fmt: skip
-    return choices[rng.integers(len(choices))]
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -325,13 +40,13 @@ def _alike(x, w):
 
 
 def _change(rng, a, b):
-    computed = _computed(rng)
-    index = _index(rng, a.shape)
+    computed = computed_index(rng)
+    index = any_index(rng, a.shape)
     number = float(rng.uniform(-1, 1))
     size = max(a.size, 1)
     flat = rng.integers(-size, size, size=int(rng.integers(1, 5)))
     mask = rng.random(a.shape) < 0.5
-    rows = _advanced(rng, a.shape)
+    rows = advanced_index(rng, a.shape)
     axis = int(rng.integers(a.ndim)) if a.ndim else 0
     mode = str(rng.choice(["raise", "wrap", "clip"]))
     ahead, behind = (slice(1, None), slice(None, -1)) if rng.random() < 0.5 else (slice(None, -1), slice(1, None))
@@ -499,13 +214,13 @@ def _change(rng, a, b):
         np.put(x, computed(np.ravel(x)), w)
 
     def positive(x, w):
-        x[_ordered(x) > 0] *= number
+        x[ordered(x) > 0] *= number
 
     def largest(x, w):
-        x[np.argmax(_ordered(x), axis=0)] = number
+        x[np.argmax(ordered(x), axis=0)] = number
 
     def sorted_in_place(x, w):
-        _ordered(x).sort(axis)
+        ordered(x).sort(axis)
 
     def sin_out(x, w):
         np.sin(w, out=x)
@@ -523,7 +238,7 @@ def _change(rng, a, b):
         np.cumsum(x, axis=axis, out=x)
 
     def clip_out(x, w):
-        np.clip(_ordered(w), -0.5, 0.5, out=x)
+        np.clip(ordered(w), -0.5, 0.5, out=x)
 
     def take_out(x, w):
         np.take(w, np.zeros(x.shape, int), out=_apart(x, w), mode="clip")
@@ -545,7 +260,7 @@ def _change(rng, a, b):
         w.mean(axis=-1, out=x)
 
     def maximum_out(x, w):
-        np.maximum(_ordered(x), _ordered(w), out=x)
+        np.maximum(ordered(x), ordered(w), out=x)
 
     def accumulate_out(x, w):
         np.add.accumulate(x, axis=0, out=x)
@@ -575,7 +290,7 @@ def _change(rng, a, b):
         x[index] = o.sum()
 
     def objects_of_pairs(x, w):
-        o = _ARRAY[0]([np.ravel(x)[0], np.ravel(w)[0], 0.5])
+        o = ARRAY[0]([np.ravel(x)[0], np.ravel(w)[0], 0.5])
         v = o[:2]
         np.put(v, [1], o[2] * v[0])
         np.copyto(o[1:], o[:2] * 2)
@@ -591,14 +306,14 @@ def _change(rng, a, b):
         x.flat = o
 
     def chosen_by_itself(x, w):
-        x[_ordered(x) > 0] = _fit(w, x.shape)[x > 0]
+        x[ordered(x) > 0] = _fit(w, x.shape)[x > 0]
 
     def copyto_by_itself(x, w):
-        np.copyto(x, w, where=_ordered(x) < 0.1)
+        np.copyto(x, w, where=ordered(x) < 0.1)
 
     def own_parts(x, w):
         z = np.zeros(x.shape, complex)
-        z.imag = np.sin(_ordered(x))
+        z.imag = np.sin(ordered(x))
         z.real = x
         z.real[...] += z.imag
         x[...] = z.real * 0.5 - z.imag
@@ -610,7 +325,7 @@ def _change(rng, a, b):
         x += c
 
     def branched(x, w):
-        if _chance(x):
+        if chance(x):
             x *= 0.5
         else:
             x += 0.25
@@ -640,10 +355,10 @@ def _change(rng, a, b):
         x[index] = buffer[1] - buffer[3]
 
     def partitioned(x, w):
-        _ordered(x).partition(0, axis)
+        ordered(x).partition(0, axis)
 
     def modulo(x, w):
-        _ordered(x)[...] %= 0.7
+        ordered(x)[...] %= 0.7
 
     def exchanged_names(x, w):
         x, w = w, x
@@ -759,13 +474,13 @@ def random_changes(seed: int, length: int = 8):
         i, j = (int(k) for k in rng.integers(first, len(values), size=2))
         kind = rng.random()
         if kind < 0.35:
-            step = (False, _view(rng, values[i]), (i,))
+            step = (False, view(rng, values[i]), (i,))
         elif kind < 0.45:
-            step = (False, _copy(rng, values[i]), (i,))
+            step = (False, copied(rng, values[i]), (i,))
         elif kind < 0.5:
-            step = (False, _smooth(rng, values[i]), (i,))
+            step = (False, smooth(rng, values[i]), (i,))
         elif kind < 0.55:
-            step = (False, _two(rng, values[i], values[j]), (i, j))
+            step = (False, of_two(rng, values[i], values[j]), (i, j))
         else:
             step = (True, _change(rng, values[i], values[j]), (i, j))
         try:
