@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from admodes import jacfwd, jacrev, jvp, vjp
+from admodes import Detached, jacfwd, jacrev, jvp, vjp
 from admodes.core.layout import Answer, _moved
 
 
@@ -50,3 +50,31 @@ def test_the_imaginary_part_shows_what_is_changed_later(read):
     np.testing.assert_array_equal(jvp(f, (x,), (x,))[0], f(x))
     np.testing.assert_allclose(jacfwd(f)(x), slopes, atol=1e-8)
     np.testing.assert_allclose(jacrev(f)(x), slopes, atol=1e-8)
+
+
+@pytest.mark.parametrize("held", [lambda z: z.real, lambda z: z.view(np.float64)])
+def test_what_f_holds_with_another_dtype_takes_no_traced_values(held):
+    """What is stored afterwards would not be seen in it."""
+
+    def f(x):
+        z = np.zeros(2, complex)
+        parts = held(z)
+        z[:] = x
+        return np.sum(parts)
+
+    for way in (jacfwd, jacrev):
+        with pytest.raises(Detached, match="an array that f also holds otherwise"):
+            way(f)(np.ones(2))
+
+
+@pytest.mark.filterwarnings("ignore:Numpy has detected", "ignore:future versions will not create")
+def test_of_values_for_one_element_the_last_stays():
+    def f(x):
+        x = x * 1.0
+        rows = np.broadcast_arrays(x, np.zeros((2, 1)))[0]
+        rows[:, 1:] = np.stack([x[:1], 3 * x[1:]])
+        return x
+
+    x = np.array([1.0, 2.0])
+    for way in (jacfwd, jacrev):
+        np.testing.assert_array_equal(way(f)(x), np.diag([1.0, 3.0]))
