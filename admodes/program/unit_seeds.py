@@ -19,6 +19,7 @@ from .straightline import StraightLine
 P = TypeVar("P", bound=StraightLine)
 
 _PRODUCTS = {np.matmul, np.dot}
+_COMBINING = {np.multiply, np.add, np.subtract}
 
 
 def unit_seeds(program: P) -> P:
@@ -30,18 +31,11 @@ def unit_seeds(program: P) -> P:
     for i in program.instructions:
         if i.op is SEED and _is_identity(i.args[0]):
             diagonals[i.outs[0]] = 1.0
-        elif i.op.fn is np.multiply and not i.params:
-            for d, unit in (i.args, i.args[::-1]):
-                if (
-                    isinstance(unit, Value)
-                    and unit in diagonals
-                    and _is_scale(d, unit)
-                    and i.outs[0].shape == unit.shape
-                ):
-                    diagonals[i.outs[0]] = _combined(kept, i, d, diagonals[unit])
-                    break
-        elif i.op.fn in (np.add, np.subtract) and all(isinstance(x, Value) and x in diagonals for x in i.args):
-            diagonals[i.outs[0]] = _combined(kept, i, *(diagonals[x] for x in i.args))
+        elif i.op.fn in _COMBINING and not i.params:
+            pair = _on_diagonals(i, diagonals)
+            combined = None if pair is None else _combined(kept, i, *pair)
+            if combined is not None:
+                diagonals[i.outs[0]] = combined
         elif i.op.fn in _PRODUCTS and not i.params and _is_scaling(i, diagonals):
             kept += _scaled(i, diagonals[i.args[0]])
             continue
@@ -56,20 +50,34 @@ def _is_identity(x: Any) -> bool:
     )  # fmt: skip
 
 
-def _is_scale(d: Any, unit: Value) -> bool:
-    """Whether what a diagonal matrix is multiplied by, element by element, scales its columns."""
-    return isinstance(d, int | float) or (isinstance(d, Value | np.ndarray) and d.shape in ((), unit.shape[1:]))
+def _on_diagonals(i: Instruction, diagonals: dict[Value, Any]) -> tuple[Any, Any] | None:
+    """The operands of an operation on diagonal matrices, as numbers on diagonals."""
+    a, b = (diagonals.get(x) if isinstance(x, Value) else None for x in i.args)
+    if i.op.fn is not np.multiply:
+        return None if a is None or b is None else (a, b)
+    for d, unit, other in ((i.args[0], i.args[1], b), (i.args[1], i.args[0], a)):
+        if other is not None and (_is_number(d) or (isinstance(d, Value | np.ndarray) and d.shape == unit.shape[1:])):
+            return d, other
+    return None
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float) or (isinstance(x, Value | np.ndarray) and x.shape == ())
 
 
 def _is_scaling(i: Instruction, diagonals: dict[Value, Any]) -> bool:
+    """Whether a product is of a diagonal matrix and one of the dtype of the result, which it keeps."""
     a, b = i.args
-    return isinstance(a, Value) and a in diagonals and isinstance(b, Value | np.ndarray) and b.ndim == 2
+    known = isinstance(a, Value) and a in diagonals and isinstance(b, Value | np.ndarray)
+    return bool(known and b.ndim == 2 and b.dtype == i.outs[0].dtype)
 
 
 def _combined(kept: list[Instruction], i: Instruction, a: Any, b: Any) -> Any:
-    """What an operation makes of the numbers on two diagonals."""
-    if i.op.fn is np.multiply and isinstance(b, float) and b == 1:
+    """What an operation makes of the numbers on two diagonals; None where they would be of less precision there."""
+    if i.op.fn is np.multiply and type(b) is float and b == 1:
         return a
+    if np.result_type(*(x.dtype if isinstance(x, Value) else x for x in (a, b))) != i.outs[0].dtype:
+        return None
     both = Value(np.broadcast_shapes(np.shape(a), np.shape(b)), i.outs[0].dtype)
     kept.append(Instruction(i.op, (a, b), {}, both, i.backward))
     return both

@@ -341,6 +341,21 @@ def test_directions_are_no_factors_of_products(f, left, jacobian, bad):
         assert not np.shares_memory(found, W)
 
 
+@pytest.mark.parametrize("jacobian", [jacfwd, jacrev])
+@pytest.mark.parametrize("dtypes", [("f", "d"), ("d", "f"), ("f", "f"), ("D", "d"), ("q", "d")], ids="".join)
+def test_directions_leave_the_dtype_of_a_product(dtypes, jacobian):
+    W, x = WEIGHTS.astype(dtypes[0]), X.astype(dtypes[1])
+    for f in (
+        lambda W, x: W @ x,
+        lambda W, x: W @ (np.sin(x) * 2),
+        lambda W, x: W @ (x * np.float32(3)) * np.cos(x[0]),
+    ):
+        g = jacobian(lambda W, x, f=f: np.real(f(W, x)), 1)
+        found, expected = compile(g)(W, x), g(W, x)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-12 if expected.dtype == np.float64 else 1e-5)
+
+
 def test_directions_of_a_hessian_and_others_stay_what_they_are():
 
     def f(x):
