@@ -288,6 +288,15 @@ def both_ways(x):
     return y
 
 
+def rows_around_the_end(x):
+    """Rows that were read before the loop, the first from the end: x[-3], x[-2], x[-1], x[0], …"""
+    rows = [x[k - 3] for k in range(24)]
+    y = x[0]
+    for z in rows:
+        y = 0.5 * y + z * z
+    return y
+
+
 def rows_before(x):
     """Rows that were read before the loop, one of them another, one of another array, one from the end."""
     y, w = x[0], x * 2.0
@@ -315,7 +324,7 @@ def means(x):
 
 CARRIED = [
     turning, two_firsts, shape_of_the_first, every_second, every_second_but_one, one_or_the_other, of_two_loops,
-    of_what_is_no_loop, read_of_a_sum, in_turn_and_back, both_ways, rows_before, diagonal, means,
+    of_what_is_no_loop, read_of_a_sum, in_turn_and_back, both_ways, rows_around_the_end, rows_before, diagonal, means,
 ]  # fmt: skip
 
 
