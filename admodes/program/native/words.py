@@ -84,7 +84,7 @@ def addresses(wanted: dict[Word, Write | None]) -> dict[Word, tuple[int, int]]:
         attributes = f'attributes #0 = {{ nounwind "min-legal-vector-width"="{bits}" "prefer-vector-width"="{bits}" }}'
         code = Compiled("\n".join([*functions, *text.declared, attributes, ""]))
         for k, (word, of) in enumerate(zip(new, made, strict=True)):
-            _known[word, width] = code.address(f"w{k}"), of.at, code
+            _known.setdefault((word, width), (code.address(f"w{k}"), of.at, code))  # others may have it by now
     return {word: _known[word, width][:2] for word in wanted}
 
 
