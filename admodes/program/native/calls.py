@@ -302,9 +302,9 @@ def _places(lines: list[str], kernel: Any, places: Places) -> dict[Value, str]:
 class Native:
     """A compiled kernel; calling it gives its results."""
 
-    def __init__(self, ir: str) -> None:
+    def __init__(self, ir: str, straight: bool = False) -> None:
         self.ir = ir
-        self.code = Compiled(ir)
+        self.code = Compiled(ir, straight)
         self.method = _Method(b"kernel", self.code.address("call"), _FASTCALL, None)
         self.call = self._function(None)
 
@@ -361,9 +361,9 @@ def structure(instructions: tuple[Instruction, ...], inputs: tuple[Any, ...], ou
     return body, tuple((x.shape, x.dtype.char) for x in inputs), tuple(map(of, outputs))
 
 
-def made(kernel: Any, ir: str) -> Any:
-    """The function of a kernel with this code."""
-    places, native = Places(kernel), Native(ir)
+def made(kernel: Any, ir: str, straight: bool = False) -> Any:
+    """The function of a kernel with this code; straight: see `Compiled`."""
+    places, native = Places(kernel), Native(ir, straight)
     names = [f"x{k}" for k in range(len(kernel.inputs))]
     lines, given, results = [], list(names), {}
     scope: dict[str, Any] = {"empty": np.empty, "call": native.call, "native": native}

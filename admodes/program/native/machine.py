@@ -119,14 +119,16 @@ class Compiled:
     """Machine code, and the engine that holds it: the code goes when this object does.
 
     Loops are optimised; the function that Python calls is straight code, and not worth the time.
+
+    straight : whether all of it is straight code
     """
 
-    def __init__(self, ir: str) -> None:
+    def __init__(self, ir: str, straight: bool = False) -> None:
         llvm = _llvm()
         with _lock:
             module = llvm.parse_assembly(ir)
             module.verify()
-            large = ir.count("\n") > LARGE
+            large = straight or ir.count("\n") > LARGE
             target = _target(0 if large else 2)
             if not large:
                 builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=2))

@@ -26,7 +26,7 @@ from .machine import machine
 from .records import FIRST, Lives, Writing, may_be_written
 from .spots import Memory, Spot
 from .text import Text
-from .words import addresses
+from .words import addresses, walker
 
 P = TypeVar("P", bound=StraightLine)
 
@@ -74,16 +74,13 @@ def compiled(table: Table) -> Any:
     for k, pointer in enumerate(bases):
         lines.append(f"  %base{k} = getelementptr ptr, ptr %bases, i64 {k}")
         lines.append(f"  store ptr {pointer}, ptr %base{k}")
-    end = records.ctypes.data + records.nbytes
-    lines += [
-        f"  br i1 {str(bool(len(records))).lower()}, label %walk, label %done", "walk:",
-        f"  %record = phi ptr [ {_pointer(records)}, %entry ], [ %following, %walk ]",
-        "  %word = load ptr, ptr %record",
-        "  %following = call ptr %word(ptr %record, ptr %bases)",
-        f"  %more = icmp ne ptr %following, inttoptr (i64 {end} to ptr)",
-        "  br i1 %more, label %walk, label %done", "done:", "  ret i1 true",
-    ]  # fmt: skip
-    run = made(table, enclosed(function("kernel", len(table.inputs), count, lines), table, text))
+    if len(records):
+        end = f"inttoptr (i64 {records.ctypes.data + records.nbytes} to ptr)"
+        walk = f"inttoptr (i64 {walker()[0]} to ptr)"
+        lines.append(f"  call void {walk}(ptr {_pointer(records)}, ptr {end}, ptr %bases)")
+    lines.append("  ret i1 true")
+    ir = enclosed(function("kernel", len(table.inputs), count, lines), table, text)
+    run = made(table, ir, straight=True)
     run.native.held = records, table.constants
     return run
 

@@ -7,6 +7,7 @@ its strides in bytes) and the bases; it gives the record that follows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from .machine import Compiled, machine
@@ -86,6 +87,21 @@ def addresses(wanted: dict[Word, Write | None]) -> dict[Word, tuple[int, int]]:
         for k, (word, of) in enumerate(zip(new, made, strict=True)):
             _known.setdefault((word, width), (code.address(f"w{k}"), of.at, code))  # others may have it by now
     return {word: _known[word, width][:2] for word in wanted}
+
+
+@cache
+def walker() -> tuple[int, Compiled]:
+    """The address of what calls the words of records, from the first to the end, and the code that holds it."""
+    lines = [
+        "define void @walk(ptr %first, ptr %end, ptr %bases) {", "entry:", "  br label %walk", "walk:",
+        "  %record = phi ptr [ %first, %entry ], [ %following, %walk ]",
+        "  %word = load ptr, ptr %record",
+        "  %following = call ptr %word(ptr %record, ptr %bases)",
+        "  %more = icmp ne ptr %following, %end",
+        "  br i1 %more, label %walk, label %done", "done:", "  ret void", "}", "",
+    ]  # fmt: skip
+    code = Compiled("\n".join(lines))
+    return code.address("walk"), code
 
 
 def _made(text: Text, word: Word, write: Write | None) -> _Function:

@@ -1,5 +1,7 @@
 """Tables: what machine code does word by word is what flat code does line by line."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import optree
 import pytest
@@ -321,6 +323,15 @@ def test_words_are_compiled_once():
     assert len(words._known) == known
     assert "table(" in str(program)
     assert "np.sqrt(" in str(program)
+
+
+def test_words_of_threads_are_one(monkeypatch):
+    """Tables hold the address of a word: it stays where it was first."""
+    monkeypatch.setattr(words, "_known", {})
+    word = words.Gather("d")
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda _: words.addresses({word: None})[word], range(8))
+        assert len(set(found)) == 1
 
 
 def test_what_depends_on_nothing():
