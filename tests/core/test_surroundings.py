@@ -127,6 +127,14 @@ class Model:
         return filled(TABLE.copy(), x)
 
 
+def bound_beforehand(x, as_array=np.asarray, *, make=(np.zeros_like,)):
+    y = x * 1.0
+    as_array(y)[1:] = 3.0 * x[0]
+    z = make[0](TABLE)
+    z[0] = x[1]
+    return y * z + x
+
+
 def solved(x):
     return root(lambda z, p: z * z - p, np.ones(3), of_a_global(x) ** 2)
 
@@ -147,7 +155,7 @@ def counting():
 
 
 FUNCTIONS = [
-    of_a_global, computed, in_a_dict, by_default, in_a_helper, of_a_closure(),
+    of_a_global, computed, in_a_dict, by_default, bound_beforehand, in_a_helper, of_a_closure(),
     functools.partial(of_an_argument, table=TABLE), decorated, recursive, mutual(), generated, listed, a_class_inside,
     a_transform_inside, Model(), Model().method, solved, again, counting(),
 ]  # fmt: skip

@@ -132,9 +132,13 @@ def _indices_as_arrays(program: P) -> P:
 
 
 def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], native: set[int]) -> dict[int, int]:
-    """By instruction how many kernels, one behind the other, there are up to it."""
+    """By instruction how many kernels, one behind the other, there are up to it.
+
+    What is computed outside of kernels behind a guard stays behind it: where the guard fails, NumPy may refuse it.
+    """
     body = program.instructions
     level: dict[int, int] = {}
+    guarded = 0
     for k, i in enumerate(body):
         before = [makers[v] for v in i.uses if v in makers]
         if k in native:
@@ -145,6 +149,10 @@ def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], na
                 level[k] = max(level[k], 0 if s is None else level[s] + 1)
         else:
             level[k] = max((level[j] for j in before), default=0)
+            if k not in views:
+                level[k] = max(level[k], guarded)
+            if i.op is GUARD:
+                guarded = level[k]
     return level
 
 
