@@ -46,6 +46,7 @@ def changes_in_place(program: Program) -> Program:
                 written = [Instruction(SET_AT, (a, value, index), {}, v, instruction.backward, into=0)]
             if (
                 not isinstance(value, Value | np.ndarray)
+                and np.isrealobj(value)
                 and not np.signbit(value)
                 and isinstance(a, Value)
                 and a in made

@@ -507,6 +507,19 @@ def test_scatters_into_no_elements():
     np.testing.assert_array_equal(optimise(pull)(x), pull(x))
 
 
+def test_a_complex_number_is_stored():
+    def f(x):
+        z = x + np.zeros(3, complex)
+        z[1] = 2j
+        y = z * x
+        z[0] = y[1]
+        return np.abs(z * x)
+
+    x = rng.normal(size=3)
+    for g in (f, lambda x: vjp(f, x)[1](np.ones(3))[0]):
+        np.testing.assert_allclose(optimise(trace(g, x))(x), g(x), rtol=1e-12)
+
+
 def test_a_negative_scatter_subtracts_in_place():
     def f(x):
         return grad(lambda x: np.sum(np.cos(x[1:]) * np.sin(x[:-1])))(x)

@@ -138,7 +138,7 @@ def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], na
     """
     body = program.instructions
     level: dict[int, int] = {}
-    guarded = 0
+    outside = guarded = 0
     for k, i in enumerate(body):
         before = [makers[v] for v in i.uses if v in makers]
         if k in native:
@@ -151,8 +151,9 @@ def _levels(program: StraightLine, makers: dict[Value, int], views: set[int], na
             level[k] = max((level[j] for j in before), default=0)
             if k not in views:
                 level[k] = max(level[k], guarded)
+            outside = max(outside, level[k])
             if i.op is GUARD:
-                guarded = level[k]
+                guarded = outside
     return level
 
 

@@ -314,6 +314,23 @@ def test_a_guard_that_fails_traces_again(width):
     close(fast(x), np.sin(x) * x + 1)
 
 
+def test_what_numpy_may_refuse_stays_behind_its_guard():
+    """Elsewhere there are other numbers of elements above 0 than the index that is constant chooses."""
+
+    def f(x):
+        y = np.sin(x) * 2
+        u = x * 1.0
+        u[1:3] = np.sort(np.sin(u[2:4]) * u[3:5])
+        u[0:2] = np.sort((u[1] * u[2:4]) * u[3:5])
+        z = y.copy()
+        z[y > 0] *= 0.5
+        return np.concatenate([np.sort(z * 2 + z), u, np.sort(y)])
+
+    fast, x = compile(f, native=True), np.linspace(-1, 1, 6)
+    for shift in (0.0, 0.5, -0.5):
+        close(fast(x + shift), f(x + shift))
+
+
 @pytest.mark.parametrize("shape", [(1_000_003,), (1000, 33), (33, 1000), (7, 11, 130)])
 def test_sums_are_at_least_as_exact_as_numpys(shape, every):
     rng = np.random.default_rng(7)
