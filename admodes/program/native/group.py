@@ -244,7 +244,7 @@ def _instruction(
     function = make(instructions, given, ordered)
     op = Op(function, name="kernel", arrays=None, flops=lambda y, *args, **places: _flops(instructions))
     KERNELS[op] = KernelFacts(instructions, function.native.ir, function.results, function.scratch, told=function.told)
-    args = tuple(np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x for x in given)
+    args = tuple(np.ascontiguousarray(x) if isinstance(x, np.ndarray) and x.ndim else x for x in given)
     return Instruction(op, args, {}, out, all(body[k].backward for k in places))
 
 

@@ -155,7 +155,8 @@ class Kernel:
             return Root(v, slot, Apply(kind, kind, ROWS[np.add].write, (base, Constant(kind, 0.0))))
         if gathers_into(i):
             place, offset = puller.scattering(i)
-            return Root(v, slot, puller.node(i.args[0], puller.space), place=place, offset=offset, adds=True)
+            node = puller.spread(i.args[0], kind_of(v.dtype) or "", i.args[0].shape)  # which may be a number
+            return Root(v, slot, node, place=place, offset=offset, adds=True)
         if self._is_reduction(v):
             found = reduced(i)
             assert found is not None

@@ -128,7 +128,8 @@ def test_programs_and_their_derivatives(name, width):
     "z", [np.asfortranarray(Z), Z[:, ::-1], Z.astype(">c16"), np.repeat(Z, 2, 1)[:, ::2]], ids=["F", "-1", ">", "2"]
 )
 def test_arguments_of_every_layout(z, width):
-    fast = compile(lambda z: np.conj(z) * z[::-1] + 2j, native=True)
+    point = np.array(2j, np.complex64)
+    fast = compile(lambda z: np.conj(z) * z[::-1] + point, native=True)
     np.testing.assert_allclose(fast(z), np.conj(z) * z[::-1] + 2j, rtol=1e-14)
 
 

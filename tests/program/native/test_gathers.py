@@ -105,6 +105,16 @@ def test_repeated_indices_add_up_in_order(dtype, width):
     )
 
 
+def test_a_number_goes_where_an_index_that_is_an_argument_says(width):
+    one = np.array(1.0)
+
+    def f(i, x):
+        return scatter(one, (i,), (8,), 0) * x + 1
+
+    x = np.arange(8.0)
+    np.testing.assert_array_equal(native(f, np.array(3), x)(np.array(3), x), f(np.array(3), x))
+
+
 @pytest.mark.parametrize("bad", [7, -8, 2**62, -(2**63)])
 @pytest.mark.parametrize("place", [0, 30])
 def test_an_index_out_of_range_raises_as_numpys(bad, place, width):
