@@ -95,8 +95,13 @@ def elsewhere(op: Op, y: Any, args: Sequence[Any], params: dict[str, Any]) -> An
         op = op.pure or op
         if linear or (isinstance(op, Elementwise) and (type(op.fn) is np.ufunc or op.fn is strong_product)):
             other = op.evaluate(*args, **params)
-            return np.where(np.isfinite(other), other, random(other))[()]
+            return tuple(map(_finite, other)) if isinstance(other, tuple) else _finite(other)
         return tuple(map(random, y)) if isinstance(y, tuple) else in_place_of_zeros(random(y), y)
+
+
+def _finite(x: Any) -> Any:
+    """x, and random numbers where it is not finite."""
+    return np.where(np.isfinite(x), x, random(x))[()]
 
 
 def random(x: Any) -> Any:
