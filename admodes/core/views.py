@@ -495,7 +495,10 @@ def read(contents: Any, place: Place, copied: bool = False) -> Any:
         x = _do(np.imag if window.part else np.real, x)
     if copied:
         g = ground(x)
-        return x if type(g) is ndarray else on_ground(x, np.array(g))
+        if type(g) is not ndarray:
+            return on_ground(x, np.array(g))
+        # Gathered by positions it is in the order of C, whatever order NumPy finds in the view.
+        return x if window.axes is not None or x.ndim < 2 else relaid(x, np.empty_like(seated(base, place)))
     return on_ground(x, seated(base, place))
 
 

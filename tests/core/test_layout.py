@@ -78,3 +78,30 @@ def test_of_values_for_one_element_the_last_stays():
     x = np.array([1.0, 2.0])
     for way in (jacfwd, jacrev):
         np.testing.assert_array_equal(way(f)(x), np.diag([1.0, 3.0]))
+
+
+# Those that slices show, and that only positions do.
+VIEWS = [
+    lambda y: y.T,
+    lambda y: y.swapaxes(0, 2)[0],
+    lambda y: y.diagonal(),
+    lambda y: np.diagonal(y, axis1=0, axis2=2).T,
+]
+RESULTS = [np.square, lambda v: v + v, lambda v: np.where(v > 0, v, 2 * v), np.zeros_like, lambda v: v.copy("K")]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_is_computed_of_a_view_of_changed_memory_lies_as_numpys_does(view):
+    x, found = np.random.default_rng(0).normal(size=(2, 3, 2)), []
+
+    def strides(x):
+        y = np.sin(x)
+        v = view(y)
+        y[0] = 1.0
+        found.append([np.shape(v), *(result(v).strides for result in RESULTS)])
+        return v
+
+    strides(x)
+    jvp(strides, (x,), (x,))
+    vjp(strides, x)
+    assert found[1:] == found[:1] * 2
