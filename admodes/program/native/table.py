@@ -76,7 +76,7 @@ def compiled(table: Table) -> Any:
         lines.append(f"  store ptr {pointer}, ptr %base{k}")
     if len(records):
         end = f"inttoptr (i64 {records.ctypes.data + records.nbytes} to ptr)"
-        walk = f"inttoptr (i64 {walker()[0]} to ptr)"
+        walk = f"inttoptr (i64 {walker()} to ptr)"
         lines.append(f"  call void {walk}(ptr {_pointer(records)}, ptr {end}, ptr %bases)")
     lines.append("  ret i1 true")
     ir = enclosed(function("kernel", len(table.inputs), count, lines), table, text)

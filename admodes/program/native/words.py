@@ -7,7 +7,6 @@ its strides in bytes) and the bases; it gives the record that follows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 from .machine import Compiled, machine
@@ -89,19 +88,23 @@ def addresses(wanted: dict[Word, Write | None]) -> dict[Word, tuple[int, int]]:
     return {word: _known[word, width][:2] for word in wanted}
 
 
-@cache
-def walker() -> tuple[int, Compiled]:
-    """The address of what calls the words of records, from the first to the end, and the code that holds it."""
-    lines = [
-        "define void @walk(ptr %first, ptr %end, ptr %bases) {", "entry:", "  br label %walk", "walk:",
-        "  %record = phi ptr [ %first, %entry ], [ %following, %walk ]",
-        "  %word = load ptr, ptr %record",
-        "  %following = call ptr %word(ptr %record, ptr %bases)",
-        "  %more = icmp ne ptr %following, %end",
-        "  br i1 %more, label %walk, label %done", "done:", "  ret void", "}", "",
-    ]  # fmt: skip
-    code = Compiled("\n".join(lines))
-    return code.address("walk"), code
+# The first is in use, and held for good; of threads that begin at once each may add one.
+_walkers: list[Compiled] = []
+
+
+def walker() -> int:
+    """The address of what calls the words of records, from the first to the end."""
+    if not _walkers:
+        lines = [
+            "define void @walk(ptr %first, ptr %end, ptr %bases) {", "entry:", "  br label %walk", "walk:",
+            "  %record = phi ptr [ %first, %entry ], [ %following, %walk ]",
+            "  %word = load ptr, ptr %record",
+            "  %following = call ptr %word(ptr %record, ptr %bases)",
+            "  %more = icmp ne ptr %following, %end",
+            "  br i1 %more, label %walk, label %done", "done:", "  ret void", "}", "",
+        ]  # fmt: skip
+        _walkers.append(Compiled("\n".join(lines)))
+    return _walkers[0].address("walk")
 
 
 def _made(text: Text, word: Word, write: Write | None) -> _Function:

@@ -325,6 +325,12 @@ def test_words_are_compiled_once():
     assert "np.sqrt(" in str(program)
 
 
+def test_what_walks_a_table_is_one_for_all_threads(monkeypatch):
+    monkeypatch.setattr(words, "_walkers", [])
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: words.walker(), range(4)))) == 1
+
+
 def test_words_of_threads_are_one(monkeypatch):
     """Tables hold the address of a word: it stays where it was first."""
     monkeypatch.setattr(words, "_known", {})
