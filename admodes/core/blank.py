@@ -48,7 +48,8 @@ class Blank(Tracer):
     """An array that f made: NumPy's own in all it does, until a traced value is stored and it becomes a traced one.
 
     `index` says whose memory it is: None its own, a `Blank` that of another, LENT that of an array from outside f,
-    which takes no traced values.  `node` is True where f also holds it with another dtype (x.real, x.view()).
+    which takes no traced values.  `node` is True where f also holds it otherwise: with another dtype (x.real,
+    x.view()), or its memory itself.
     """
 
     __slots__ = ()
@@ -64,7 +65,7 @@ class Blank(Tracer):
         asker = sys._getframe(1)
         kept = asker.f_globals.get("__name__", "").partition(".")[0] not in LIBRARIES
         if copy is not True and (kept or asker.f_code is np.lib.stride_tricks.as_strided.__code__):
-            (self.index if type(self.index) is Blank else self).node = True  # what f holds now would not be told
+            self._held(self.value)
         return np.array(self.value, dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
@@ -87,6 +88,26 @@ class Blank(Tracer):
 
     def __repr__(self) -> str:
         return repr(self.value)
+
+    @property
+    def base(self) -> Any:
+        whole, root = self.value.base, self.index
+        if type(root) is Blank and root.value is whole:
+            return root
+        return None if whole is None else self._held(whole)
+
+    @property
+    def data(self) -> Any:
+        return self._held(self.value.data)
+
+    @property
+    def ctypes(self) -> Any:
+        return self._held(self.value.ctypes)
+
+    def _held(self, memory: Any) -> Any:
+        """The memory itself, which f would not see change once a traced value is stored."""
+        (self.index if type(self.index) is Blank else self).node = True
+        return memory
 
     @property
     def flat(self) -> Any:

@@ -21,6 +21,7 @@ hold a wrapper of it for the time of the run, which in any other context is the 
 
 from __future__ import annotations
 
+import dis
 import functools
 import opcode
 import os
@@ -203,7 +204,7 @@ def _lending_around(f: Any, body: Callable[..., Any], args: tuple[Any, ...], pac
     """body(*args), with the arrays around f lent where f is known to need that."""
     if AROUND not in packages:
         return body(*args)
-    surroundings = Surroundings(is_users)
+    surroundings = Surroundings(is_users, {creation.fn: creation for creation in CREATIONS.values()})
     lent = surroundings.function(f)
     y = body(*(lent if a is f else a for a in args))
     surroundings.check(_code(f))
@@ -503,6 +504,8 @@ class _Attribute:
         if packages is None:
             return fn
         frame = sys._getframe(1)
+        if _looked_up(frame.f_code).get(frame.f_lasti // 2) != self.name:  # by code in C that this frame calls
+            return fn
         if not _is_watched(frame, packages):
             handed = self.name in CREATIONS and frame.f_globals.get("__name__") == HANDS_ON
             return CREATIONS[self.name].handed_on if handed else fn
@@ -519,6 +522,16 @@ class _Attribute:
 
     def __delete__(self, module: ModuleType) -> None:
         del vars(module)[self.name]
+
+
+@functools.lru_cache(maxsize=4096)
+def _looked_up(code: CodeType) -> dict[int, str]:
+    """The attributes that a code looks up, by the number of the instruction."""
+    return {
+        i.offset // 2: i.argval
+        for i in dis.get_instructions(code)
+        if i.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
+    }
 
 
 @functools.lru_cache(maxsize=4096)

@@ -3,8 +3,9 @@ give may then be filled with traced values, as of arguments.
 
 ndarray's own methods cannot be told of a watched run (see `creation`).  So f is called as a copy of its function, whose
 cells hold `Blank`s of these arrays, which share their memory, and whose globals are looked up in a dict that gives
-such.  The cells and the dict of the module are left alone: nothing is seen elsewhere.  That f, or what it calls, binds
-one of these variables anew meanwhile would be lost on one side; it is found when f is done, and is an error.
+such; NumPy's creation functions, bound there beforehand, are as f is to have them.  The cells and the dict of the
+module are left alone: nothing is seen elsewhere.  That f, or what it calls, binds one of these variables anew
+meanwhile would be lost on one side; it is found when f is done, and is an error.
 Attributes are not lent: an object with other ones would be another object.
 """
 
@@ -17,20 +18,23 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy import ndarray
 
 from .blank import LENT, Blank
 from .errors import Detached
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+_NATIVE = frozenset({type(np.asarray), type(np.copy)})
 _LENDABLE = frozenset({ndarray, list, tuple, dict, *_FUNCTIONS})
 
 
 class Surroundings:
     """Copies of functions, and what stands in them for the arrays around."""
 
-    def __init__(self, of_user: Callable[[str], bool]) -> None:
+    def __init__(self, of_user: Callable[[str], bool], creations: dict[Any, Any]) -> None:
         self.of_user = of_user
+        self.creations = creations  # creation function of NumPy -> as f is to have it
         self._lent: dict[int, tuple[Any, Any]] = {}  # id -> what is lent, and as what
         self._cells: list[tuple[str, types.CellType, types.CellType, Any, Any]] = []
         self._contents: list[tuple[Any, Any]] = []
@@ -45,6 +49,8 @@ class Surroundings:
     def lend(self, x: Any, arrays: bool = True) -> Any:
         """x, or what stands for it."""
         kind = type(x)
+        if kind in _NATIVE and arrays:
+            return self.creations.get(x, x)
         if kind not in (_LENDABLE if arrays else _FUNCTIONS):
             return x
         if id(x) not in self._lent:
@@ -133,7 +139,7 @@ class _Globals(dict[str, Any]):
 
 def _lendable(cell: types.CellType) -> bool:
     try:
-        return type(cell.cell_contents) in _LENDABLE
+        return type(cell.cell_contents) in _LENDABLE | _NATIVE
     except ValueError:  # a name that is not bound yet
         return False
 

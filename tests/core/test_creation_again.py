@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.sparse.csgraph
+import scipy.spatial
 from checks import jacobian_by_differences
 from filling import X, check
 
@@ -212,6 +214,57 @@ def test_what_r_and_c_give_is_an_array_that_can_be_changed(f):
     assert vjp(f, x)[0].strides == f(x).strides
     for way in (jacfwd, jacrev, lambda f: compile(jacfwd(f))):
         np.testing.assert_allclose(way(changed)(x), right, atol=1e-8)
+
+
+# By code in C that f calls, which makes arrays of its own and fills them by their addresses.
+IN_C = {
+    "normal": lambda: np.random.default_rng(3).normal(size=3),
+    "normal around": lambda: np.random.default_rng(3).normal(np.zeros(3), 1.0),
+    "random": lambda: np.random.default_rng(3).random(3),
+    "dirichlet": lambda: np.random.default_rng(3).dirichlet([1.0, 2.0, 3.0]),
+    "choice": lambda: np.random.default_rng(3).choice(3, size=3, p=[0.2, 0.3, 0.5]),
+    "seeded": lambda: np.random.RandomState(3).uniform(size=3),
+    "hull": lambda: [scipy.spatial.ConvexHull(POINTS).volume] * 3,
+    "tree": lambda: scipy.spatial.cKDTree(POINTS).query(POINTS[:3] + 0.1)[0],
+    "paths": lambda: scipy.sparse.csgraph.dijkstra(np.abs(POINTS @ POINTS.T))[0, :3],
+}
+POINTS = np.random.default_rng(0).normal(size=(6, 2))
+
+
+@pytest.mark.parametrize("made", IN_C.values(), ids=IN_C)
+@pytest.mark.parametrize("way", [value_and_grad, lambda f: compile(value_and_grad(f))])
+def test_arrays_made_in_c_are_numpys(made, way):
+    def f(s):
+        y = np.zeros(3)
+        for k, v in enumerate(made()):
+            y[k] = s * v
+        return np.sum(y)
+
+    value, slope = way(f)(2.0)
+    np.testing.assert_allclose([value, slope], [2 * np.sum(made()), np.sum(made())], rtol=1e-12)
+
+
+def test_the_base_of_a_view_is_the_array_it_is_of():
+    def f(s):
+        y = np.zeros(6)
+        v = y[1:4]
+        assert v[1:].base is y
+        v.base[2] = s
+        return np.sum(y) + v[1]
+
+    assert value_and_grad(f)(2.0) == (4.0, 2.0)
+
+
+def test_an_array_whose_memory_f_holds_takes_no_traced_value():
+    def f(s):
+        y = np.zeros(3)
+        data = y.data
+        y[0] = s
+        data[1] = 5.0
+        return np.sum(y)
+
+    with pytest.raises(Detached, match=r"\.data"):
+        grad(f)(2.0)
 
 
 # Of an array of f's own, which a run that is watched traces, and that is written to the whole of an argument.
