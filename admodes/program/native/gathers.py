@@ -46,7 +46,8 @@ def gathering(i: Instruction) -> Gathering | None:
     if i.op is SCATTER:
         u, index, _, ndim = i.args
         if isinstance(u, Value | np.ndarray):
-            return _parsed((slice(None),) * (u.ndim - ndim) + _entries(index), i.outs[0].shape, u.shape)
+            lead = u.ndim - ndim
+            return _parsed((slice(None),) * lead + _entries(index), i.outs[0].shape, u.shape, lead)
     return None
 
 
@@ -72,7 +73,8 @@ def _is_plain(x: slice) -> bool:
     return all(part is None or _is_whole(part) for part in (x.start, x.stop, x.step))
 
 
-def _parsed(index: tuple[Any, ...], shape: tuple[int, ...], result: tuple[int, ...]) -> Gathering | None:
+def _parsed(index: tuple[Any, ...], shape: tuple[int, ...], result: tuple[int, ...], lead: int = 0) -> Gathering | None:
+    """lead: how many axes stay first in a scatter, where NumPy would put those of arrays that stand apart."""
     given = [x for x in index if _is_array(x)]
     if not given or any((kind_of(x.dtype) or "d") not in WHOLE or not x.size for x in given):
         return None
@@ -81,6 +83,8 @@ def _parsed(index: tuple[Any, ...], shape: tuple[int, ...], result: tuple[int, .
             return None
     places = [k for k, x in enumerate(index) if _is_array(x) or _is_whole(x)]
     together = places[-1] - places[0] + 1 == len(places)
+    if lead and not together:
+        return None
     broadcast = np.broadcast_shapes(*(x.shape for x in given))
     rest = len(shape) - sum(1 for x in index if x is not None and x is not Ellipsis)
     at = next((k for k, x in enumerate(index) if x is Ellipsis), len(index))

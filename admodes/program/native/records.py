@@ -463,13 +463,16 @@ class Writing:
         return out
 
     def _scatter(self, i: Instruction) -> None:
-        u, index, _, ndim = i.args
-        index = (slice(None),) * (u.ndim - ndim) + _entries(index)
+        u, index, shape, ndim = i.args
+        index, lead = _entries(index), u.shape[: u.ndim - ndim]
         if has_no_arrays(index):
             out = self._zeros(i.outs[0])
-            self.copy(self.spot(u), out.indexed(index))
+            self.copy(self.spot(u), out.indexed((slice(None),) * len(lead) + index))
         else:
-            places, spot = _places(index, i.outs[0].shape), self.spot(u)
+            places, spot = _places(index, shape), self.spot(u)
+            if places is not None and lead:  # those of each direction, whose axis stays the first
+                first = np.arange(prod(lead)).reshape(lead + (1,) * places.ndim) * prod(shape)
+                places = first + places
             if places is None or places.shape != spot.shape or u.dtype != i.outs[0].dtype or u.dtype.char not in "df":
                 raise Refused
             out = self._zeros(i.outs[0])

@@ -23,7 +23,7 @@ from ..straightline import StraightLine
 from .affine import strides_of
 from .calls import enclosed, function, made
 from .machine import machine
-from .records import FIRST, Lives, Writing, may_be_written
+from .records import FIRST, Lives, Refused, Writing, may_be_written
 from .spots import Memory, Spot
 from .text import Text
 from .words import addresses, walker
@@ -133,11 +133,14 @@ def _instructions(
         return []
     if len(outputs) > MOST_LEFT or len(writing.inputs) > MOST_READ:
         return list(body)
-    for n, v in enumerate(outputs):
-        spot = writing.holds if v is holds else writing.spots[v]
-        assert spot is not None
-        memory = Memory(FIRST + len(writing.inputs) + n, 0, v.nbytes)
-        writing.copy(spot, Spot(memory, spot.kind, v.shape, strides_of(v.shape)))
+    try:
+        for n, v in enumerate(outputs):
+            spot = writing.holds if v is holds else writing.spots[v]
+            assert spot is not None
+            memory = Memory(FIRST + len(writing.inputs) + n, 0, v.nbytes)
+            writing.copy(spot, Spot(memory, spot.kind, v.shape, strides_of(v.shape)))
+    except Refused:  # a result that no word copies
+        return list(body)
     inner = tuple(i for i in body if i.op is not GUARD)
     table = Table(inner, outputs, writing)
     run = make(table)

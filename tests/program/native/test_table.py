@@ -13,7 +13,7 @@ from recurrences import function
 
 from admodes import compile, grad, hvp, jacfwd, trace
 from admodes.core.errors import Detached
-from admodes.program.native import records, table, words, worth
+from admodes.program.native import group, records, table, words, worth
 from admodes.program.native.spots import Memory, Spot, walk
 from admodes.program.native.text import SIZES
 from admodes.program.passes import PASSES, optimise
@@ -323,6 +323,28 @@ def test_words_are_compiled_once():
     assert len(words._known) == known
     assert "table(" in str(program)
     assert "np.sqrt(" in str(program)
+
+
+APART = [
+    (0, None, np.array([0, 1])),
+    (np.array([0, 1]), slice(None), np.array([1, 0])),
+    (0, slice(None), np.array([1, 1])),
+    (slice(None), np.array([1, 1]), np.array([0, 1])),
+]
+
+
+@pytest.mark.parametrize("index", APART, ids=repr)
+@pytest.mark.parametrize("passes", [TABLES, worth.with_kernels(PASSES, group.kernels_on(1))])
+def test_directions_stay_first_where_numpy_puts_index_arrays_that_stand_apart(index, passes, short, every):
+    """As many directions as there are indices, so that no shape tells."""
+    a, p = rng.normal(size=(2, 2, 2)), np.array([0.3, 0.7])
+
+    def f(p):
+        w = np.sin(p[0] * a)
+        np.add.at(w, index, np.cos(p[1] * a[index] + p[0]))
+        return w
+
+    np.testing.assert_allclose(optimise(trace(jacfwd(f), p), passes)(p), jacfwd(f)(p), rtol=1e-12)
 
 
 def test_what_walks_a_table_is_one_for_all_threads(monkeypatch):
