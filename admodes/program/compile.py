@@ -328,7 +328,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
     ------
     TypeError : f is no function; in a call, an argument that is no array and not hashable.
     ImportError : native=True, and llvmlite is not installed or not for this interpreter.
-    ValueError : threads < 1.
+    ValueError : threads < 1; native that is not "auto", True or False.
 
     Source: Frostig, Johnson and Leary, "Compiling machine learning programs via high-level tracing" (SysML 2018), for
     tracing by the shapes and dtypes of arguments.
@@ -343,6 +343,8 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
         raise TypeError(
             f"compile: f is a {type(f).__name__}, not a function; write compile(grad(f)), or @compile above one."
         )
+    if not isinstance(native, bool) and native != "auto":
+        raise ValueError(f'compile: native={native!r}: it is "auto", True or False.')
     if native is True:
         needed("compile")
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:

@@ -449,6 +449,12 @@ def test_a_constant_of_a_subclass_is_copied_too():
     same(fast(np.ones(3)), np.ones(3))
 
 
+@pytest.mark.parametrize("native", ["yes", None, 1.0])
+def test_native_is_auto_or_not(native):
+    with pytest.raises(ValueError, match="compile: native="):
+        compile(np.sin, native=native)
+
+
 def test_threads():
     fast = compile(grad(lambda x: np.sum(np.tanh(x) * x + np.exp(-x * x))))
     xs = rng.normal(size=(8, LARGE))
