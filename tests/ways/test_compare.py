@@ -135,7 +135,10 @@ def test_several_arguments_and_trees():
     assert "argnums=(0, 1)" in found["forward-over-reverse"].code
 
 
-@pytest.mark.parametrize(("n", "last", "derivative"), [(2000, [np.sum], admodes.grad), (6, [], admodes.jacrev)])
+@pytest.mark.parametrize(
+    ("n", "last", "derivative"),
+    [pytest.param(2000, [np.sum], admodes.grad, marks=pytest.mark.slow), (6, [], admodes.jacrev)],
+)
 def test_layers_are_checkpointed(n, last, derivative):
     """States are computed again: up to twice the flops of the pass through f, and less at once."""
     layers, x = [*[lambda x: np.sin(x) * np.cos(x)] * 25, *last], np.linspace(0, 1, n)
