@@ -554,6 +554,18 @@ def test_a_float_whose_text_is_taken_for_granted_is_no_constant(f, mode):
         np.testing.assert_array_equal(plan(x).toarray(), jacfwd(f)(x))
 
 
+def test_what_is_written_at_a_computed_index_leaves_the_rest():
+    def f(x):
+        y = x * x
+        y[np.argsort(x)[:1]] = x[0]
+        return y
+
+    x = np.array([0.3, 0.1, 0.7])
+    plan = sparse_jacobian_plan(f, x)
+    for z in (x, x[::-1].copy()):
+        np.testing.assert_array_equal(plan(z).toarray(), jacfwd(f)(z))
+
+
 def test_an_index_in_a_list_of_computed_numbers():
     def f(x):
         return x[[np.argmax(x), 0, np.argmin(x)]] ** 2
