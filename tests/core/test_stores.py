@@ -1,5 +1,6 @@
 """Stores of single elements are gathered: NumPy's meaning, in any order with reads, at the cost of what is stored."""
 
+import itertools
 import operator
 
 import numpy as np
@@ -317,3 +318,23 @@ def test_compiled_stores_are_in_place(f):
             whole = [i for i in program.instructions if i.into is None and i.outs and i.outs[0].shape == (n, n)]
             assert len(whole) < 16, n
             assert traffic(program) < 12 * INTERLEAVED[f](n) + 16 * n * n
+
+
+def test_what_overlaps_is_written_in_numpys_order():
+    """NumPy copies what it reads but where it takes strides of the same sign, or a mask, for harmless."""
+    x = np.arange(1.0, 7.0)
+    parts = [slice(a, b, s) for s in (1, 2, 3) for a in range(3) for b in (4, 6)]
+    parts += [slice(a, b, s) for s in (-1, -2) for a in (5, 4) for b in (1, None)]
+    masks = [np.array([k % 2 == 0 for k in range(6)]), np.array([k % 3 > 0 for k in range(6)])]
+    for to, source in itertools.product([*parts, *masks], parts):
+        if len(x[to]) != len(x[source]):
+            continue
+
+        def f(x, to=to, source=source):
+            y = x * 1.0
+            y[to] = y[source]
+            return y
+
+        value, tangent = jvp(f, (x,), (x * x,))
+        np.testing.assert_array_equal(value, f(x), err_msg=f"{to} {source}")
+        np.testing.assert_array_equal(tangent, f(x * x), err_msg=f"{to} {source}")
