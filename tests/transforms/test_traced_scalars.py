@@ -187,14 +187,13 @@ def test_a_large_array_through_asarray_is_no_array_of_objects(way):
     assert ad.trace(lambda x: np.asarray(x) * 2.0, x).cost.operations < 4
 
 
-def test_an_asarray_that_is_not_looked_up_in_numpy_raises_and_loses_no_write():
+def test_an_asarray_that_is_not_looked_up_in_numpy_loses_no_write():
     def f(x, asarray=np.asarray):
         y = x * 2
-        asarray(y)[...] = 1.0
+        asarray(y)[1:] = 1.0
         return y
 
-    with pytest.raises(Detached, match=r"asarray"):
-        ad.jacfwd(f)(X)
+    np.testing.assert_array_equal(ad.jacfwd(f)(X), np.diag([2.0, *np.zeros(X.size - 1)]))
 
 
 @pytest.mark.parametrize("way", [ad.jacfwd, ad.jacrev], ids=["forward", "reverse"])

@@ -9,7 +9,7 @@ import scipy.linalg as sl
 
 from ...core.dispatch import canonical, highest, primitive
 from ...core.domain import A, case
-from ...core.registry import Via
+from ...core.registry import OPS, Via
 from ...sparse.dependence import solved
 from ..rows import as_argument, as_result, own
 from .equations import columns
@@ -64,23 +64,22 @@ def _band(upper: int, *shape: int) -> A:
     return A(*shape, within=lambda x: x + 4 * (np.arange(shape[0]) == upper)[:, None])
 
 
-banded: Any = primitive(
-    own(
-        Via(
-            _value,
-            [as_result(_push_band), as_result(_push_rhs)],
-            [as_argument(0, _pull_band), as_argument(1, _pull_rhs)],
-            name="scipy.linalg.solve_banded",
-            domain=[
-                case(_band(1, 3, 4), A(4), lower=1, upper=1), case(_band(1, 4, 5), A(5), lower=2, upper=1),
-                case(_band(2, 3, 4), A(4, 2), lower=0, upper=2), case(_band(0, 1, 3), A(3), lower=0, upper=0),
-            ],
-            flops=lambda y, ab, b, lower=0, upper=0: 2 * (lower + 1) * (2 * lower + upper) * np.shape(ab)[-1]
-            + 2 * np.size(y) * (2 * lower + upper + 1),
-        ),
-        solved,
-    )
+_BANDED = own(
+    Via(
+        _value,
+        [as_result(_push_band), as_result(_push_rhs)],
+        [as_argument(0, _pull_band), as_argument(1, _pull_rhs)],
+        name="scipy.linalg.solve_banded",
+        domain=[
+            case(_band(1, 3, 4), A(4), lower=1, upper=1), case(_band(1, 4, 5), A(5), lower=2, upper=1),
+            case(_band(2, 3, 4), A(4, 2), lower=0, upper=2), case(_band(0, 1, 3), A(3), lower=0, upper=0),
+        ],
+        flops=lambda y, ab, b, lower=0, upper=0: 2 * (lower + 1) * (2 * lower + upper) * np.shape(ab)[-1]
+        + 2 * np.size(y) * (2 * lower + upper + 1),
+    ),
+    solved,
 )  # fmt: skip
+banded: Any = primitive(_BANDED)
 
 
 def solve_banded(
@@ -125,3 +124,6 @@ def solve_banded(
             f"{lower + upper + 1} rows, one a diagonal."
         )
     return banded(ab, b, lower=int(lower), upper=int(upper))
+
+
+OPS[solve_banded] = _BANDED
