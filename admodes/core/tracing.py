@@ -392,7 +392,10 @@ class Stale(Tracer):
         return self[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        memory, place = self.memory, self.place
+        memory, place = self.memory, getattr(self, "place", None)
+        if place is None:  # it was read after this method was looked up, y.__setitem__(0, f(y))
+            self[index] = value
+            return
         if isinstance(value, Tracer) and memory.holds(value, place, index):
             return
         value = canonical(value)

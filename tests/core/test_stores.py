@@ -338,3 +338,13 @@ def test_what_overlaps_is_written_in_numpys_order():
         value, tangent = jvp(f, (x,), (x * x,))
         np.testing.assert_array_equal(value, f(x), err_msg=f"{to} {source}")
         np.testing.assert_array_equal(tangent, f(x * x), err_msg=f"{to} {source}")
+
+
+def test_a_store_by_name_of_what_is_read_for_it():
+    def f(x):
+        y = x * 1.0
+        y[0] = x[1]
+        y.__setitem__(slice(1, None), np.cumsum(y)[:-1])
+        return y
+
+    np.testing.assert_array_equal(jvp(f, (X,), (X,))[1], f(X))
