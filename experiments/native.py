@@ -35,7 +35,7 @@ from admodes.program.compile import Runner
 from admodes.program.cost import work
 from admodes.program.native.calls import usable
 from admodes.program.native.group import kernels
-from admodes.program.native.worth import with_kernels
+from admodes.program.native.worth import with_kernels, with_tables
 from admodes.program.passes import PASSES, optimise
 from admodes.program.primitives import KERNELS
 
@@ -213,7 +213,7 @@ def measured(example: Example, peak: Peaks, rounds: int, seconds: float) -> dict
     if compiled is not None:
         tasks["jax"] = compiled
     taken = interleaved(tasks, rounds, seconds)
-    program = optimise(traced, with_kernels(PASSES))
+    program = optimise(traced, with_tables(with_kernels(PASSES)))
     found = [i for i in program.instructions if i.op in KERNELS]
     flops, moved = (sum(part) for part in zip(*((work(i)[0], work(i)[2]) for i in found), strict=True))
     share = sum(work(i)[0] for i in found) / max(1.0, program.cost.flops)
