@@ -107,8 +107,8 @@ def contracted(terms: Any, axis: int) -> Any:
     return terms.sum(axis=axis)
 
 
-ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: u.size)
-SUBTRACT_AT = Op(subtract_at, name="subtract_at", arrays=2, flops=lambda y, a, u, index: u.size)
+ADD_AT = Op(add_at, name="add_at", arrays=2, flops=lambda y, a, u, index: np.size(u))
+SUBTRACT_AT = Op(subtract_at, name="subtract_at", arrays=2, flops=lambda y, a, u, index: np.size(u))
 SET_AT = Op(set_at, name="set_at", arrays=2)
 COPIED = Op(copied, name="copied")
 SCATTERED = Op(scattered, name="scattered", arrays=None, flops=_flops)
