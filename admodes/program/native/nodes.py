@@ -18,7 +18,7 @@ from ..recording import Instruction, Value
 from .affine import ZERO, Form, Map, Need, Var, bounds, by_axes, combined, scattered, shown, strides_of
 from .gathers import Gathering, gathering, wrapped
 from .joins import JOINS, is_join, part_at
-from .rows import MOST_MULTIPLIED, REDUCTIONS, ROWS, Entry, whole_power
+from .rows import REDUCTIONS, ROWS, Entry, power_as
 from .text import FLOATING, castable, kind_of
 
 # A reduction over so few elements is written out.
@@ -305,8 +305,12 @@ class Puller:
         args = []
         for x in i.args:
             args.append((yield from self._argument(x, at, shape, computed)))
-        power = _whole_power(i, kind, args[0]) if i.op.fn is np.power else None
-        return Apply(kind, computed, entry.write, tuple(args)) if power is None else power
+        power = power_as(float(i.args[1])) if i.op.fn is np.power and is_number(i.args[1]) else None
+        return (
+            Apply(kind, computed, entry.write, tuple(args))
+            if power is None
+            else Apply(kind, kind, power[1], (args[0],))
+        )
 
     def _gathered(self, i: Instruction, at: Map) -> Making:
         """The elements of an array in memory at an index by arrays."""
@@ -409,17 +413,6 @@ def place_in(found: Gathering, at: Map) -> Form:
 
 def _key(x: Any, at: Map) -> tuple[Any, Map]:
     return (x if isinstance(x, Value) else id(x)), at
-
-
-def _whole_power(i: Instruction, kind: str, x: Any) -> Any:
-    """Small whole powers are multiplied out, as NumPy has it the square, the root and the reciprocal."""
-    if not is_number(i.args[1]):
-        return None
-    n = float(i.args[1])
-    if n.is_integer() and 1 <= n <= MOST_MULTIPLIED:
-        return Apply(kind, kind, lambda to, k, a: whole_power(to, k, a, int(n)), (x,))
-    other = {0.5: np.sqrt, -1.0: np.reciprocal}.get(n)
-    return None if other is None else Apply(kind, kind, ROWS[other].write, (x,))
 
 
 def _held(form: Form, n: int, where: dict[int, Var], out: Value) -> bool:

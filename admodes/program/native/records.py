@@ -21,9 +21,10 @@ from ..straightline import StraightLine
 from .affine import VIEWS, strides_of
 from .affine import is_basic as has_no_arrays
 from .group import mean_as_sum
-from .nodes import computed_in, entry_of, is_native, kind_of_argument, reduced
+from .joins import JOINS, axis_of, parts_of
+from .nodes import computed_in, entry_of, is_native, is_number, kind_of_argument, reduced
 from .products import PRODUCTS, is_small_product
-from .rows import MOST_MULTIPLIED, REDUCTIONS, ROWS, whole_power
+from .rows import REDUCTIONS, ROWS, power_as
 from .spots import Memory, Spot, walk
 from .text import SIZES, Writer, castable, kind_of
 from .words import Fold, Gather, Map, Product, Word, Write
@@ -41,7 +42,6 @@ CONSTANTS, SCRATCH, FIRST = 0, 1, 2
 
 IN_PLACE = {ADD_AT: np.add, SUBTRACT_AT: np.subtract, SET_AT: None}
 FILLED = {np.zeros_like: 0, np.ones_like: 1}
-JOINS = {np.concatenate, np.stack}
 MARKED = {GUARD, SEED, ROWS_OF}
 OF_OURS = {*IN_PLACE, SETITEM, SCATTER, SCATTERED, INDEX, COPIED, SUMMED_ROWS, SUMMED_OUTER, SUM_BY_PRODUCT}
 OF_NUMPY = {*VIEWS, *FILLED, *JOINS, *PRODUCTS, *REDUCTIONS, np.where, np.astype, np.mean}
@@ -379,14 +379,9 @@ class Writing:
         entry = ROWS.get(op) or ROWS[op.fn]
         name: Any = op
         write, args = entry.write, list(args)
-        if op.fn is np.power and isinstance(args[1], int | float | np.generic | np.ndarray) and np.ndim(args[1]) == 0:
-            power = float(args[1])
-            if power.is_integer() and 1 <= power <= MOST_MULTIPLIED:
-                name, args = (op, int(power)), args[:1]
-                write = _power(int(power))
-            elif power in (0.5, -1.0):
-                root = OPS[np.sqrt if power == 0.5 else np.reciprocal]
-                name, write, args = root, ROWS[root.fn].write, args[:1]
+        power = power_as(float(args[1])) if op.fn is np.power and is_number(args[1]) else None
+        if power is not None:
+            (name, write), args = power, args[:1]
         spots = [self.spot(x, kind_of_argument(x, computed)) for x in args]
         self.map(name, write, computed, spots, out)
 
@@ -516,18 +511,14 @@ class Writing:
 
     def _join(self, i: Instruction) -> None:
         v = i.outs[0]
-        axis = i.params.get("axis", 0)
-        if i.params.keys() - {"axis"} or type(axis) is not int or not v.ndim:
+        if i.params.keys() - {"axis"} or type(i.params.get("axis", 0)) is not int or not v.ndim:
             raise Refused
-        axis, start = axis % v.ndim, 0
         if any(not isinstance(x, Value | np.ndarray) or x.dtype != v.dtype for x in i.args):
             raise Refused
         out = self.made(v)
-        for x in i.args:
-            extent = x.shape[axis] if i.op.fn is np.concatenate else 1
-            place: Any = start if i.op.fn is np.stack else slice(start, start + extent)
-            self.copy(self.spot(x), out.indexed((slice(None),) * axis + (place,)))
-            start += extent
+        for x, start, end in parts_of(i):
+            place: Any = start if i.op.fn is np.stack else slice(start, end)
+            self.copy(self.spot(x), out.indexed((slice(None),) * axis_of(i) + (place,)))
         self.spots[v] = out
 
     def _guard(self, i: Instruction) -> None:
@@ -585,10 +576,6 @@ def _kept(to: Writer, kind: str, a: str, b: str) -> str:
 
 def _kept_not(to: Writer, kind: str, a: str, b: str) -> str:
     return to.binary("and", "?", a, to.binary("xor", "?", b, to.constant("?", True)))
-
-
-def _power(n: int) -> Write:
-    return lambda to, kind, a: whole_power(to, kind, a, n)
 
 
 def _kinds(i: Instruction) -> Any:

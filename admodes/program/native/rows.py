@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.registry import OPS
 from ...ops.elementwise import SLOPE
 from ...ops.ties import LARGER, PART, SMALLER
 from ..primitives import contracted
@@ -297,3 +298,13 @@ REDUCTIONS: dict[Any, Reduction] = {
     np.any: Reduction(lambda kind: False, lambda to, kind, a, b: to.binary("or", kind, a, b), "?"),
     np.all: Reduction(lambda kind: True, lambda to, kind, a, b: to.binary("and", kind, a, b), "?"),
 }
+
+
+def power_as(exponent: float) -> tuple[Any, Write] | None:
+    """Small whole powers are multiplied out, as NumPy has it the square, the root and the reciprocal: what tells one
+    from others, and how it is written; None for other exponents."""
+    if exponent.is_integer() and 1 <= exponent <= MOST_MULTIPLIED:
+        n = int(exponent)
+        return (np.power, n), lambda to, kind, a: whole_power(to, kind, a, n)
+    other = {0.5: np.sqrt, -1.0: np.reciprocal}.get(exponent)
+    return None if other is None else (OPS[other], ROWS[other].write)
