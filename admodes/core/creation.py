@@ -204,7 +204,7 @@ def _lending_around(f: Any, body: Callable[..., Any], args: tuple[Any, ...], pac
     """body(*args), with the arrays around f lent where f is known to need that."""
     if AROUND not in packages:
         return body(*args)
-    surroundings = Surroundings(is_users, {creation.fn: creation for creation in CREATIONS.values()})
+    surroundings = Surroundings(is_users, _originals)
     lent = surroundings.function(f)
     y = body(*(lent if a is f else a for a in args))
     surroundings.check(_code(f))
@@ -504,7 +504,7 @@ class _Attribute:
         if packages is None:
             return fn
         frame = sys._getframe(1)
-        if _looked_up(frame.f_code).get(frame.f_lasti // 2) != self.name:  # by code in C that this frame calls
+        if not _looks_up(frame, self.name):
             return fn
         if not _is_watched(frame, packages):
             handed = self.name in CREATIONS and frame.f_globals.get("__name__") == HANDS_ON
@@ -524,6 +524,11 @@ class _Attribute:
         del vars(module)[self.name]
 
 
+def _looks_up(frame: FrameType, name: str) -> bool:
+    """Whether a frame itself is looking up an attribute, not code in C that it calls."""
+    return _looked_up(frame.f_code).get(frame.f_lasti // 2) == name
+
+
 @functools.lru_cache(maxsize=4096)
 def _looked_up(code: CodeType) -> dict[int, str]:
     """The attributes that a code looks up, by the number of the instruction."""
@@ -540,8 +545,6 @@ def _is_called(code: CodeType, at: int) -> bool:
 
     The next instruction whose source begins where that of the attribute begins is then the call.
     """
-    if opcode.opname[code.co_code[2 * at]] not in ("LOAD_ATTR", "LOAD_METHOD"):
-        return False  # getattr, or something written in C, such as pickle
     places = list(code.co_positions())
     line, _, column, _ = places[at]
     for k in range(at + 1, len(places)):
@@ -571,7 +574,11 @@ class _Function:
         if packages is None or LISTS not in packages or fn is not self.fn:
             return fn
         frame = sys._getframe(1)
-        if _is_watched(frame, packages) and _is_called(frame.f_code, frame.f_lasti // 2):
+        if (
+            _looks_up(frame, self.name)
+            and _is_watched(frame, packages)
+            and _is_called(frame.f_code, frame.f_lasti // 2)
+        ):
             return self._gathering
         return fn
 

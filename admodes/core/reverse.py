@@ -634,9 +634,8 @@ def transposed(linear: Callable[..., Any], to: Sequence[Any], u: Any, of: Any) -
     pairs = zip(out, u, strict=True) if isinstance(out, tuple) else [(out, u)]
     seeds = [(o.index, s) for o, s in pairs if s is not None and type(o) is Var and o.transform is tape]
     tape.closed = True
-    entries = (
-        _keeping(tape.entries) if keeps_zeros() else tape.entries
-    )  # the sweep around decides: a nan among u may be meant
+    # The sweep around decides: a nan among u may be meant.
+    entries = _keeping(tape.entries) if keeps_zeros() else tape.entries
     found = tape.sweep(entries, seeds, len(zeros))
     return [zero if g is None else g for zero, g in zip(zeros, found, strict=True)]
 

@@ -15,7 +15,7 @@ import dis
 import functools
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,15 @@ from .errors import Detached
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 _NATIVE = frozenset({type(np.asarray), type(np.copy)})
 _LENDABLE = frozenset({ndarray, list, tuple, dict, *_FUNCTIONS})
+_REPLACED = _LENDABLE | _NATIVE
 
 
 class Surroundings:
     """Copies of functions, and what stands in them for the arrays around."""
 
-    def __init__(self, of_user: Callable[[str], bool], creations: dict[Any, Any]) -> None:
+    def __init__(self, of_user: Callable[[str], bool], creations: Mapping[int, Any]) -> None:
         self.of_user = of_user
-        self.creations = creations  # creation function of NumPy -> as f is to have it
+        self.creations = creations  # id of a creation function of NumPy -> as f is to have it
         self._lent: dict[int, tuple[Any, Any]] = {}  # id -> what is lent, and as what
         self._cells: list[tuple[str, types.CellType, types.CellType, Any, Any]] = []
         self._contents: list[tuple[Any, Any]] = []
@@ -50,7 +51,7 @@ class Surroundings:
         """x, or what stands for it."""
         kind = type(x)
         if kind in _NATIVE and arrays:
-            return self.creations.get(x, x)
+            return self.creations.get(id(x), x)
         if kind not in (_LENDABLE if arrays else _FUNCTIONS):
             return x
         if id(x) not in self._lent:
@@ -139,7 +140,7 @@ class _Globals(dict[str, Any]):
 
 def _lendable(cell: types.CellType) -> bool:
     try:
-        return type(cell.cell_contents) in _LENDABLE | _NATIVE
+        return type(cell.cell_contents) in _REPLACED
     except ValueError:  # a name that is not bound yet
         return False
 
