@@ -71,9 +71,8 @@ def _push_forward(
         out, out_structure = pytree.flatten(f(*pytree.unflatten(structure, duals)))
         out = [pytree.result(y, "the result") for y in out]
         values = [y.value if type(y) is Dual and y.transform is trace else y for y in out]
-        return Pushed(
-            values, out_structure, [trace.tangent_of(y) for y in out], trace.second or getattr(trace, "doubtful", False)
-        )
+        doubtful = trace.second or (careful is not None and careful.doubtful)
+        return Pushed(values, out_structure, [trace.tangent_of(y) for y in out], doubtful)
     finally:
         trace.closed = True
 

@@ -21,12 +21,16 @@ def _value(ab: Any, b: Any, lower: int = 0, upper: int = 0) -> Any:
 
 def _across(ab: Any, lower: int, upper: int) -> tuple[Any, Any]:
     """The elements of the band by rows of A, r[..., k, i] = A[i, i + k − lower], 0 outside of A, and these columns."""
-    n = ab.shape[-1]
-    k = np.arange(lower + upper + 1)[:, None]
-    at = np.arange(n) + k - lower
+    at, inside = _opposite(ab, lower)
+    return np.where(inside, ab[..., np.arange(lower + upper, -1, -1)[:, None], at], 0), at
+
+
+def _opposite(ab: Any, before: int) -> tuple[Any, Any]:
+    """i + k − before for each diagonal k and each i, and where that is an index of A; 0 where it is none."""
+    k, n = ab.shape[-2:]
+    at = np.arange(n) + np.arange(k)[:, None] - before
     inside = (at >= 0) & (at < n)
-    at = np.where(inside, at, 0)
-    return np.where(inside, ab[..., lower + upper - k, at], 0), at
+    return np.where(inside, at, 0), inside
 
 
 def _times(t: Any, y: Any, lower: int, upper: int) -> Any:
@@ -45,10 +49,7 @@ def _push_rhs(t: Any, y: Any, ab: Any, b: Any, lower: int = 0, upper: int = 0) -
 
 def _pull_band(u: Any, y: Any, ab: Any, b: Any, lower: int = 0, upper: int = 0) -> Any:
     v = _pull_rhs(u, y, ab, b, lower, upper)
-    n = ab.shape[-1]
-    at = np.arange(n) + np.arange(lower + upper + 1)[:, None] - upper  # the row of A of ab[k, j]
-    inside = (at >= 0) & (at < n)
-    at = np.where(inside, at, 0)
+    at, inside = _opposite(ab, upper)  # the row of A of ab[k, j]
     if y.ndim == 1:
         return -np.where(inside, v[..., at] * y, 0)
     return -np.where(inside, np.einsum("...kjp,jp->...kj", v[..., at, :], y), 0)
