@@ -185,7 +185,7 @@ def test_forward_and_reverse():
 
 
 def test_every_way():
-    count(most_ways, range(10**6, 10**6 + 100), 8)
+    count(most_ways, range(10**6, 10**6 + 150), 8)
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def test_modes_agree_on_many(program):
     check(*program)
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=200)
 @given(PROGRAMS)
 def test_second_order_and_compiled(program):
     f, x, t = check(*program)

@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 import pytest
+from filling import row_operations
 
 from admodes import compile, grad, hvp, jacfwd, jacrev, jvp, trace
 from admodes.core.registry import OPS
@@ -186,15 +187,6 @@ def orthogonal(A):
             R[k, j] = Q[:, k] @ Q[:, j]
             Q[:, j] -= Q[:, k] * R[k, j]
     return Q + R
-
-
-def row_operations(A):
-    A = A.copy()
-    for k in range(len(A)):
-        for i in range(k + 1, len(A)):
-            A[i, k] /= A[k, k]
-            A[i, k + 1 :] -= A[i, k] * A[k, k + 1 :]
-    return A
 
 
 def sweeps(A):

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 
 import numpy as np
 import optree
@@ -12,13 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import admodes
-from admodes import (
-    compile,
-    grad,
-    jvp,
-    trace,
-    vjp,
-)
+from admodes import compile, grad, jvp, trace, vjp
 from admodes.program.code.emit import emit
 from admodes.program.code.scalars import is_scalar
 from admodes.program.memory import WORKSPACE_BYTES
@@ -229,7 +224,7 @@ TEXTS = {
     "format, no spec": lambda x: x * len(f"{x[0]}"),
     "str": lambda x: x * len(str(x[0] * 1)),
     "repr": lambda x: x * len(repr(x)),
-    "percent": lambda x: x * len("%s" % x[0]),  # noqa: UP031
+    "percent": lambda x: x * len(operator.mod("%s", x[0])),
     "int": lambda x: x * int(f"{x[0]:.0f}"),
     "astype": lambda x: x * len(x.astype(str)[0]),
 }

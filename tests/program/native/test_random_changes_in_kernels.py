@@ -6,12 +6,8 @@ from random_changes import same
 from test_random_changes import count, moved, near, on_program, runs
 
 import admodes as ad
-from admodes.program.native import calls
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Numpy has detected", "ignore:future versions will not create"),
-    pytest.mark.skipif(not calls.usable(), reason="needs llvmlite"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Numpy has detected", "ignore:future versions will not create")
 
 
 def natively(seed, length):
@@ -40,12 +36,12 @@ def in_kernels(f, x, t, seed):
                 found[...] = 7.0  # a result is the caller's
 
 
-def test_programs():
+def test_programs(width):
     count(natively, range(24), 8)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(560)
 @pytest.mark.parametrize("chunk", range(8))
-def test_many_programs(chunk):
+def test_many_programs(chunk, width):
     count(natively, range(5 * 10**6 + chunk * 1000, 5 * 10**6 + (chunk + 1) * 1000), 14)

@@ -6,6 +6,7 @@ import numpy as np
 import optree
 import pytest
 from checks import same
+from filling import row_operations
 from random_changes import random_changes
 from random_kernels import random_kernel
 from random_programs import random_program
@@ -144,15 +145,6 @@ def cholesky(A):
     return np.tril(A)
 
 
-def elimination(A):
-    A = A.copy()
-    for k in range(len(A)):
-        for i in range(k + 1, len(A)):
-            A[i, k] /= A[k, k]
-            A[i, k + 1 :] -= A[i, k] * A[k, k + 1 :]
-    return A
-
-
 def gram_schmidt(A):
     Q, R = np.zeros_like(A), np.zeros_like(A)
     for k in range(A.shape[1]):
@@ -225,7 +217,7 @@ SQUARE = rng.normal(size=(9, 9)) + 6 * np.eye(9)
 ELEMENTS = {
     triangular: (np.tril(SQUARE), rng.normal(size=9)),
     cholesky: (SQUARE @ SQUARE.T,),
-    elimination: (SQUARE,),
+    row_operations: (SQUARE,),
     gram_schmidt: (SQUARE,),
     forward: (rng.random((3, 3)), rng.random((3, 4))),
     heat: (rng.normal(size=37), 0.2),
@@ -250,7 +242,7 @@ def test_loops_over_elements(f):
 
 
 def test_arithmetic_is_exact_to_the_bit():
-    for f, args in ((heat, ELEMENTS[heat]), (averages, ELEMENTS[averages]), (elimination, (SQUARE,))):
+    for f, args in ((heat, ELEMENTS[heat]), (averages, ELEMENTS[averages]), (row_operations, (SQUARE,))):
         fast, flat, count = tabled(f, *args)
         assert count > 100
         same(fast(*args), flat(*args))
