@@ -318,6 +318,14 @@ def _change(rng, a, b):
         z.real[...] += z.imag
         x[...] = z.real * 0.5 - z.imag
 
+    def parts_before_the_whole(x, w):
+        z = np.full(x.shape, 0.5 - 0.25j)
+        real, imag = z.real[..., ::-1], z.T.imag
+        real[...] = w
+        imag *= x.T
+        z *= 1j
+        x[...] = real - imag.T
+
     def own_constants(x, w):
         c = np.ones(x.shape) * 0.5
         x *= c
@@ -408,7 +416,7 @@ def _change(rng, a, b):
         put_along_axis, add_at, subtract_at, multiply_at, sin_at, flat_slice, flat_all, flat_index, fill, real_part,
         everything, masked, no_axes, no_axes_again, through_flip, through_transpose, through_diagonal, reshaped,
         objects, chosen_by_itself, copyto_by_itself, branched, own_parts, own_constants, counted, every_element,
-        stored_and_read, stored_twice, partitioned, modulo, exchanged_names,
+        stored_and_read, stored_twice, partitioned, modulo, exchanged_names, parts_before_the_whole,
     ]  # fmt: skip
     return _on_arrays(steps[rng.integers(len(steps))])
 

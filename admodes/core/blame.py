@@ -91,6 +91,9 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
         )
         if HELD in str(cause):
             why, remedy = HELD, AFTER
+        elif ".view(" in array:
+            why = "the memory of an array read as other numbers"
+            remedy = "Store into the array itself, or into z.real and z.imag of a complex one."
         elif any(_module(step.tb_frame) in ("threading", "concurrent.futures.thread") for step in steps):
             why, remedy = "in a thread that the function starts", "Make the array before, by np.zeros_like(x)."
         new = Detached(f"{place}: storing a traced value into {array}, {why},", remedy)

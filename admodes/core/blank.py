@@ -48,8 +48,8 @@ class Blank(Tracer):
     """An array that f made: NumPy's own in all it does, until a traced value is stored and it becomes a traced one.
 
     `index` says whose memory it is: None its own, a `Blank` that of another, LENT that of an array from outside f,
-    which takes no traced values.  `node` is True where f also holds it otherwise: with another dtype (x.real,
-    x.view()), or its memory itself.
+    which takes no traced values.  `node` is True where f also holds it otherwise: read as other numbers (x.view()), or
+    its memory itself.
     """
 
     __slots__ = ()
@@ -225,12 +225,19 @@ def _own(y: ndarray) -> Blank:
 
 
 def _view(y: ndarray, root: Blank) -> Any:
-    if y.dtype != root.value.dtype:
+    if y.dtype != root.value.dtype and not _is_part(y, root.value):
         root.node = True
         return y
     view = Blank(y, root)
     share(view, root)
     return view
+
+
+def _is_part(y: ndarray, whole: ndarray) -> bool:
+    """Whether a view is of real parts alone or of imaginary parts alone: x.real, x.T.imag[0]."""
+    if whole.dtype.kind != "c" or y.dtype != whole.real.dtype:
+        return False
+    return all(n == 1 or step % whole.itemsize == 0 for n, step in zip(y.shape, y.strides, strict=True))
 
 
 def settled(x: Any) -> Any:

@@ -81,7 +81,7 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
         if packages and not packages <= {LISTS, AROUND}:  # another function of this code may not go through these: anew
             _FILLING.pop(id(_code(f)), None)
         elif not _wrote(f, error, known):
-            if not noted.detached:
+            if not noted.detached or isinstance(error, OSError):  # a file's, or of a time limit set by a signal
                 if refused_class(error) or isinstance(error, Detached):  # the latter in a thread that f started
                     _raise(error, frozenset())
                 located(error, in_users_code)

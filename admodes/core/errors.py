@@ -128,8 +128,8 @@ class Detached(Travelling, TypeError):
 
 # What is said of an array that f also holds with another dtype.
 HELD = (
-    "an array that f also holds otherwise (its .real, .imag, .view(), .base or .data, as_strided, or by a np.asarray "
-    "that was bound to another name)"
+    "an array that f also holds otherwise (its .view(), .base or .data, as_strided, or by a np.asarray that was "
+    "bound to another name)"
 )
 AFTER = "Take these after the array is filled."
 

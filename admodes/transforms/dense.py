@@ -258,19 +258,19 @@ def _scalar(y: Any) -> Any:
     """The result of a function to take the gradient of; anything but one real number is an error."""
     if y is None or (not isinstance(y, Tracer) and isinstance(y, tuple | list | dict)):
         raise TypeError(
-            f"grad needs a function that returns one number; it returned a {type(y).__name__}. "
+            f"a gradient needs a function that returns one number; it returned a {type(y).__name__}. "
             "For (scalar, extra) use has_aux=True; for several results use jacrev or vjp."
         )
     y = pytree.result(y, "the result")
     if y.shape:
         raise TypeError(
-            f"grad needs a function that returns one number; it returned an array of shape {y.shape}. "
+            f"a gradient needs a function that returns one number; it returned an array of shape {y.shape}. "
             "Reduce it to a scalar (y.sum()), or use jacobian(f) for all derivatives or vjp(f, x) for a weighted sum."
         )
     if y.dtype.kind == "c":
         raise TypeError(
-            "grad needs a real result; the function returned a complex number. Take np.real, np.imag or np.abs of it, "
-            "or use jacrev or vjp."
+            "a gradient needs a real result; the function returned a complex number. Take np.real, np.imag or np.abs "
+            "of it, or use jacrev or vjp."
         )
     return y if y.dtype.kind == "f" else np.float64(y) if not isinstance(y, Tracer) else y
 

@@ -1,5 +1,7 @@
 """Functions that fill arrays of their own run again: how often, nested, and with arrays from outside."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import scipy.sparse.csgraph
@@ -52,6 +54,20 @@ def test_the_switch():
         with admodes.no_rerun(), pytest.raises(Detached, match=r"y\[0\] = x\[0\]"):
             grad(f)(X)
         assert grad(f)(X)[0] == 1.0
+
+
+def test_a_time_limit_ends_f_and_does_not_run_it_again():
+    runs = []
+
+    def f(x):
+        runs.append(x)
+        with contextlib.suppress(Detached):
+            float(x[0])
+        raise TimeoutError("ten seconds are over")  # as a handler of signals does, at any line
+
+    with pytest.raises(TimeoutError, match="ten seconds"):
+        grad(f)(X)
+    assert len(runs) == 1
 
 
 # Nested transforms -------------------------------------------------------------------------------------
@@ -179,12 +195,53 @@ def test_arrays_from_outside_still_raise():
 def test_an_array_held_with_another_dtype_raises():
     def f(x):
         z = np.zeros(3, dtype=complex)
-        part = z.imag
+        part = z.view(float)
         z[0] = x[0]
-        return np.real(z) + part
+        return np.real(z) + part[::2]
+
+    def through_it(x):
+        z = np.zeros(3, dtype=complex)
+        z.view(float)[0] = x[0]
+        return np.real(z)
 
     with pytest.raises(Detached, match=r"z\[0\] = x\[0\]"):
         jacfwd(f)(X)
+    with pytest.raises(Detached, match=r"into z\.view\(float\), the memory .* into z\.real and z\.imag"):
+        jacfwd(through_it)(X)
+
+
+def whole_after_a_part(x):
+    z = np.zeros(3, dtype=complex)
+    part = z.imag
+    z[0] = x[0] + 2j * x[1]
+    return np.real(z) + part
+
+
+def part_in_place(x):
+    z = np.ones((2, 3), dtype=complex)
+    r, i = z.real, z.T.imag
+    r += x
+    i[:, 1] = x * x
+    return np.abs(z) ** 2 + z[0] * i.T
+
+
+def elements_of_parts(x):
+    z = np.zeros(3, dtype=complex)
+    z.real[0], z.imag[::-1][0] = x[1], x[0]
+    np.multiply(x, x, out=z[::-1].imag)
+    return z * z
+
+
+def of_one_element(x):
+    z = np.zeros((1, 1), dtype=complex)
+    z.imag[0, 0] = x[0] * x[1]
+    z.real[...] = x[2]
+    return z**3
+
+
+@pytest.mark.parametrize("f", [whole_after_a_part, part_in_place, elements_of_parts, of_one_element])
+def test_parts_of_complex_arrays_that_f_makes_show_what_is_stored_and_take_it(f):
+    check(lambda x: np.concatenate([np.ravel(f(x).real), np.ravel(f(x).imag)]))
 
 
 # ---------------------------------------------------------------------------------------------------
