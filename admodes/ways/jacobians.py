@@ -20,7 +20,7 @@ from ..core.tables import columns
 from ..transforms.arguments import SEVERAL, Argnums, check_asked, chosen_leaves, presented
 from ..transforms.dense import assemble, dense_jacobian, jacobian_forward, jacobian_reverse
 from ..transforms.directions import check_chunk
-from .meter import first_estimate
+from .meter import first_run
 from .prediction import BRACKETING, COLOURED, JacobianPlan, bracketed, predict
 
 if TYPE_CHECKING:
@@ -244,8 +244,8 @@ class Jacobian:
         known = self._at(args, kwargs)
         if not known.choice:
             with around(self.f).restored():
-                first = first_estimate(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic)
-                known.choice = first.choice if first.suffices else self.plan(*args, **kwargs).choice
+                first = first_run(self.f, self.argnums, args, kwargs, self.chunk, self.holomorphic)
+                known.choice = first.choice or self.plan(*args, **kwargs).choice
         return known.choice
 
     def _with_bracketing(self, found: JacobianPlan, args: tuple[Any, ...], known: Known) -> JacobianPlan:

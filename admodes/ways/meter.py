@@ -6,6 +6,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ PRODUCTS_OF_A_FACTORISATION = 30
 ABOUT = 1.15
 # Arrays that are alive at a time.
 ALIVE = 4
+# Elements of all directions in the largest array, up to which the calls of a pass outweigh its arithmetic.
+SMALL = 2048
 # The five traces, and what is read off them, that exact counts take.
 SECONDS_TO_COUNT_AN_OPERATION = 1e-3
 
@@ -51,37 +54,67 @@ class FirstEstimate:
         return self.seconds[self.choice] <= self.counting
 
 
-def first_estimate(
+@dataclass(frozen=True)
+class FirstRun:
+    """f run once, its operations counted. missing: the dense mode that there is not, for f of complex numbers."""
+
+    meter: Meter
+    n: int
+    m: int
+    chunk: int | None
+    missing: str
+
+    @property
+    def small(self) -> bool:
+        """Whether calls are what a pass takes, and so forward mode, which has fewer, is known to be the cheaper one
+        without a look at prices."""
+        return not self.missing and self.n <= (self.chunk or self.n) and self.n * self.meter.largest <= SMALL
+
+    @property
+    def choice(self) -> str:
+        """The dense mode to take; "" where counting other ways exactly takes less than either."""
+        if self.small:
+            return "forward"
+        estimate = self.estimate()
+        return estimate.choice if estimate.suffices else ""
+
+    def estimate(self) -> FirstEstimate:
+        """The operations priced."""
+        meter, n, m, model = self.meter, self.n, self.m, current()
+        pushed, taped, pulled = (model.overhead(meter.through(kind)) for kind in ("forward", "record", "pull"))
+
+        def sweep(directions: int, rule: Rule, beside: float) -> float:
+            """So many directions; beside: seconds of a pass for what is not in its rules."""
+            k = max(1, min(directions, self.chunk or chunk_for(directions, max(n, m, 1))))
+            once, each = meter.rules(model, rule, k)
+            return -(-directions // k) * (once + beside) + directions * each
+
+        own = meter.own(model)
+        seconds = {
+            "forward": sweep(n, _pushes, own + pushed) + model.entry["jacfwd"],
+            "reverse": sweep(m, _pulls, pulled) + own + taped + model.entry["jacrev"],
+        }
+        seconds.pop(self.missing, None)
+        return FirstEstimate(seconds, meter.operations * SECONDS_TO_COUNT_AN_OPERATION)
+
+
+def first_run(
     f: Callable[..., Any],
     argnums: Argnums,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     chunk: int | None = None,
     holomorphic: bool = False,
-) -> FirstEstimate:
-    """f run once, its operations counted and priced."""
+) -> FirstRun:
+    """f run once, its operations counted."""
     function, chosen, structure = chosen_leaves(f, argnums, args, kwargs)
     meter, results = run(function, _metered, function, chosen, structure)
-    n, m = sum(int(x.size) for x in chosen), sum(int(y.size) for y in results)
-    model = current()
-    pushed, taped, pulled = (model.overhead(meter.through(kind)) for kind in ("forward", "record", "pull"))
-
-    def sweep(directions: int, rule: Rule, beside: float) -> float:
-        """So many directions; beside: seconds of a pass for what is not in its rules."""
-        k = max(1, min(directions, chunk or chunk_for(directions, max(n, m, 1))))
-        once, each = meter.rules(model, rule, k)
-        return -(-directions // k) * (once + beside) + directions * each
-
-    own = meter.own(model)
-    seconds = {
-        "forward": sweep(n, _pushes, own + pushed) + model.entry["jacfwd"],
-        "reverse": sweep(m, _pulls, pulled) + own + taped + model.entry["jacrev"],
-    }
+    missing = ""
     if any(x.dtype.kind == "c" for x in chosen) and not holomorphic:
-        del seconds["forward"]
+        missing = "forward"
     elif complex_of_real(chosen, results):
-        del seconds["reverse"]
-    return FirstEstimate(seconds, meter.operations * SECONDS_TO_COUNT_AN_OPERATION)
+        missing = "reverse"
+    return FirstRun(meter, sum(int(x.size) for x in chosen), sum(int(y.size) for y in results), chunk, missing)
 
 
 def _metered(function: Callable[..., Any], chosen: list[Any], structure: Any) -> tuple[Meter, list[Any]]:
@@ -116,13 +149,22 @@ class Rules(NamedTuple):
 Rule = Callable[[CostModel, "Met", int], Rules]
 
 
-@dataclass
 class Met:
     """An operation that was met, how many of its arguments were differentiated, and how many times."""
 
-    instruction: Instruction
-    traced: int
-    times: int = 0
+    def __init__(self, call: tuple[Op, list[Any], dict[str, Any], Any], traced: int) -> None:
+        self._call = call
+        self.traced = traced
+        self.times = 0
+
+    @cached_property
+    def instruction(self) -> Instruction:
+        return _written(*self._call)
+
+    def settle(self) -> None:
+        """Let go of the arrays that it was met with."""
+        _ = self.instruction
+        del self._call
 
 
 class Metered(Tracer):
@@ -139,13 +181,15 @@ class Meter(Trace):
     """The transform that evaluates and counts, and is seen by no transform around it.
 
     met : the operations, by what their price goes by: the row and the shapes.
+    largest : elements of the largest array among them.
     """
 
-    __slots__ = ("met",)
+    __slots__ = ("largest", "met")
 
     def __init__(self) -> None:
         super().__init__()
         self.met: dict[Any, Met] = {}
+        self.largest = 1
 
     @property
     def operations(self) -> int:
@@ -190,7 +234,11 @@ class Meter(Trace):
     def _meet(self, kind: Any, op: Op, values: list[Any], params: dict[str, Any], y: Any) -> None:
         known = self.met.get(kind)
         if known is None:
-            known = self.met[kind] = Met(_written(op, values, params, y), kind[1])
+            known = self.met[kind] = Met((op, values, params, y), kind[1])
+            largest = max([x.size for x in (y, *values) if isinstance(x, np.ndarray)], default=1)
+            self.largest = max(self.largest, largest)
+            if largest > SMALL:
+                known.settle()
         known.times += 1
 
     def through(self, kind: str) -> Level:

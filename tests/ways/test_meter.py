@@ -9,7 +9,7 @@ import pytest
 
 from admodes import JacobianChain, cost, grad, jacfwd, jacobian, jacrev, trace
 from admodes.ways import jacobians
-from admodes.ways.meter import FirstEstimate, Meter, Metered, first_estimate
+from admodes.ways.meter import FirstEstimate, Meter, Metered, first_run
 from admodes.ways.model import current
 
 rng = np.random.default_rng(4)
@@ -71,19 +71,42 @@ def test_no_plan_is_made_where_the_jacobian_is_had_sooner(planned):
 def test_the_first_estimate_of_dense_modes(shape, expected):
     A = rng.normal(size=shape) / shape[1]
     f = lambda x: np.tanh(A @ x)  # noqa: E731
-    first = first_estimate(f, 0, (np.ones(shape[1]),), {})
+    first = first_run(f, 0, (np.ones(shape[1]),), {}).estimate()
     assert set(first.seconds) == {"forward", "reverse"}
     assert first.choice == expected
-    one, two = (first_estimate(f, 0, (np.ones(shape[1]),), {}, chunk).seconds for chunk in (1, 2))
+    one, two = (first_run(f, 0, (np.ones(shape[1]),), {}, chunk).estimate().seconds for chunk in (1, 2))
     assert all(one[mode] > two[mode] for mode in one)  # a pass for each direction
 
 
 def test_the_first_estimate_knows_what_is_derived_over_a_tape():
     """As many columns as rows; the pull of a factorisation is its push on a tape and back."""
-    first = first_estimate(lambda x: np.linalg.eigh(x + x.T)[1], 0, (np.diag(np.arange(3.0)),), {}).seconds
+    first = first_run(lambda x: np.linalg.eigh(x + x.T)[1], 0, (np.diag(np.arange(3.0)),), {}).estimate().seconds
     assert first["reverse"] > 1.5 * first["forward"]
-    linear = first_estimate(lambda x: np.reshape(x, (2, 2)), 0, (np.ones(4),), {}).seconds
+    linear = first_run(lambda x: np.reshape(x, (2, 2)), 0, (np.ones(4),), {}).estimate().seconds
     assert linear["reverse"] < 1.5 * linear["forward"]
+
+
+def test_what_is_small_is_chosen_without_a_look_at_prices(monkeypatch):
+    def f(x):
+        return np.sum(np.sin(x) * x)
+
+    def wide(x):
+        return np.sum(np.outer(np.ones(1000), x))
+
+    def looked():
+        raise AssertionError
+
+    monkeypatch.setattr("admodes.ways.meter.current", looked)
+    run = first_run(f, 0, (np.ones(45),), {})
+    assert (run.n, run.meter.largest, run.choice) == (45, 45, "forward")
+    for larger in (
+        first_run(f, 0, (np.ones(46),), {}),
+        first_run(f, 0, (np.ones(45),), {}, 2),  # in several passes
+        first_run(wide, 0, (np.ones(3),), {}),
+        first_run(lambda z: np.abs(z) ** 2, 0, (np.ones(3) * 1j,), {}),  # for which there is reverse mode alone
+    ):
+        with pytest.raises(AssertionError):
+            _ = larger.choice
 
 
 def test_of_two_about_as_cheap_the_first_estimate_takes_forward_mode():
@@ -95,20 +118,20 @@ def test_of_two_about_as_cheap_the_first_estimate_takes_forward_mode():
 def test_the_first_estimate_is_by_the_prices_of_the_model(monkeypatch):
     """Costly functions are priced as such, once; a direction more takes a product."""
     cheap, costly = (
-        first_estimate(f, 0, (np.ones((50, 50)),), {}, 1).seconds["reverse"]
+        first_run(f, 0, (np.ones((50, 50)),), {}, 1).estimate().seconds["reverse"]
         for f in (lambda x: np.sum(np.sqrt(x), axis=(0, 1)), lambda x: np.sum(np.power(x, 1.7), axis=(0, 1)))
     )
     assert costly > cheap
     slow = replace(current(), entry=dict.fromkeys(current().entry, 1.0))
     monkeypatch.setattr("admodes.ways.meter.current", lambda: slow)
-    assert first_estimate(np.sin, 0, (np.ones(3),), {}).seconds["forward"] > 1
+    assert first_run(np.sin, 0, (np.ones(3),), {}).estimate().seconds["forward"] > 1
 
 
 def test_the_first_estimate_knows_the_modes_that_there_are():
     x, z = np.ones(3), np.ones(3) * 1j
-    assert set(first_estimate(lambda z: np.abs(z) ** 2, 0, (z,), {}).seconds) == {"reverse"}
-    assert set(first_estimate(np.sin, 0, (z,), {}, None, True).seconds) == {"forward", "reverse"}
-    assert set(first_estimate(lambda x: np.exp(1j * x), 0, (x,), {}).seconds) == {"forward"}
+    assert set(first_run(lambda z: np.abs(z) ** 2, 0, (z,), {}).estimate().seconds) == {"reverse"}
+    assert set(first_run(np.sin, 0, (z,), {}, None, True).estimate().seconds) == {"forward", "reverse"}
+    assert set(first_run(lambda x: np.exp(1j * x), 0, (x,), {}).estimate().seconds) == {"forward"}
     np.testing.assert_allclose(jacobian(lambda x: np.exp(1j * x))(x), np.diag(1j * np.exp(1j * x)))
 
 
