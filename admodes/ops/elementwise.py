@@ -66,11 +66,19 @@ def _inverse(y: Any, a: Any, b: Any) -> Any:
     return np.divide(1.0, b) if type(b) in (int, float) and not b else 1 / b
 
 
-def _power_base(y: Any, a: Any, b: Any) -> Any:
+def power_slope(y: Any, a: Any, b: Any) -> Any:
     """∂(a^b)/∂a = b·a^(b−1), and 0 where b = 0."""
     if type(b) in (int, float):
         return b * (a if b == 2 else a ** (b - 1)) if b else np.zeros_like(a)
-    return b * a ** np.where(b == 0, 1, b - 1)
+    return _with_slope_by(b, y, a) if isinstance(b, Tracer) else b * a ** np.where(b == 0, 1, b - 1)
+
+
+def _with_slope_by(b: Any, y: Any, a: Any) -> Any:
+    """b·a^(b−1) for an exponent that is differentiated: 0·0⁻¹ and 1·0⁰ have no slope by b."""
+    zero = np.less(np.abs(a), np.finfo(y.dtype).tiny)
+    none, one = zero & np.equal(b, 0), zero & np.equal(b, 1)
+    p = b * a ** np.where(none, 1, b - 1)
+    return p + slope(np.zeros_like(p), np.where(none, b, np.where(one, b - 1, 1)))
 
 
 def _power_exponent(y: Any, a: Any, b: Any) -> Any:
@@ -177,8 +185,8 @@ row(np.add,          [1, 1],                                                   R
 row(np.subtract,     [1, -1],                                                  REAL, REAL, evaluate=operator.sub)
 row(np.multiply,     [lambda y, a, b: b,       lambda y, a, b: a],             REAL, REAL, evaluate=operator.mul)
 row(np.divide,       [_inverse,                lambda y, a, b: -y / b],        REAL, NONZERO, evaluate=operator.truediv)
-row(np.power,        [_power_base,             _power_exponent],               POSITIVE, REAL, evaluate=operator.pow, flops=_power_flops)
-row(np.float_power,  [_power_base,             _power_exponent],               POSITIVE, REAL, flops=TRANSCENDENTAL)
+row(np.power,        [power_slope,             _power_exponent],               POSITIVE, REAL, evaluate=operator.pow, flops=_power_flops)
+row(np.float_power,  [power_slope,             _power_exponent],               POSITIVE, REAL, flops=TRANSCENDENTAL)
 row(np.remainder,    [1,                       lambda y, a, b: -np.floor(a / b)],  REAL, ABOVE_ONE, evaluate=operator.mod)
 row(np.fmod,         [1,                       lambda y, a, b: -np.trunc(a / b)],  REAL, ABOVE_ONE)
 row(np.negative,     [-1],                                                     REAL, evaluate=operator.neg)

@@ -11,6 +11,7 @@ import scipy.special as sc
 
 from ...core.domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, A, OnlyReal, case
 from ...core.registry import UNKNOWN
+from ..ties import jump
 from .rows import ORDER, SCALED, SQRT_2, SQRT_PI, horner, independent, real_only, row, several, ufunc
 
 
@@ -39,7 +40,7 @@ def _kelvin_second(w: Any, x: Any) -> Any:
 def _airye(y: Any, x: Any) -> tuple[Any, ...]:
     """Ai and Ai′ carry e^(2x√x/3), Bi and Bi′ its reciprocal; where x < 0 the scale of Bi is 1."""
     a, da, b, db = y
-    root = np.sqrt(np.where(x > 0, x, 0.0))
+    root = np.sqrt(np.where(x >= 0, x, 0.0))
     return da + root * a, x * a + root * da, db - root * b, x * b - root * db
 
 
@@ -59,7 +60,7 @@ row("yn",            [UNKNOWN, _falling(sc.yn)],                                
 row("jve",           [UNKNOWN, real_only("jve", _falling(sc.jve))], SCALED)
 row("yve",           [UNKNOWN, real_only("yve", _falling(sc.yve))], SCALED)
 row("iv",            [UNKNOWN, _rising(sc.iv)],                                          ORDER, POSITIVE)
-row("ive", [UNKNOWN, real_only("ive", lambda y, v, x: (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)],
+row("ive", [UNKNOWN, real_only("ive", lambda y, v, x: (sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - jump(x) * y)],
             SCALED)
 row("kv",            [UNKNOWN, _rising(sc.kv, -1.0)],                                    ORDER, POSITIVE)
 row("kn",            [UNKNOWN, _rising(sc.kn, -1.0)],                                    SMALL_INTEGERS, POSITIVE)
@@ -76,8 +77,8 @@ row("y0",            [lambda y, x: -sc.y1(x)],                                  
 row("y1",            [lambda y, x: sc.y0(x) - y / x],                                    POSITIVE)
 row("i0",            [lambda y, x: sc.i1(x)],                                            REAL)
 row("i1",            [lambda y, x: (sc.i0(x) + sc.iv(2, x)) / 2],                        REAL)
-row("i0e",           [lambda y, x: sc.i1e(x) - np.sign(x) * y],                          NONZERO)
-row("i1e",           [lambda y, x: (sc.i0e(x) + sc.ive(2, x)) / 2 - np.sign(x) * y],     NONZERO)
+row("i0e",           [lambda y, x: sc.i1e(x) - jump(x) * y],                             NONZERO)
+row("i1e",           [lambda y, x: (sc.i0e(x) + sc.ive(2, x)) / 2 - jump(x) * y],        NONZERO)
 row("k0",            [lambda y, x: -sc.k1(x)],                                           POSITIVE)
 row("k1",            [lambda y, x: -sc.k0(x) - y / x],                                   POSITIVE)
 row("k0e",           [lambda y, x: y - sc.k1e(x)],                                       POSITIVE)

@@ -61,12 +61,12 @@ def _nct_density(df: Any, nc: Any, t: Any) -> Any:
 
 def _kolmogorov_slope(x: Any) -> Any:
     """K′ of K(x) = 2 Σ (−1)^(k−1) e^(−2k²x²), and for small x of 1 − (√2π/x) Σ e^(−(2k−1)²π²/8x²)."""
-    small = x < 0.8
-    a, b = np.where(small, x, 0.5), np.where(small, 1.0, x)
+    least, small = x < 0.02, x < 0.8  # below 0.02, and for x < 0, K is 0 in double precision
+    a, b = np.where(small & ~least, x, 0.5), np.where(small, 1.0, x)
     c = [(2 * k - 1) ** 2 * np.pi**2 / 8 for k in range(1, 5)]
     left = sum(np.exp(-ck / (a * a)) * (1 / (a * a) - 2 * ck / a**4) for ck in c) * SQRT_2PI
     right = sum((-1) ** k * 8 * k * k * b * np.exp(-2 * k * k * b * b) for k in range(1, 8))
-    return np.where(small, left, right)
+    return np.where(least, 0.0, np.where(small, left, right))
 
 
 def _normal_slope(z: Any) -> Any:

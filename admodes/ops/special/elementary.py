@@ -10,6 +10,7 @@ import scipy.special as sc
 
 from ...core.domain import NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT
 from ...core.registry import UNKNOWN
+from ..elementwise import power_slope
 from .rows import DEGREE, LN2, LN10, PROBABILITY, SQRT_2, SQRT_PI, horner, independent, row, several
 
 # ---------------------------------------------------------------------------------------------------
@@ -89,8 +90,7 @@ row("inv_boxcox",    [lambda x, y, a: np.power(x, 1 - a),
 row("inv_boxcox1p",  [lambda x, y, a: np.power(1 + x, 1 - a),
                       lambda x, y, a: -_power_slope(np.log1p(x), a) * np.power(1 + x, 1 - a)],     ((0.1, 0.6),), UNIT)
 row("tklmbda",       [_tukey_slope, _tukey_shape],                                       ((-0.8, 0.8),), ((-0.9, 0.9),))
-row("powm1", [lambda y, x, a: a * np.power(x, np.where(a == 0, 1, a - 1)), lambda y, x, a: (y + 1) * np.log(x)],
-              POSITIVE, REAL)
+row("powm1",         [power_slope, lambda y, x, a: (y + 1) * np.log(x)],                 POSITIVE, REAL)
 row("cbrt",          [lambda y, x: 1 / (3 * y * y)],                                     NONZERO)
 row("exp2",          [lambda y, x: LN2 * y],                                             REAL)
 row("exp10",         [lambda y, x: LN10 * y],                                            REAL)
