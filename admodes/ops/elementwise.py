@@ -174,6 +174,12 @@ def _same_sign(y: Any, a: Any, b: Any) -> Any:
     return np.where(np.signbit(a) == np.signbit(b), 1.0, -1.0)
 
 
+def _arc(real: Callable[[Any], Any], complexes: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """The slope of an inverse function: by x where that is real; else by y, which knows the side of a branch cut that
+    z lies on, as 1 − z² does not (the sign of a zero is lost in it)."""
+    return lambda y, x: complexes(y) if x.dtype.kind == "c" else real(x)
+
+
 def _power_flops(y: Any, a: Any, b: Any) -> float:
     """NumPy takes a number that is one of these exponents as a square, a root, a reciprocal …: one operation."""
     simple = isinstance(b, int | float | np.number) and b in (-1, 0, 0.5, 1, 2)
@@ -222,15 +228,15 @@ row(np.logaddexp2,   [lambda y, a, b: np.exp2(a - _above(y)), lambda y, a, b: np
 row(np.sin,          [lambda y, x: np.cos(x)],                                 REAL, flops=T)
 row(np.cos,          [lambda y, x: -np.sin(x)],                                REAL, flops=T)
 row(np.tan,          [lambda y, x: 1 + y * y],                                 UNIT, flops=T)
-row(np.arcsin,       [lambda y, x: 1 / np.sqrt(1 - x * x)],                    UNIT, flops=T)
-row(np.arccos,       [lambda y, x: -1 / np.sqrt(1 - x * x)],                   UNIT, flops=T)
+row(np.arcsin,       [_arc(lambda x: 1 / np.sqrt(1 - x * x), lambda y: 1 / np.cos(y))],          UNIT, flops=T)
+row(np.arccos,       [_arc(lambda x: -1 / np.sqrt(1 - x * x), lambda y: -1 / np.sin(y))],        UNIT, flops=T)
 row(np.arctan,       [lambda y, x: 1 / (1 + x * x)],                           REAL, flops=T)
 row(np.arctan2,      [lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b)],  NONZERO, NONZERO, flops=T)
 row(np.sinh,         [lambda y, x: np.cosh(x)],                                REAL, flops=T)
 row(np.cosh,         [lambda y, x: np.sinh(x)],                                REAL, flops=T)
 row(np.tanh,         [lambda y, x: 1 - y * y],                                 REAL, flops=T)
-row(np.arcsinh,      [lambda y, x: 1 / np.sqrt(1 + x * x)],                    REAL, flops=T)
-row(np.arccosh,      [lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))],     ABOVE_ONE, flops=T)
+row(np.arcsinh,      [_arc(lambda x: 1 / np.sqrt(1 + x * x), lambda y: 1 / np.cosh(y))],         REAL, flops=T)
+row(np.arccosh,      [_arc(lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), lambda y: 1 / np.sinh(y))],  ABOVE_ONE, flops=T)
 row(np.arctanh,      [lambda y, x: 1 / (1 - x * x)],                           UNIT, flops=T)
 row(np.deg2rad,      [DEGREE],                                                 REAL, alias=[np.radians])
 row(np.rad2deg,      [1 / DEGREE],                                             REAL, alias=[np.degrees])
