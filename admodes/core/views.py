@@ -272,6 +272,7 @@ def clone(x: Any) -> Any:
     """The same traced value in memory of its own; what is not traced as it is."""
     if not isinstance(x, Cell):
         return x
+    _ = x.transform  # which brings a stale one up to date
     new: Any = object.__new__(type(x))
     _copy_state(x, new)
     return new
@@ -279,6 +280,7 @@ def clone(x: Any) -> Any:
 
 def become(x: Any, new: Any) -> None:
     """Make x the same traced value as `new`."""
+    _ = new.transform  # as in `clone`
     _set_class(x, type(new))
     _copy_state(new, x)
 

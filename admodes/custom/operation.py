@@ -11,6 +11,7 @@ import numpy as np
 from ..core import pytree
 from ..core.dispatch import highest, primitive
 from ..core.forward import Forward
+from ..core.lending import by_value, owned
 from ..core.registry import AnyName, Composite, Elementwise, Op, Via, add, broadcasting_rules
 from ..core.reverse import Tape
 from ..core.tracing import Tracer
@@ -182,6 +183,8 @@ def custom_op(
 
 def _function(op: Op, fn: Callable[..., Any]) -> Callable[..., Any]:
     """The row as a function that dispatches, named as the user's."""
+    untraced = op.evaluate
+    op.evaluate = lambda *args, **params: owned(untraced(*args, **params))
     inner = primitive(op)
     plain = op.evaluate
 
@@ -189,7 +192,7 @@ def _function(op: Op, fn: Callable[..., Any]) -> Callable[..., Any]:
 
     def evaluate(*args: Any, **params: Any) -> Any:
         nonlocal tried
-        before = None if tried else [a.copy() if type(a) is np.ndarray else a for a in args]
+        before = None if tried else [pytree.tree_map(_as_it_is, a) for a in args]
         y = own(plain(*args, **params), called(fn))
         if before is not None:
             _unchanged(fn, args, before)
@@ -227,12 +230,19 @@ def _function(op: Op, fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _unchanged(fn: Any, args: Sequence[Any], before: Sequence[Any]) -> None:
     """Raise if the function, when it is first differentiated, changed an argument: no rule could say so."""
-    for i, (a, b) in enumerate(zip(args, before, strict=True)):
-        if type(a) is np.ndarray and not same(a, b):
+    for i, (tree, then) in enumerate(zip(args, before, strict=True)):
+        now, old = pytree.flatten(tree)[0], pytree.flatten(then)[0]
+        if len(now) != len(old) or not all(
+            type(a) is not np.ndarray or same(a, b) for a, b in zip(now, old, strict=True)
+        ):
             raise ValueError(
                 f"custom_op {called(fn)}: the function changes its argument {i} in place, which its rule cannot tell "
                 "of. Let it work on a copy, or return what it computes."
             )
+
+
+def _as_it_is(a: Any) -> Any:
+    return a.copy() if type(a) is np.ndarray else a
 
 
 def _of_trees(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -465,7 +475,7 @@ def _row(
         raise TypeError(f"{name}: composite= is a {type(composite).__name__}; it must be a function.")
     op: Op
     if composite is not None:
-        return Composite(fn, composite, flops=flops)
+        return Composite(fn, lambda *args, **params: owned(by_value(composite, args, params)), flops=flops)
     if partial is not None:
         partials = list(partial) if isinstance(partial, list | tuple) else [partial]
         return _Elements(fn, [_partial(name, p, i) for i, p in enumerate(partials)], flops=flops)

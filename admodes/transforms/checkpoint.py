@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
-from ..core.creation import known_by
 from ..core.directions import lead_shape
 from ..core.dispatch import apply, highest, pack, primitive
-from ..core.lending import by_value, lending
+from ..core.lending import by_value, owned
 from ..core.registry import Each, Elementwise, Op
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
@@ -68,7 +67,7 @@ def checkpoint(f: Function) -> Function:
         flat = [pack(x) for x in flat]
         moving = [k for k, x in enumerate(flat) if isinstance(x, Tracer)]
         if not moving:
-            return f(*args, **kwargs)
+            return owned(by_value(f, args, kwargs))
 
         def run(*leaves: Any) -> Any:
             args, kwargs, captured = pytree.unflatten(structure, replaced(rest, moving, leaves))
@@ -123,7 +122,7 @@ class _Later(Op):
     def packed(self, tree: Any) -> Any:
         """The leaves of a result, as a tuple where they are several."""
         out, self.out_structure = pytree.flatten(tree)
-        out = [pytree.result(y, "the result of a checkpointed function") for y in out]
+        out = [owned(pytree.result(y, "the result of a checkpointed function")) for y in out]
         self.several = len(out) != 1
         return tuple(out) if self.several else out[0]
 
@@ -220,7 +219,7 @@ def checkpoint_chain(
         closures = [closed_over(step) for step in steps]
         found = _Steps([rebuild for _, rebuild in closures], [captured for captured, _ in closures])
     else:
-        found = _Streamed(steps)
+        found = _Streamed((step, ()) for step in steps)
     return _run(found, x, snapshots, max_bytes, disk, ys=False)[0]
 
 
@@ -265,17 +264,8 @@ def checkpoint_scan(
     array([12.,  6.,  4.])
     """
     if isinstance(xs, Iterator):
-        return _run(_Streamed(_given(step, x) for x in xs), carry, snapshots, max_bytes, disk, ys=True)
+        return _run(_Streamed((step, (x,)) for x in xs), carry, snapshots, max_bytes, disk, ys=True)
     return _run(_Scanned(*closed_over(step), xs), carry, snapshots, max_bytes, disk, ys=True)
-
-
-def _given(step: Function, x: Any) -> Function:
-    """The step of one x, as a function of the carry."""
-
-    def given(carry: Any) -> Any:
-        return lending(functools.partial(step, carry), (x,), {})
-
-    return known_by(given, step)
 
 
 def _run(steps: _Steps, x: Any, snapshots: int | None, max_bytes: int | None, disk: int, ys: bool) -> tuple[Any, Any]:
@@ -287,7 +277,7 @@ def _run(steps: _Steps, x: Any, snapshots: int | None, max_bytes: int | None, di
         raise ValueError("snapshots= and max_bytes= both say how many states are kept; give one of them")
     op = _Chain(steps, x, (snapshots, max_bytes, disk), ys)
     leaves = op.leaves()
-    found: tuple[Any, Any] = op.call(leaves) if leaves else op.run()
+    found: tuple[Any, Any] = op.call(leaves) if leaves else owned(op.run())
     return found
 
 
@@ -323,13 +313,14 @@ class _Steps:
 
 
 class _Streamed(_Steps):
-    """Steps from an iterator, kept as they come; they close over no traced values."""
+    """Steps from an iterator, kept as they come, each with what it takes beside the state; they close over no traced
+    values."""
 
-    def __init__(self, source: Iterable[Function]) -> None:
+    def __init__(self, source: Iterable[tuple[Function, tuple[Any, ...]]]) -> None:
         super().__init__([], [])
         self.length = None
         self._source = iter(source)
-        self._functions: list[Function] = []
+        self._functions: list[tuple[Function, tuple[Any, ...]]] = []
 
     def exists(self, i: int) -> bool:
         self._functions += itertools.islice(self._source, max(0, i + 1 - len(self._functions)))
@@ -342,7 +333,8 @@ class _Streamed(_Steps):
         return []
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
-        return by_value(self._functions[i], (state,), {})
+        step, more = self._functions[i]
+        return by_value(step, (state, *more), {})
 
 
 class _Scanned(_Steps):

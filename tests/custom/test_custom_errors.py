@@ -168,6 +168,10 @@ def doubled(x):
     return x
 
 
+def doubled_in_a_tree(pair):
+    return doubled(pair[0])
+
+
 IN_PLACE = {
     "push": (np.exp, {"push": lambda t, y, x: np.multiply(t, y, out=t)}, r"push 0 changes its arguments in place"),
     "pull": (np.exp, {"pull": lambda u, y, x: np.multiply(u, y, out=u)}, r"pull 0 changes its arguments in place"),
@@ -183,6 +187,9 @@ def test_what_changes_its_arguments_is_refused(case):
     for run in (lambda f: jvp(f, (Y.copy(),), (Y.copy(),)), lambda f: vjp(f, Y.copy())[1](Y.copy())):
         with pytest.raises(ValueError, match=message):
             run(lambda x: custom_op(fn, **rules)(x) + x)
+    if case == "function":
+        with pytest.raises(ValueError, match=message):
+            grad(lambda x: np.sum(custom_op(doubled_in_a_tree, push=lambda t, y, s: 2 * t[0])((x, 2 * x))))(Y)
 
 
 @pytest.mark.parametrize(

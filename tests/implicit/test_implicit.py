@@ -510,3 +510,24 @@ def test_what_a_function_writes_to_its_parameters_stays_in_it(name, way, size):
         assert np.array_equal(a, np.ones(size))
         assert np.array_equal(b, np.full(size, 0.5))
         np.testing.assert_allclose(found, WAYS_OF_ALL[way](lambda a, b: take(copying, a, b), a, b), rtol=1e-8)
+
+
+def _moved(z, p):
+    z *= 0.5
+    z += p * np.cos(z)
+    return z
+
+
+def test_a_function_may_store_traced_values_in_the_unknowns_and_the_state():
+    """They are its own, by value."""
+    p = np.array([0.1, 0.2])
+    takes = [
+        lambda f: lambda p: ad.fixed_point(f, np.zeros(2), p),
+        lambda f: lambda p: ad.root(f, np.ones(2), p),
+        lambda f: lambda p: ad.minimize(lambda z, p: np.sum((f(z, p) - p) ** 2), np.ones(2), p),
+        lambda f: lambda p: ad.odeint(lambda y, t, p: f(y, p), np.ones(2), T, p)[-1],
+    ]
+    for take in takes:
+        g, right = take(_moved), take(lambda z, p: 0.5 * z + p * np.cos(0.5 * z))
+        for way in (ad.jacfwd, ad.jacrev, lambda g: ad.compile(ad.jacrev(g))):
+            np.testing.assert_allclose(way(g)(p), ad.jacfwd(right)(p), rtol=1e-6, atol=1e-8)
