@@ -84,23 +84,41 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
     if cause is None and not (found is last and array and isinstance(error, TypeError | ValueError)):
         return error
     if array:
-        own = _name_of_copy(array, found.tb_frame)
-        why = "a plain array that does not come from a creation function of NumPy called in this function"
-        remedy = (
-            f"Copy it there first, {own} = np.copy({array}), and store into that, or make one: np.zeros_like({array})."
-        )
-        if HELD in str(cause):
-            why, remedy = HELD, AFTER
-        elif ".view(" in array:
-            why = "the memory of an array read as other numbers"
-            remedy = "Store into the array itself, or into z.real and z.imag of a complex one."
-        elif any(_module(step.tb_frame) in ("threading", "concurrent.futures.thread") for step in steps):
-            why, remedy = "in a thread that the function starts", "Make the array before, by np.zeros_like(x)."
+        why, remedy = _why(array, found.tb_frame, str(cause), steps)
         new = Detached(f"{place}: storing a traced value into {array}, {why},", remedy)
     else:
         new = Detached.told(f"{place}: {cause}")
     new.explained = True
     return new
+
+
+def _why(array: str, frame: FrameType, cause: str, steps: list[TracebackType]) -> tuple[str, str]:
+    """Why an array takes no traced value, and what to write."""
+    value = _value(ast.parse(array, mode="eval").body, {**frame.f_globals, **frame.f_locals})
+    dtype = getattr(value, "dtype", np.dtype(float))
+    if dtype.names:
+        return "a structured array", "Keep an array for each field: a dict of np.zeros(n)."
+    if dtype.kind not in "fcO":
+        return (
+            f"an array of {dtype}, which keeps no fractions",
+            f"Make it one of floats: np.zeros(3), np.arange(3.0), {array} = {array}.astype(float).",
+        )
+    if HELD in cause:
+        return HELD, AFTER
+    if ".view(" in array:
+        remedy = "Store into the array itself, or into z.real and z.imag of a complex one."
+        return "the memory of an array read as other numbers", remedy
+    if any(_module(step.tb_frame) in ("threading", "concurrent.futures.thread") for step in steps):
+        return "in a thread that the function starts", "Make the array before, by np.zeros_like(x)."
+    why = "a plain array that does not come from a creation function of NumPy called in this function"
+    own = _name_of_copy(array, frame)
+    of_view = (
+        " (a copy of a view: what it is a view of stays as it is)" if getattr(value, "base", None) is not None else ""
+    )
+    return why, (
+        f"Copy it there first, {own} = np.copy({array}){of_view}, and store into that, or make one: "
+        f"np.zeros_like({array})."
+    )
 
 
 def _told(place: str, statement: str) -> str:

@@ -10,7 +10,17 @@ import numpy as np
 from numpy import ndarray
 
 from .changes import put, replace, write
-from .dispatch import OBJECT, PLAIN_REMEDY, apply, as_objects, canonical, gathered, highest
+from .dispatch import (
+    OBJECT,
+    PLAIN_REMEDY,
+    apply,
+    are_whole,
+    as_objects,
+    canonical,
+    gathered,
+    highest,
+    is_memory,
+)
 from .errors import Detached, MissingRule, missing_parameter
 from .names import public_name
 from .registry import NO_VALUE, OPS, Op, Passive
@@ -62,6 +72,9 @@ def store(out: Any, result: Any, name: str) -> Any:
         if type(out) is ndarray and out.dtype is OBJECT:
             out[...] = as_objects(result)
             return out
+        if is_memory(out) and (highest(result) is None or (out.dtype.kind in "biu" and are_whole(result))):
+            np.copyto(out, as_objects(result), casting="same_kind")
+            return out
         raise Detached(f"np.{name} with out= (or an operator such as a += x on a plain array a)", PLAIN_REMEDY)
     shape = np.shape(result)
     if shape == out.shape:
@@ -83,6 +96,9 @@ def ufunc_call(ufunc: np.ufunc, inputs: tuple[Any, ...], params: dict[str, Any])
     for k, v in params.items():
         if (k, v) not in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("subok", False)):
             raise missing_parameter(ufunc.__name__, k, v)
+    if dtype is None and any(is_memory(out) for out in outs):  # NumPy says itself where it cannot be cast
+        kinds = [type(x) if type(x) in (int, float, complex) else canonical(x).dtype for x in inputs]
+        ufunc.resolve_dtypes((*kinds, *(None if out is None else out.dtype for out in outs)))
     if dtype is not None:
         inputs = tuple(
             np.astype(x, dtype) if isinstance(x, Cell) else np.asarray(x, dtype) for x in map(canonical, inputs)

@@ -42,12 +42,12 @@ from .blank import LENT, Blank, given, natively, traced
 from .captured import Captured
 from .dispatch import canonical, collected_lists, gathered
 from .errors import Detached, noted
-from .iteration import nditer
+from .iteration import Vectorized, nditer
 from .registry import OPS
 from .statements import statement_at
 from .surroundings import BoundAnew, Surroundings
 from .tracing import HANDS_ON, Tracer
-from .views import ground, laid_in_memory, relaid
+from .views import ground, laid_in_memory
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
@@ -318,7 +318,7 @@ def _packages(traceback: TracebackType | None) -> frozenset[str]:
 NAMES = (
     "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "eye", "identity", "tri",
     "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "copy", "fromiter",
-    "linspace", "logspace", "geomspace", "arange", "diag", "diagflat", "tril", "triu", "vander", "meshgrid",
+    "require", "linspace", "logspace", "geomspace", "arange", "diag", "diagflat", "tril", "triu", "vander", "meshgrid",
 )  # fmt: skip
 _WITHOUT_VALUES = {np.empty: np.zeros, np.empty_like: np.zeros_like}  # a program is not to hold what memory held
 
@@ -335,8 +335,10 @@ class Creation:
         if _WATCHED.get() is None:
             return self.fn(*args, **kwargs)
         special = _OF_TRACED.get(self.name)
-        if special is not None and (self.name == "fromiter" or traced((args, kwargs))):
-            return special(*args, **kwargs)
+        if self.name == "fromiter" or traced((args, kwargs)):
+            if special is not None:
+                return special(*args, **kwargs)
+            args = collected_lists(OPS[self.fn], args) if self.fn in OPS else args
         y = _WITHOUT_VALUES.get(self.fn, self.fn)(*args, **kwargs)
         if type(y) is ndarray and args and type(args[0]) is ndarray and np.may_share_memory(y, args[0]):
             return Blank(y, LENT)
@@ -385,9 +387,15 @@ def _array(a: Any, dtype: Any = None, *, copy: bool | None = True, order: str = 
     return _converted(a, dtype, order, copy=copy, **params)
 
 
+def _require(a: Any, dtype: Any = None, requirements: Any = None, **_: Any) -> Any:
+    asked = {name.upper()[0] for name in requirements or ()}
+    y = _converted(a, dtype, order := next((name for name in "CF" if name in asked), "A"))
+    return y if all(y.flags[name] for name in asked & {"O", "W"}) else y.copy(order)
+
+
 def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_: Any) -> Any:
-    fill_value = _converted(fill_value) if traced(fill_value) else np.asarray(fill_value)
-    return _filled(np.zeros(shape, fill_value.dtype if dtype is None else dtype, order), fill_value)
+    fill_value = _converted(fill_value, dtype)
+    return _filled(np.zeros(shape, fill_value.dtype, order), fill_value)
 
 
 def _full_like(
@@ -397,9 +405,10 @@ def _full_like(
     return _filled(np.zeros_like(plain, dtype, order, subok, shape), fill_value)
 
 
-def _filled(y: ndarray, value: Any) -> Blank:
-    array = Blank(y)
-    array[...] = value
+def _filled(y: ndarray, value: Any) -> Any:
+    array = Blank(y) if y.dtype.kind in "fc" else y
+    # NumPy cuts off the fractions, which leaves a constant.
+    array[...] = np.astype(canonical(value), y.dtype) if y.dtype.kind in "biu" else value
     return array
 
 
@@ -419,6 +428,7 @@ _OF_TRACED: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("asarray", "asanyarray", "asarray_chkfinite"), _converted),
     "ascontiguousarray": _contiguous("C"),
     "asfortranarray": _contiguous("F"),
+    "require": _require,
     "full": _full,
     "full_like": _full_like,
     "fromiter": _from_iterable,
@@ -437,28 +447,13 @@ def _number(name: str) -> Callable[..., Any]:
     return cast
 
 
-class _Vectorized(np.vectorize):
-    """np.vectorize, which takes the dtype from the first result, and so would cut off the others."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not traced(args) or kwargs or self.signature is not None or self.excluded:
-            return super().__call__(*args, **kwargs)
-        arrays = np.broadcast_arrays(*map(canonical, args))
-        flat = [np.ravel(a) for a in arrays]
-        y = np.reshape(gathered([self.pyfunc(*elements) for elements in zip(*flat, strict=True)]), arrays[0].shape)
-        numpys = np.frompyfunc(lambda *_: 0.0, len(args), 1)(
-            *(np.asanyarray(ground(a), dtype=object) for a in args)
-        )  # in this order it lies in memory
-        return relaid(y, numpys.astype(y.dtype)) if y.ndim else y
-
-
 _NUMBERS = (
     "float64", "float32", "float16", "longdouble", "double", "single", "complex128", "complex64", "int64", "int32",
     "int16", "int8", "int_", "intp", "uint8", "uint64", "bool_", "bool",
 )  # fmt: skip
 _CLASSES: dict[str, Callable[..., Any]] = {
     "ndarray": _ndarray,
-    "vectorize": _Vectorized,
+    "vectorize": Vectorized,
     "nditer": nditer,
     **{name: _number(name) for name in _NUMBERS},
 }
@@ -589,8 +584,11 @@ class _Function:
         del vars(module)[self.name]
 
     def _gathering(self, *args: Any, **kwargs: Any) -> Any:
-        as_they_are = self.op.sequence or self.op.changes is not None  # an array that is changed stays the one it is
-        return self.fn(*(args if as_they_are else collected_lists(self.op, args)), **kwargs)
+        if self.op.sequence and isinstance(args[0], list | tuple):
+            args = collected_lists(self.op, tuple(args[0])), *args[1:]
+        elif self.op.changes is None:  # an array that is changed stays the one it is
+            args = collected_lists(self.op, args)
+        return self.fn(*args, **kwargs)
 
 
 @functools.cache

@@ -108,7 +108,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
                 level = trace.level
         elif (type(a) is ndarray and a.dtype is OBJECT) or type(a) is list or type(a) is tuple:
             if op.changes is not None and type(args[op.changes]) is ndarray:
-                return _changed_objects(op, args[op.changes], args, params)
+                return change_plain(op.name, op.evaluate, op.changes, args, params)
             collected = collected_lists(op, args)
             if collected is not args:
                 return apply(op, collected, params)
@@ -154,17 +154,26 @@ def collected_lists(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(new) if any(a is not b for a, b in zip(args, new, strict=True)) else args
 
 
-def _changed_objects(op: Op, changed: ndarray, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    """Let NumPy itself change a plain array, of objects if it is to take traced scalars."""
-    if changed.dtype is not OBJECT:
-        raise Detached(f"np.{op.name} of a plain array and traced values", PLAIN_REMEDY)
-    return op.evaluate(*as_objects(args), **as_objects(params))
+def change_plain(name: str, fn: Callable[..., Any], at: int, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Let NumPy itself change the plain array args[at]: one of objects takes traced scalars, others what is whole."""
+    if getattr(args[at], "dtype", None) is not OBJECT and not are_whole((args, params)):
+        raise Detached(f"np.{name} of a plain array and traced values", PLAIN_REMEDY)
+    return fn(*as_objects(args), **as_objects(params))
+
+
+def are_whole(tree: Any) -> bool:
+    """Whether the traced values in a tree are whole numbers and truths, which a program takes for granted."""
+    if isinstance(tree, Cell):
+        return tree.dtype.kind in "biu"
+    if isinstance(tree, tuple | list | dict):
+        return all(map(are_whole, tree.values() if isinstance(tree, dict) else tree))
+    return not is_memory(tree) or tree.dtype is not OBJECT
 
 
 def as_objects(tree: Any) -> Any:
-    """The tree with traced arrays as arrays of traced scalars."""
+    """The tree with traced arrays as arrays of traced scalars, those of whole numbers as they are."""
     if isinstance(tree, Cell):
-        return np.asarray(tree)
+        return np.asarray(tree, dtype=None if are_whole(tree) else object)
     kind = type(tree)
     if kind is tuple or kind is list:
         return kind([as_objects(x) for x in tree])

@@ -1,4 +1,5 @@
-"""np.nditer over traced arrays and arrays that f makes: the elements in NumPy's order, each a view without axes."""
+"""np.nditer over traced arrays and arrays that f makes, the elements in NumPy's order, each a view without axes; and
+np.vectorize, a function of Python of each element."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .blank import given
-from .dispatch import canonical
+from .blank import given, traced
+from .dispatch import canonical, gathered
 from .errors import Detached
-from .views import Cell, laid_in_memory
+from .views import Cell, ground, laid_in_memory, relaid
 
 _KNOWN = frozenset({"multi_index", "c_index", "f_index", "refs_ok", "zerosize_ok"})
 
@@ -94,3 +95,28 @@ def nditer(op: Any, *args: Any, **params: Any) -> Any:
     """np.nditer, in a watched run."""
     traced = any(isinstance(x, Cell) for x in (op if isinstance(op, list | tuple) else [op]))
     return Elements(op, *args, **params) if traced else np.nditer(op, *args, **params)
+
+
+class Vectorized(np.vectorize):
+    """np.vectorize, of which traced results make traced arrays of the dtypes that NumPy would give them."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs or self.signature is not None or self.excluded or not args:
+            return super().__call__(*args, **kwargs)
+        arrays = np.broadcast_arrays(*map(canonical, args))
+        flat = [np.ravel(a) if traced(a) else np.ravel(a).astype(object) for a in arrays]
+        results = [self.pyfunc(*elements) for elements in zip(*flat, strict=True)]
+        if not traced(results):
+            once = iter(results)
+            return np.vectorize(lambda *_: next(once), self.otypes, cache=True)(*map(ground, args))
+        several = isinstance(results[0], tuple)
+        kinds = self.otypes or [np.asarray(ground(y)).dtype for y in (results[0] if several else results[:1])]
+        columns = zip(*results, strict=True) if several else [results]
+        numpys = np.frompyfunc(lambda *_: 0.0, len(args), 1)(
+            *(np.asanyarray(ground(a), dtype=object) for a in args)
+        )  # in this order it lies in memory
+        made = []
+        for column, kind in zip(columns, kinds, strict=True):
+            y = np.astype(np.reshape(gathered([*column]), arrays[0].shape), np.dtype(kind))
+            made.append(relaid(y, numpys.astype(y.dtype)) if y.ndim else y)
+        return tuple(made) if several else made[0]

@@ -282,7 +282,7 @@ def _towards(other: Any, x: Any) -> Any:
 
 def _is_constant(other: Any, x: Any) -> bool:
     """Whether an argument is one that does not move: a mode in a word, a mask."""
-    return other is x or type(x) is str or np.asarray(x).dtype.kind == "b"
+    return other is x or type(x) is str or (x if hasattr(x, "dtype") else np.asarray(x)).dtype.kind == "b"
 
 
 def unless_constant(p: Callable[..., Any], y: Any, args: Sequence[Any]) -> Callable[..., Any]:

@@ -112,9 +112,10 @@ class Tracer(Cell):
         if module.startswith("numpy.testing"):
             return np.asarray(ground(self))
         noted.detached = True
-        users = module.partition(".")[0] not in LIBRARIES or module in (HANDS_ON, JOINS)
-        # The parts of complex objects are out of reach: NumPy takes them for real.
-        if users and (noted.curable or self.dtype.kind == "c"):
+        users = module.partition(".")[0] not in LIBRARIES or module in ENTRIES
+        # The parts of complex objects are out of reach: NumPy takes them for real, where it was not asked for objects.
+        hidden = self.dtype.kind == "c" and (users or dtype is None)
+        if hidden or (users and noted.curable):
             raise Detached(
                 "np.array or np.asarray, which of traced values makes an array of Python objects,",
                 "Write np.stack([...]) or np.block([[...], [...]]), x in place of np.asarray(x), W @ x of W.dot(x).",
@@ -362,8 +363,8 @@ LIBRARIES = ("numpy", "scipy", "admodes")
 HANDS_ON = "scipy.sparse.linalg._interface"
 
 
-# And that of np.r_ and np.c_, which are no functions and so do not dispatch.
-JOINS = np.r_.__class__.__module__
+# And those of np.r_ and np.c_, which are no functions, and of np.full: they do not dispatch.
+ENTRIES = (HANDS_ON, np.r_.__class__.__module__, np.full.__globals__["__name__"])
 
 
 def _asker(frame: Any) -> Any:

@@ -13,9 +13,8 @@ import numpy as np
 
 from ..core.changes import numbered, put, replace, write
 from ..core.directions import cast, gather, inexact, trailing
-from ..core.dispatch import apply, canonical, highest, primitive
+from ..core.dispatch import apply, canonical, change_plain, highest, primitive
 from ..core.domain import NONZERO, A, case
-from ..core.errors import Detached
 from ..core.indices import as_tuple
 from ..core.registry import OPS, Composite, Op, add
 from ..core.tracing import Tracer
@@ -222,21 +221,20 @@ def _method(ufunc: np.ufunc | None, method: str, body: Any, domain: Any) -> None
 
 
 def _add_at(a: Any, indices: Any, b: Any) -> None:
-    _changeable(a, "np.add.at")
-    if a.ndim and 0 in a.strides:
-        return _at(np.add, a, indices, b)
-    there = np.broadcast_to(canonical(b), read(a, as_tuple(indices), 0).shape)
-    return replace(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
-
-
-def _changeable(a: Any, name: str) -> None:
     if not isinstance(a, Tracer):
-        raise Detached(f"{name} of a plain array", "Start from a traced array: a = np.zeros_like(x).")
+        change_plain("add.at", np.add.at, 0, (a, indices, b), {})
+    elif a.ndim and 0 in a.strides:
+        _at(np.add, a, indices, b)
+    else:
+        there = np.broadcast_to(canonical(b), read(a, as_tuple(indices), 0).shape)
+        replace(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
 
 
 def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
     """a[indices] = ufunc(a[indices], b), one occurrence of an index after the other."""
-    _changeable(a, f"np.{ufunc.__name__}.at")
+    if not isinstance(a, Tracer):
+        change_plain(f"{ufunc.__name__}.at", ufunc.at, 0, (a, indices) if b is None else (a, indices, b), {})
+        return
     index = as_tuple(indices)
     places = np.asarray(numbered(a, 0)[index])  # one number for elements that are one in memory
     values = None if b is None else np.ravel(np.broadcast_to(canonical(b), places.shape))

@@ -12,16 +12,17 @@ import numpy as np
 
 from ..core.calls import store
 from ..core.changes import change
-from ..core.dispatch import canonical
+from ..core.dispatch import canonical, change_plain
 from ..core.domain import A, case
 from ..core.registry import Composite, add
 from ..core.tracing import Tracer
 
 
 def _change(name: str, a: Any, fn: Any, source: Any) -> None:
-    if not isinstance(a, Tracer):
-        store(a, source, name)  # which says that it cannot be
-    change(a, fn, source)
+    if isinstance(a, Tracer):
+        change(a, fn, source)
+    else:
+        change_plain(name, fn, 0, (a, source), {})
 
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:

@@ -294,6 +294,7 @@ add(
     Composite(
         np.interp,
         _interp,
+        arrays=3,
         domain=OnlyReal(
             [
                 case(A(4), spaced(5), A(5)),

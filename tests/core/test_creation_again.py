@@ -402,3 +402,134 @@ def test_what_vectorize_gives_lies_in_memory_as_numpys_does():
         assert y.strides == f(x).strides
         np.testing.assert_array_equal(y, f(x))
         np.testing.assert_allclose(pullback(np.ones(y.shape))[0], np.tensordot(np.ones(y.shape), jacfwd(f)(x), 2))
+
+
+# Arrays of complex traced values --------------------------------------------------------------------------------------
+
+Z = {
+    "full": lambda z: np.full(3, z[0]),
+    "full of a shape, order and dtype": lambda z: np.full((3, 2), z, complex, order="F"),
+    "full of real values": lambda z: np.full(2, z[0].real),
+    "full of integers": lambda z: np.full(2, z[0].imag * 3, int),
+    "full_like": lambda z: np.full_like([1j, 2.0], z[0]),
+    "full_like of integers": lambda z: np.full_like(np.arange(3), z[0].imag * 3),
+    "vectorize": lambda z: np.vectorize(lambda t: np.exp(1j * t))(z.imag),
+    "vectorize of a plain array": lambda z: np.vectorize(lambda t: z[0] * t)(np.arange(3.0)),
+    "vectorize to integers": lambda z: np.vectorize(lambda t: t * 3, [int])(z.imag),
+    "vectorize, the first result an integer": lambda z: np.vectorize(lambda t: 0 if t > 0 else t)(z.imag),
+    "vectorize with two results": lambda z: np.stack(np.vectorize(lambda t: (t, t * 1j))(z.imag)),
+    "a list in a list": lambda z: np.concatenate([[z[0]], [1.0]]),
+    "interp": lambda z: np.interp([0.5], [0.0, 1.0], [z[0], 1j]),
+    "diag": lambda z: np.diag([z[0], 1.0]),
+    "vander": lambda z: np.vander([z[0], 1.0]),
+    "copy": lambda z: np.copy([z[0], 1.0]),
+    "tril": lambda z: np.tril([[z[0], 1.0]]),
+    "require": lambda z: np.require([z[0], 1.0], requirements="CW"),
+    "require of its own": lambda z: np.require(z, requirements=["O", "F"]),
+    "lists": lambda z: np.cumsum([z[0], 1.0]) + np.ravel([z[0], 1.0]) + np.roll([z[0], 1.0], 1),
+    "lists made longer": lambda z: np.tile([z[0]], 2) + np.repeat([z[0]], 2) + np.append([z[0]], 2),
+}
+
+
+@pytest.mark.parametrize("make", Z.values(), ids=Z)
+def test_parts_of_arrays_made_of_complex_values(make):
+    """NumPy takes an array of objects for real: its .real would be the array, its .imag zeros."""
+
+    def f(x):
+        a = np.asarray(make(x[0] * np.exp(1j * x)))
+        return np.sum(a.real**2 + 3 * a.imag) + (a.dtype.kind == "c") * np.sum(np.where(a.real > 0.1, a.imag, 2.0))
+
+    x, t = np.array([0.9, 0.4]), np.array([1.0, -2.0])
+    slope = (f(x + 1e-5 * t) - f(x - 1e-5 * t)) / 2e-5
+    for way in (jvp(f, (x,), (t,)), (vjp(f, x)[0], grad(f)(x) @ t), (compile(f)(x), compile(grad(f))(x) @ t)):
+        np.testing.assert_allclose(way, (f(x), slope), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: np.polynomial.polynomial.polyval(np.arange(3.0), np.exp(1j * x)),
+        lambda x: np.vectorize(lambda t, by: np.exp(by * t))(x, by=1j),
+        lambda x: np.ma.array(np.exp(1j * x)),
+    ],
+)
+def test_arrays_of_complex_objects_raise(make):
+    for way in (jacfwd, jacrev, compile):
+        with pytest.raises(Detached, match="makes an array of Python objects"):
+            way(lambda x: np.sum(make(x).imag * 2))(X)
+
+
+# Arrays of integers and truths ----------------------------------------------------------------------------------------
+
+
+def _truths(x):
+    m = np.zeros(3, bool)
+    m |= x > 0
+    m[1:] ^= x[1:] > 1
+    return np.where(m, x * x, x)
+
+
+def _counts(x):
+    n, k = np.zeros(3, int), np.zeros((), int)
+    n[1:] += x[1:] > 0
+    n -= np.sign(x).astype(int)
+    k += np.sum(x > 0)
+    return n * x * x + k * x
+
+
+def _by_out(x):
+    m, k = np.zeros(3, bool), np.zeros(3, np.intp)
+    np.greater(x, 0, out=m)
+    np.logical_or(m, x > 1, out=m)
+    np.argmax(np.outer(x, x), axis=0, out=k)
+    return np.where(m, x * x, x)[k]
+
+
+def _by_functions(x):
+    n, m = np.zeros(3, int), np.zeros(3, bool)
+    np.add.at(n, (x > 0).astype(int), 2)
+    np.copyto(m, x > 0)
+    np.put(n, [2], np.sum(x > 0))
+    return n * x**2 + m * x
+
+
+def _beside_what_is_filled(x):
+    y, m = np.zeros(3), np.ones(3, bool)
+    y[:] = x * x[0]
+    m &= y > 0
+    return y * m
+
+
+@pytest.mark.parametrize("f", [_truths, _counts, _by_out, _by_functions, _beside_what_is_filled])
+def test_integers_and_truths_that_depend_on_traced_values(f):
+    """They are constant between their jumps; a program keeps what it took for granted, and is traced again beyond."""
+    check(f)
+    fast, slope = compile(f), compile(jacrev(f))
+    for x in (X, -X, X[::-1], np.array([1.5, 0.25, -2.0])):
+        np.testing.assert_allclose(fast(x), f(x))
+        np.testing.assert_allclose(slope(x), jacobian_by_differences(f, x), atol=1e-6)
+
+
+def test_floats_in_arrays_of_integers():
+    def add(x):
+        n = np.arange(3)
+        n += x
+        return n
+
+    def store(x):
+        n = np.arange(3)
+        n[1:] = 3 * x[1:]
+        return n
+
+    def in_field(x):
+        n = np.zeros(3, [("a", float), ("b", int)])
+        n["a"] = x
+        return n["a"]
+
+    for way in (jacfwd, jacrev, compile):
+        with pytest.raises(np._core._exceptions.UFuncTypeError, match="same_kind"):
+            way(add)(X)
+        with pytest.raises(Detached, match=r"n\[1:\].* into n, an array of int64, which keeps no fractions, .*floats"):
+            way(store)(X)
+        with pytest.raises(Detached, match=r"into n, a structured array, .*an array for each field"):
+            way(in_field)(X)

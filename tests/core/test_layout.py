@@ -52,13 +52,12 @@ def test_the_imaginary_part_shows_what_is_changed_later(read):
     np.testing.assert_allclose(jacrev(f)(x), slopes, atol=1e-8)
 
 
-@pytest.mark.parametrize("held", [lambda z: z.real, lambda z: z.view(np.float64)])
-def test_what_f_holds_with_another_dtype_takes_no_traced_values(held):
+def test_what_f_holds_with_another_dtype_takes_no_traced_values():
     """What is stored afterwards would not be seen in it."""
 
     def f(x):
         z = np.zeros(2, complex)
-        parts = held(z)
+        parts = z.view(np.float64)
         z[:] = x
         return np.sum(parts)
 
