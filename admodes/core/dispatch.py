@@ -346,16 +346,34 @@ def is_memory(a: Any) -> bool:
     return issubclass(type(a), ndarray)
 
 
+def ordinary(kind: type) -> bool:
+    """Whether arrays of this class do what plain ones do: it changes nothing that an array has but how it is made."""
+    found = _ORDINARY.get(kind)
+    if found is None:
+        bases = kind.__mro__[: kind.__mro__.index(ndarray)]
+        found = all(b is np.memmap or (vars(b).keys() & _OF_ARRAYS) <= _MAKING for b in bases)
+        _ORDINARY[kind] = found
+    return found
+
+
+_ORDINARY: dict[type, bool] = {ndarray: True}
+_OF_ARRAYS = frozenset(dir(ndarray))
+_MAKING = frozenset(
+    {"__new__", "__init__", "__init_subclass__", "__array_finalize__", "__array_wrap__", "__array_priority__",
+     "__doc__", "__class_getitem__", "__reduce__", "__setstate__"}
+)  # fmt: skip
+
+
 def plain(a: ndarray) -> ndarray:
     """An array of a subclass as a plain one, where that does not change what operations mean."""
-    if defers(type(a)):
-        raise Deferred(a)
     if isinstance(a, np.matrix) or type(a).__module__.startswith("numpy.ma"):
         raise TypeError(
             f"{type(a).__name__} arrays have operations of their own (products, masks), for which there are "
             "no derivative "
             "rules. Use plain arrays: np.asarray(matrix) and @; np.where(mask, ...) and where= for masks."
         )
+    if not ordinary(type(a)):
+        raise Deferred(a)
     return np.asarray(a)
 
 

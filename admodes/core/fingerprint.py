@@ -12,4 +12,4 @@ from xxhash import xxh3_128_digest
 
 def fingerprint(a: ndarray) -> bytes:
     """Equal for equal bytes in the order in which they lie; for others equal with a chance of about 2⁻¹²⁸."""
-    return xxh3_128_digest(a.ravel(order="K").view(np.uint8))
+    return xxh3_128_digest(np.asarray(a).ravel(order="K").view(np.uint8))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from .calls import call, store
-from .dispatch import OPERATORS, apply, binary, squared, unary
+from .dispatch import OPERATORS, apply, binary, ordinary, squared, unary
 from .errors import Deferred
 from .registry import OPS, Op
 from .roots import power
@@ -66,7 +66,14 @@ def _operators(op: Op, symbol: str) -> None:
 
 def _passive_operators(op: Op, symbol: str, reflected: str = "") -> None:
     """Comparisons and floor division: the result is plain."""
-    setattr(Tracer, f"__{symbol}__", lambda self, other: apply(op, (self, other), {}))
+
+    def forward(self: Tracer, other: Any) -> Any:
+        kind = type(other)
+        if kind is not ndarray and kind is not float and issubclass(kind, ndarray) and not ordinary(kind):
+            return NotImplemented  # Python asks the operators of its own
+        return apply(op, (self, other), {})
+
+    setattr(Tracer, f"__{symbol}__", forward)
     if reflected:
         setattr(Tracer, f"__{reflected}__", lambda self, other: apply(op, (other, self), {}))
     if reflected and isinstance(op.fn, np.ufunc) and op.fn.nout == 1:

@@ -12,7 +12,7 @@ import numpy as np
 import optree
 
 from .blank import Blank
-from .dispatch import is_memory, pack, plain
+from .dispatch import is_memory, ordinary, pack, plain
 from .errors import LeakedTracer
 from .tracing import Tracer
 
@@ -125,7 +125,12 @@ def differentiable(x: Any, name: Callable[..., str], *of: Any) -> Any:
     elif type(x) in (int, float, complex):
         return np.complex128(x) if type(x) is complex else np.float64(x)
     elif is_memory(x):
-        x = plain(x)
+        if not ordinary(type(x)):
+            raise TypeError(
+                f"{name(*of)} is a {type(x).__name__}, an array with operations of its own, for which there are no "
+                "derivative rules. Pass np.asarray(x); of a masked array x.filled(0.0), and give the mask beside it."
+            )
+        x = np.asarray(x)
         kind = x.dtype.kind
     else:
         raise TypeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ class Linearized(LinearOperator):
         return self._rmatmat(np.reshape(u, (-1, 1)))[:, 0]
 
     def _matmat(self, V: Any) -> Any:
+        if _parts(V, self._in):
+            return self._matmat(V.real) + 1j * self._matmat(V.imag)
         k = V.shape[1]
         rows = np.array(V.T, order="C")  # never the caller's memory: a push may hand its tangent through
         return raveled(self.recording.push(unraveled(rows, self._in), (k,)), k).T
@@ -36,18 +39,57 @@ class Linearized(LinearOperator):
     def _rmatmat(self, U: Any) -> Any:
         """Jᴴ U = conj(Jᵀ conj U)."""
         self.recording.require_rows()
+        if _parts(U, self._out):
+            return self._rmatmat(U.real) + 1j * self._rmatmat(U.imag)
+        if not _real(self._in).all() and not _real(self._out).all():
+            self._require_complex_linear("J.T @ u, J.H @ u")
         k = U.shape[1]
         rows = np.array(np.conj(U).T, order="C")
         return np.conj(raveled(self.recording.pull(unraveled(rows, self._out), (k,)), k)).T
 
+    def _require_complex_linear(self, what: str) -> None:
+        """Raise where J @ (i v) is not i (J @ v), so that no matrix says what J @ v is."""
+        v = np.random.default_rng(0).uniform(0.5, 1.5, (2, self.shape[1]))
+        v = np.where(_real(self._in), 0, [v[0] + 1j * v[1], 1j * v[0] - v[1]]).T
+        pushed, turned = self._matmat(v).T
+        eps = np.sqrt(np.finfo(self.dtype).eps)
+        if not np.allclose(turned, 1j * pushed, rtol=eps, atol=eps * np.abs(pushed).max(initial=0), equal_nan=True):
+            raise TypeError(
+                f"{what}: the function is not complex-differentiable at this point (J @ (1j * v) is not 1j * (J @ v)), "
+                "so J is no matrix of complex numbers. Take the real and the imaginary part as separate real "
+                "arguments; J @ v is right as it is, and so is the pullback of vjp."
+            )
+
     def dense(self) -> Array:
-        """The matrix, of shape J.shape, by pushes or by pulls, whichever are fewer."""
+        """The matrix, of shape J.shape, by pushes or by pulls, whichever are fewer.
+
+        Raises
+        ------
+        TypeError : complex arguments, and a function that is not complex-differentiable there: it has no such matrix.
+        """
+        if not _real(self._in).all():
+            self._require_complex_linear("J.dense()")
         by_pushes = self.shape[1] <= self.shape[0] or not self.recording.has_rows
         blocks = (blocks_by_pushes if by_pushes else blocks_by_pulls)(self.recording, None)
         return np.block(
             [[np.reshape(b, (y.size, x.size)) for b, x in zip(row, self._in, strict=True)]
              for row, y in zip(blocks, self._out, strict=True)]
         )  # fmt: skip
+
+
+def _parts(V: Any, leaves: Sequence[Any]) -> bool:
+    """Whether a product with complex numbers is that with both their parts, the arrays being real."""
+    if not np.iscomplexobj(V):
+        return False
+    real = _real(leaves)
+    if real.any() and not real.all() and V.imag[real].any():
+        raise TypeError("a product with complex numbers for an array that is real, beside others that are complex.")
+    return bool(real.all())
+
+
+def _real(leaves: Sequence[Any]) -> Any:
+    """Of each number in the leaves, raveled, whether it is real."""
+    return np.concatenate([np.full(int(x.size), x.dtype.kind != "c") for x in leaves])
 
 
 class HessianOperator(Linearized):

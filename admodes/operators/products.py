@@ -31,11 +31,13 @@ def linearize(f: Callable[..., Y], *primals: Tree) -> tuple[Y, Linearized]:
     Returns
     -------
     (y, J) : J.shape is (size of y, size of the arguments); J @ v pushes, J.T @ u pulls, with a matrix of K columns K
-        directions at once; J.dense() is the matrix. Several leaves are raveled and concatenated.
+        directions at once; J.dense() is the matrix. Several leaves are raveled and concatenated. Complex v or u for
+        real arrays are two products, of the real and of the imaginary part.
 
     Raises
     ------
-    TypeError : an integer array to differentiate by; J.T @ u of a complex result of real arguments.
+    TypeError : an integer array to differentiate by; J.T @ u of a complex result of real arguments; J.dense(), and
+        J.T @ u of a complex result, of complex arguments at which f is not complex-differentiable.
     OverwrittenValue : J @ v or J.T @ u, where a large array that f met has been overwritten since (see `vjp`).
 
     Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), sections 3.1 and 3.2: tangents ẏ = F′(x) ẋ

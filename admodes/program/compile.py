@@ -11,6 +11,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import numpy as np
 
 from ..core import pytree
+from ..core.contents import Opaque, contents
 from ..core.creation import around
 from ..core.dispatch import highest, next_level
 from ..core.registry import OPS
@@ -284,6 +285,7 @@ class Kinds(dict[Any, Kind]):
         self.matchers: tuple[tuple[Matcher, Kind], ...] = ()  # replaced as a whole, so that threads need no lock
         self.direct: Callable[..., Any] | None = None  # of the runner made last that has it
         self.warned = False
+        self.changes = False  # whether f was seen to change an argument
 
     def put(self, runner: Runner, before: Runner | None = None) -> None:
         """Note a new runner, maybe in place of one."""
@@ -297,12 +299,14 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
     One trace serves all arguments of the same shapes, dtypes, memory order and tree structure (dictionaries in the same
-    order) that take the same branches; ints, strings, slices and other leaves that are no arrays are part of the kind.
+    order) that take the same branches; ints, strings, slices, objects with all that they hold, masked arrays, matrices
+    and other arrays with operations of their own are part of the kind.
     A branch on a traced value becomes a guard, and where it goes another way f is traced again; after 64 traces, for
     branches or for values of an int, a warning says so, and f runs untraced.
     What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
     returning a result happens only then. The text of a traced value (printed or not) is taken as a branch is: after 4
-    of them f runs untraced, with a warning. A function that changes its arguments in place runs untraced.
+    of them f runs untraced, with a warning. So does a function that changes an argument: an array in place, what a
+    dict, list or object holds.
 
     Parameters
     ----------
@@ -326,7 +330,7 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
 
     Raises
     ------
-    TypeError : f is no function; in a call, an argument that is no array and not hashable.
+    TypeError : f is no function; in a call, an argument that does not tell what it holds (an iterator, a file).
     ImportError : native=True, and llvmlite is not installed or not for this interpreter.
     ValueError : threads < 1; native that is not "auto", True or False.
 
@@ -398,15 +402,19 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
     if any(isinstance(x, Tracer) or highest(x) is not None for x in leaves):
         return f(*args, **kwargs)
     arrays = [as_input(x) for x in leaves if is_input(x)]
-    family = structure, pytree.key_order((args, kwargs)), tuple((*kind_of(x)[:2], layout(x)) for x in leaves)
-    if key is None or len(arrays) < len(leaves):
-        key = (*family, tuple(kind_of(x)[2:] for x in leaves))
     try:
-        known = kinds.get(key)
-    except TypeError as error:
-        raise TypeError(f"compile: an argument of {_name(f)} that holds no numbers must be hashable: {error}") from None
+        found = [kind_of(x) for x in leaves]
+    except Opaque as error:
+        raise TypeError(f"compile: an argument of {_name(f)}: {error}") from None
+    shapes = tuple((*kind[:2], layout(x)) for kind, x in zip(found, leaves, strict=True))
+    family = structure, pytree.key_order((args, kwargs)), shapes
+    if key is None or len(arrays) < len(leaves):
+        key = (*family, tuple(kind[2:] for kind in found))
+    known = kinds.get(key)
     if known is not None:
         return _other_branch(f, kinds, known, arrays, args, kwargs)
+    if kinds.changes:
+        return f(*args, **kwargs)
     if kinds.families.get(family, 0) >= TRACES:
         _warn_of_values(f, kinds)
         return f(*args, **kwargs)
@@ -422,10 +430,10 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
 
 
 def kind_of(x: Any) -> tuple[Any, ...]:
-    """Of a leaf that becomes an input the shape and dtype; any other itself, 1 and True being kinds of their own."""
+    """Of a leaf that becomes an input the shape and dtype; of any other what it holds; raises `Opaque`."""
     if is_input(x):
         return np.shape(x), np.result_type(x).char
-    return "static", type(x), (x.start, x.stop, x.step) if type(x) is slice else x
+    return "static", type(x), contents(x)
 
 
 def _other_branch(f: Callable[..., Any], kinds: Kinds, kind: Kind, arrays: Any, args: Any, kwargs: Any) -> Any:
@@ -433,6 +441,8 @@ def _other_branch(f: Callable[..., Any], kinds: Kinds, kind: Kind, arrays: Any, 
     found = kind.run(arrays)
     if found is not None:
         return found[1]
+    if kinds.changes:
+        return f(*args, **kwargs)
     if len(kind.taken) >= TRACES or kind.texts >= TEXTS:
         _warn_once(f, kind)
         return f(*args, **kwargs)
@@ -440,8 +450,10 @@ def _other_branch(f: Callable[..., Any], kinds: Kinds, kind: Kind, arrays: Any, 
     before = captured.contents()
     try:
         runner = recorded(f, args, kwargs, kind.passes, kind.native, kind.threads)
-    except (Foreign, ChangesArgument):  # f reads a traced value of a transform around it, or writes to an argument
+    except (Foreign, ChangesArgument) as error:  # f reads a value of a transform around it, or changes one
         captured.put_back(before)
+        if isinstance(error, ChangesArgument):
+            _warn_of_changes(f, kinds)
         return f(*args, **kwargs)
     kinds.put(runner)
     kind.add(runner)
@@ -479,6 +491,15 @@ def _warn_of_values(f: Callable[..., Any], kinds: Kinds) -> None:
             "number that changes as a float or an array, np.asarray(k).",
             stacklevel=4,
         )
+
+
+def _warn_of_changes(f: Callable[..., Any], kinds: Kinds) -> None:
+    kinds.changes = True
+    warnings.warn(
+        f"{_name(f)} changes an argument (an array in place, or what a dict, a list or an object holds), and a program "
+        "only returns results: what was not traced before runs untraced. Return the new value, or do not compile it.",
+        stacklevel=6,
+    )
 
 
 def _name(f: Callable[..., Any]) -> str:

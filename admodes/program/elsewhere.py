@@ -51,7 +51,7 @@ def function_on(program: StraightLine, xp: Any) -> Callable[..., Any]:
         given, structure = pytree.flatten(args)
         if structure != program.in_structure:
             raise TypeError(f"{program.name}: called with arguments of another structure than it was traced for")
-        arrays = [x for x, constant in zip(given, program.static, strict=True) if constant is None]
+        arrays = program.given(given)
         for x, v in zip(arrays, program.inputs, strict=True):
             if tuple(np.shape(x) if isinstance(x, int | float) else x.shape) != v.shape:
                 raise TypeError(f"{program.name}: the argument {v.name} was traced with the shape {v.shape}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.contents import CONSTANTS, duplicates
 from ..core.creation import run
 from ..core.figures import svg
 from ..core.tables import Column, Record, Table, Tabular, whole
@@ -26,7 +27,7 @@ from .native.group import kernels
 from .primitives import KERNELS
 from .recording import ChangesArgument, Recorder, Symbol, uncollected
 from .show.draw import draw, to_dot
-from .straightline import StraightLine, as_input, is_input, layout
+from .straightline import StraightLine, as_input, is_input, key_of, layout
 
 _COLUMNS = (
     Column("part", side="<"),
@@ -57,6 +58,7 @@ class Program(Tabular, StraightLine):
     in_structure, out_structure : the trees of the arguments and of the result, of optree.
     static : the leaves of the arguments that are no arrays, part of the program; None where there is an input.
     layouts : the orders in memory of the inputs, where f may see them (a view that is written to, .flags), else None.
+    held : the keys of what these leaves held when f was traced, by which another one, or a changed one, is told.
     captured : what constant arrays are called in f, by their ids.
     workspace : buffers that a call brings with it, where a pass has planned to use memory again.
 
@@ -270,13 +272,22 @@ def _record(
         for x, name in zip(leaves, _names(f, args, kwargs), strict=True)
     ]
     inputs = tuple(s.node for s in symbols if isinstance(s, Symbol) and s.transform is recorder)
-    given = pytree.unflatten(in_structure, arguments(symbols, leaves))
+    held = [key_of(x) for x in leaves if not is_input(x)]
+    passed = arguments(_lent(symbols) if pure else symbols, leaves)
+    given = pytree.unflatten(in_structure, passed)
+    order = pytree.key_order(given)
     try:
         with uncollected():
             result = f(*given[0], **given[1]) if kwargs else f(*given)
-        changed = (s.node for s in symbols if isinstance(s, Tracer))
-        if pure and inputs != tuple(changed):
-            raise ChangesArgument
+        if pure:
+            after, structure = pytree.flatten(given)
+            same = structure == in_structure and pytree.key_order(given) == order and len(after) == len(passed)
+            if not same or any(x is not y for x, y in zip(after, passed, strict=True)):
+                raise ChangesArgument
+            if inputs != tuple(s.node for s in symbols if isinstance(s, Tracer)):
+                raise ChangesArgument
+            if held != [key_of(x) for x in passed if not isinstance(x, Tracer)]:
+                raise ChangesArgument
         out, out_structure = pytree.flatten(result)
         out = [recorder.node(pytree.result(y, "the result")) for y in out]
     finally:
@@ -288,10 +299,18 @@ def _record(
         outputs=tuple(out),
         in_structure=in_structure,
         static=tuple(None if is_input(x) else x for x in leaves),
+        held=tuple(held),
         out_structure=out_structure,
         captured=recorder.captured,
         layouts=tuple(layout(as_input(x)) for x in leaves if is_input(x)) if recorder.seen else None,
     )
+
+
+def _lent(leaves: list[Any]) -> list[Any]:
+    """The leaves, with copies of those that f may change: where it does, it runs again, on what the caller has."""
+    places = [i for i, x in enumerate(leaves) if not isinstance(x, Tracer) and type(x) not in CONSTANTS]
+    copies = dict(zip(places, duplicates([leaves[i] for i in places]) if places else [], strict=True))
+    return [copies.get(i, x) for i, x in enumerate(leaves)]
 
 
 def cost(f: Callable[..., Any], *args: Any) -> Cost:

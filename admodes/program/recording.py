@@ -21,7 +21,7 @@ import numpy as np
 from ..core.blank import settled
 from ..core.creation import users_statement
 from ..core.dispatch import Trace, canonical, is_memory
-from ..core.errors import Detached, LeakedTracer
+from ..core.errors import Detached, LeakedTracer, noted
 from ..core.registry import OPS, Op, Passive
 from ..core.tracing import Tracer
 from ..core.views import ground
@@ -225,6 +225,12 @@ def _apart(y: Any, taken: Any) -> Any:
 class ChangesArgument(TypeError):
     """A function that changes an argument of its in place does more than return what a program would compute."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "the function changes an argument of its (an array in place, what a dict, list or object holds), and a "
+            "program only returns results. Change a copy of it in the function, or return the new values too."
+        )
+
 
 class Foreign(Detached):
     """A traced value of another transform, which is no argument of the function under tracing."""
@@ -320,7 +326,8 @@ class Symbol(Tracer):
         return super().astype(dtype, *args, **params)
 
     def __float__(self) -> float:
-        if self.transform.counts(self.node):  # np.arange(n) asks for it
+        # np.arange(n) asks for it; one that is to be stored is not taken for granted where f may run again, watched
+        if self.transform.counts(self.node) or (self.dtype.kind in "iub" and not noted.curable):
             return float(self.transform.assume(self))
         return super().__float__()
 

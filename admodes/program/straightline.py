@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..core import pytree
-from ..core.dispatch import apply, is_memory
+from ..core.contents import CONSTANTS, Opaque, contents
+from ..core.dispatch import apply, is_memory, ordinary
 from ..core.errors import Travelling
 from ..core.tracing import Tracer
 from .recording import GUARD, Instruction, Value, mapped
@@ -43,6 +44,7 @@ class StraightLine:
     outputs: tuple[Any, ...]  # values, or constants
     in_structure: Any
     static: tuple[Any, ...]  # the leaves of the arguments that are no arrays, None where there is an input
+    held: tuple[Any, ...]  # the keys of what these leaves held when the program was traced
     out_structure: Any
     workspace: tuple[Value, ...] = field(default=())
     captured: Mapping[int, str] = field(default_factory=dict)  # the id of a constant array -> its name in f
@@ -58,19 +60,24 @@ class StraightLine:
         if structure != self.in_structure or len(leaves) != len(self.static):
             traced, called = _tree(self.in_structure), _tree(structure)
             raise TypeError(f"{self.name}: traced for arguments {traced}, called with {called}; trace again.")
-        inputs = iter(self.inputs)
-        chosen = []
-        for x, constant in zip(leaves, self.static, strict=True):
-            if constant is None:
-                chosen.append(self._checked(x, next(inputs)))
-            elif type(x) is not type(constant) or x != constant:
-                raise TypeError(f"{self.name}: traced for the argument {constant!r}, called with {x!r}")
+        chosen = [self._checked(x, v) for x, v in zip(self.given(leaves), self.inputs, strict=True)]
         if self.layouts is not None and self.layouts != tuple(map(layout, chosen)):
             raise GuardFailed(
                 "the function sees the order in memory of its arguments (by .flags, order='K', a view that is written "
                 "to), and it is another here"
             )
         return chosen
+
+    def given(self, leaves: list[Any]) -> list[Any]:
+        """Of the leaves of arguments those that are inputs; TypeError where another one holds something else."""
+        held = iter(self.held)
+        for x, constant in zip(leaves, self.static, strict=True):
+            if constant is not None and key_of(x) != next(held):
+                raise TypeError(
+                    f"{self.name}: traced for the argument {shown(constant)}, called with {shown(x)}, which is part of "
+                    "the program, being no array of numbers, and is another or holds something else; trace again."
+                )
+        return [x for x, constant in zip(leaves, self.static, strict=True) if constant is None]
 
     def values(self, inputs: Mapping[Value, Any]) -> dict[Value, Any]:
         """Every value of a run, from those of the `inputs`, in the branches that were taken; they may be traced."""
@@ -87,9 +94,10 @@ class StraightLine:
 
     def _checked(self, x: Any, v: Value) -> Any:
         """The argument for an input as an array or scalar; else an error."""
-        x = as_input(x) if is_input(x) else x
-        if not isinstance(x, np.ndarray | np.generic | Tracer) or (x.shape, x.dtype) != (v.shape, v.dtype):
-            kind = f"{x.dtype}{list(x.shape)}" if hasattr(x, "dtype") else f"a {type(x).__name__}"
+        known = isinstance(x, Tracer) or is_input(x)
+        x = as_input(x) if known and not isinstance(x, Tracer) else x
+        if not known or (x.shape, x.dtype) != (v.shape, v.dtype):
+            kind = f"{x.dtype}{list(x.shape)}" if known else f"a {type(x).__name__}"
             raise TypeError(
                 f"{self.name}: the argument {v.name} was traced as {v.dtype}{list(v.shape)}, called with {kind}; "
                 "trace again, or use admodes.compile."
@@ -99,9 +107,23 @@ class StraightLine:
 
 def is_input(x: Any) -> bool:
     """Whether a leaf of the arguments becomes an input: arrays and scalars of numbers, Python floats and complexes."""
-    if is_memory(x) or issubclass(type(x), np.generic):
-        return x.dtype.kind in "fciub"
-    return type(x) in (float, complex)
+    kind = type(x)
+    if issubclass(kind, np.ndarray):
+        return x.dtype.kind in "fciub" and ordinary(kind)
+    return x.dtype.kind in "fciub" if issubclass(kind, np.generic) else kind in (float, complex)
+
+
+def key_of(x: Any) -> Any:
+    """The key of what a leaf holds that is no input; where that cannot be known, of the object itself."""
+    try:
+        return contents(x)
+    except Opaque:
+        return Opaque, id(x)
+
+
+def shown(x: Any) -> str:
+    """A leaf that is no input, as messages name it."""
+    return repr(x) if type(x) in CONSTANTS or type(x) is slice else f"a {type(x).__name__}"
 
 
 def as_input(x: Any) -> Any:

@@ -20,7 +20,7 @@ from ..core.tables import PREDICTED, Column, Record, Table, Tabular, whole
 from ..program import GuardFailed
 from ..program.compile import Branches, kind_of, recorded
 from ..program.matching import matcher
-from ..program.straightline import as_input, is_input, layout
+from ..program.straightline import as_input, is_input, layout, shown
 from ..transforms.arguments import Argnums, chosen_leaves
 from ..transforms.dense import grad
 from ..transforms.directions import chunk_for, joined, raveled, unraveled
@@ -230,8 +230,8 @@ class SparsePlan(Tabular):
         if kind != self._kind:
             refuse_traced(args)
             raise ValueError(
-                f"the plan was made for arguments {_told(self._kind)}, called with {_told(kind)}; "
-                "make another plan for them."
+                f"the plan was made for arguments {_told(self._kind, self.args)}, called with {_told(kind, args)}; "
+                "make another plan for them." + (_HELD if any(k[0] == "static" for k in kind[1]) else "")
             )
         arrays = [as_input(x) for x in leaves if is_input(x)]
         return self._run(args, self._of_order(args, arrays), arrays)
@@ -293,9 +293,15 @@ class Branch:
 FOLDED = 1 << 13
 
 
-def _told(kind: tuple[Any, ...]) -> str:
-    leaves = [repr(k[2]) if k[0] == "static" else f"{np.dtype(k[1])}{list(k[0])}" for k in kind[1]]
-    return f"({', '.join(leaves)})"
+def _told(kind: tuple[Any, ...], args: tuple[Any, ...]) -> str:
+    leaves = pytree.flatten(args)[0]
+    told = [
+        shown(x) if k[0] == "static" else f"{np.dtype(k[1])}{list(k[0])}" for k, x in zip(kind[1], leaves, strict=True)
+    ]
+    return f"({', '.join(told)})"
+
+
+_HELD = " What is no array of numbers is part of the plan, with all that it holds."
 
 
 def _known(given: Any, f: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kind: str) -> Any:

@@ -167,3 +167,31 @@ def test_curvature_of_complex_numbers_is_an_error():
         gauss_newton(lambda x: x * (1 + 2j), np.ones(3), loss=lambda y: np.sum(np.abs(y) ** 2))
     with pytest.raises(TypeError, match="hessian_operator: an array is complex"):
         hessian_operator(lambda z: np.sum(np.abs(z) ** 2), np.ones(3, complex))
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [linearize(residuals, X)[1], hessian_operator(energy, X), gauss_newton(residuals, X, loss=lambda y: np.sum(y**4))],
+    ids=["Jacobian", "Hessian", "Gauss–Newton"],
+)
+def test_complex_numbers_where_arrays_are_real(operator):
+    for one, V in ((operator, rng.normal(size=(2, 12, 3))), (operator.T, rng.normal(size=(2, operator.shape[0], 3)))):
+        np.testing.assert_allclose(one @ (V[0] + 1j * V[1]), one @ V[0] + 1j * (one @ V[1]), rtol=1e-12)
+        np.testing.assert_allclose(one.H @ (one @ (1j * V[1])), 1j * (one.H @ (one @ V[1])), rtol=1e-12)
+
+
+def test_a_matrix_of_complex_numbers_is_that_of_a_complex_differentiable_function():
+    z, v = np.array([1 + 2j, 3 - 1j]), np.array([1j, 2.0])
+    _, J = linearize(lambda z: z**2 * z[::-1], z)
+    np.testing.assert_allclose(J @ v, J.dense() @ v)
+    np.testing.assert_allclose(J.T @ v, J.dense().T @ v)
+    for f in (np.conj, np.abs, lambda z: np.sum(np.abs(z) ** 2), lambda z: z * np.abs(z)):
+        _, J = linearize(f, z)
+        with pytest.raises(TypeError, match=r"J\.dense\(\): the function is not complex-differentiable"):
+            J.dense()
+    with pytest.raises(TypeError, match=r"J\.T @ u.*: the function is not complex-differentiable"):
+        J.T @ v
+    _, J = linearize(lambda x, z: x * z, np.ones(2), z)
+    np.testing.assert_allclose(J @ np.array([1, 0, 1j, 0]), [1 + 3j, 0])
+    with pytest.raises(TypeError, match="an array that is real"):
+        J @ np.array([1j, 0, 1j, 0])

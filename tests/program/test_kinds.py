@@ -1,12 +1,15 @@
 """What `compile` and plans tell apart: all that a function can see of its arguments beside their values."""
 
 import dataclasses
+import functools
 import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 
-from admodes import GuardFailed, compile, grad, sparse_jacobian_plan, trace, vjp
+from admodes import GuardFailed, compile, grad, jacfwd, sparse_jacobian_plan, trace, vjp
+from admodes.core.contents import contents
 from admodes.program.compile import TRACES
 
 rng = np.random.default_rng(8)
@@ -226,3 +229,132 @@ def test_a_program_is_for_every_order_in_memory_that_its_function_does_not_see()
     program = trace(lambda x: np.sum(np.sin(x) @ x.T), C)
     for x in (np.asfortranarray(C), C[:, ::-1], np.repeat(C, 2, axis=1)[:, ::2]):
         np.testing.assert_allclose(program(x), np.sum(np.sin(x) @ x.T))
+
+
+class Model:
+    def __init__(self, k):
+        self.k = k
+
+    @functools.cached_property
+    def twice(self):
+        return 2 * self.k
+
+
+class Sevenfold(np.ndarray):
+    def __mul__(self, other):
+        return np.asarray(self) * other * 7
+
+
+class Named(np.ndarray):
+    def __array_finalize__(self, other):
+        self.name = "named"
+
+
+def _ones(kind):
+    return np.ones(4).view(kind)
+
+
+HOLDING = {
+    "masked": (lambda x, m: x * m.sum(), [np.ma.masked_array([1.0, 2.0], mask) for mask in ([0, 1], [0, 0], [1, 0])]),
+    "filled": (lambda x, m: x * m.filled(0.0).sum(), [np.ma.masked_array([1.0, 2.0], [0, 1])]),
+    "operators": (lambda x, s: x + s * 2, [_ones(Sevenfold), 3 * np.asarray(_ones(Sevenfold))]),
+    "an object": (lambda x, p: x * p.k, [Model(2), Model(5), Model(np.ones(4))]),
+    "a property of it": (lambda x, p: x * p.twice, [Model(2), Model(5)]),
+    "in a list": (lambda x, ps: x * sum(p.k for p in ps), [[Model(2)], [Model(5)], [Model(1), Model(4)]]),
+    "itself in it": (lambda x, p: x * p.k.k[1], [Model(Model([1, 3])), Model(Model([1, 2]))]),
+    "zeros": (lambda x, p: x * np.copysign(1.0, p.k), [Model(0.0), Model(-0.0)]),
+    "sparse": (lambda x, A: A @ x, [scipy.sparse.csr_matrix(np.eye(4)), scipy.sparse.csr_matrix(2 * np.eye(4))]),
+    "a set": (lambda x, chosen: x * len(chosen), [{1, 2}, {1}]),
+    "texts": (lambda x, a: x * (a == "a").sum(), [np.array(["a", "b"]), np.array(["a", "a"])]),
+}
+
+
+@pytest.mark.parametrize("case", HOLDING)
+def test_what_arguments_hold_that_are_no_arrays_of_numbers(case):
+    f, held = HOLDING[case]
+    flat, slope = compile(f), compile(grad(lambda x, p: np.sum(f(x, p))))
+    plan, program = sparse_jacobian_plan(f, X, held[0]), trace(f, X, held[0])
+    for p in (*held, held[0]):
+        np.testing.assert_allclose(flat(X, p), f(X, p))
+        np.testing.assert_allclose(slope(X, p), grad(lambda x, p=p: np.sum(f(x, p)))(X))
+        if p is held[0]:
+            np.testing.assert_allclose(plan(X, p).toarray(), jacfwd(f)(X, p))
+            np.testing.assert_allclose(program(X, p), f(X, p))
+        else:
+            with pytest.raises(ValueError, match="the plan was made for arguments"):
+                plan(X, p)
+            with pytest.raises(TypeError, match=r"holds something else|traced for arguments"):
+                program(X, p)
+
+
+def test_an_object_that_holds_something_else():
+    p, other = Model(1), Model(1)
+    f = lambda x, p: x * np.roll(x, p.k)  # noqa: E731
+    flat, plan, program = compile(f), sparse_jacobian_plan(f, X, p), trace(f, X, p)
+    np.testing.assert_allclose(flat(X, p), f(X, p))
+    p.k = 2
+    np.testing.assert_allclose(flat(X, p), f(X, p))
+    np.testing.assert_allclose(plan(X, other).toarray(), jacfwd(f)(X, other))
+    with pytest.raises(ValueError, match="part of the plan, with all that it holds"):
+        plan(X, p)
+    with pytest.raises(TypeError, match="holds something else"):
+        program(X, p)
+
+
+def test_subclasses_that_do_what_arrays_do_are_inputs():
+    runs = []
+    flat = compile(lambda x: (runs.append(1), x * 2.0)[1])
+    for scale in (1.0, 3.0):
+        np.testing.assert_array_equal(flat(scale * _ones(Named)), 2 * scale * np.ones(4))
+    assert len(runs) == 1
+    with pytest.raises(TypeError, match="traced as float64"):
+        trace(lambda x: x * 2.0, np.ones(4))(np.ma.masked_array(np.ones(4), [0, 1, 0, 0]))
+
+
+def _assigned(s, g):
+    s["m"] = 0.9 * s["m"] + g
+    return s["m"] * 0.1
+
+
+def _appended(s, g):
+    s.append(g)
+    return sum(s) * g
+
+
+def _counted(s, g):
+    s.first = s.first + g
+    return s.first * 2.0
+
+
+def _of_object(s, g):
+    s.k += 1
+    return s.k * g
+
+
+CHANGING = {
+    "a dict": (_assigned, lambda: {"m": 0.0}),
+    "a list": (_appended, lambda: [1.0]),
+    "a dataclass": (_counted, lambda: Pair(1.0, X)),
+    "an object": (_of_object, lambda: Model(1)),
+    "inside": (lambda s, g: _assigned(s[0], g), lambda: [{"m": np.ones(2)}]),
+    "a generator of random numbers": (lambda s, g: s.normal() * g, lambda: np.random.default_rng(1)),
+}
+
+
+@pytest.mark.parametrize("case", CHANGING)
+def test_a_function_that_changes_what_its_argument_holds_runs_untraced(case):
+    f, made = CHANGING[case]
+    flat, given, right = compile(f), made(), made()
+    with pytest.warns(UserWarning, match="changes an argument"):
+        found = [flat(given, 1.5)]
+    found += [flat(given, 1.5) for _ in range(2)]
+    np.testing.assert_allclose(found, [f(right, 1.5) for _ in range(3)])
+    assert contents(given) == contents(right)
+
+
+def test_a_truth_as_a_number():
+    f = lambda x: np.sum(x * (1.0 + float(np.isnan(x).any())))  # noqa: E731
+    for g in (f, grad(f)):
+        flat = compile(g)
+        for x in (X, np.where(X > 0, X, np.nan)):
+            np.testing.assert_array_equal(flat(x), g(x))

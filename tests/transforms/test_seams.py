@@ -3,6 +3,7 @@
 import copy
 import functools
 import numbers
+import operator
 import pickle
 
 import numpy as np
@@ -256,6 +257,45 @@ MEASURED = {
     "in place": lambda u, x: (x * u.m).__iadd__(np.array([1.0, 2.0]) * u.cm).magnitude,
     "power": lambda u, x: ((x * u.km) ** 2).to_base_units().magnitude,
 }
+
+
+REFLECTED = {
+    "radd": operator.add, "rsub": operator.sub, "rmul": operator.mul, "rmatmul": operator.matmul,
+    "rtruediv": operator.truediv, "rpow": operator.pow, "rmod": operator.mod, "rfloordiv": operator.floordiv,
+    "gt": operator.lt, "lt": operator.gt, "ge": operator.le, "le": operator.ge, "eq": operator.eq, "ne": operator.ne,
+}  # fmt: skip
+
+
+@every_way
+@pytest.mark.parametrize("name", REFLECTED)
+def test_a_subclass_with_an_operator_of_its_own_is_asked_first(name, derivative):
+    """As Python has it of a subclass; where that has another operator of its own, no rule says what x ∘ u is."""
+    op = REFLECTED[name]
+    own = type("Own", (np.ndarray,), {f"__{name}__": lambda u, x: op(x, np.asarray(u)) * 3.0})
+    u = np.array([0.25, 2.0]).view(own)
+    agrees_with_differences(lambda x: op(x, u) * x, derivative)
+    other = operator.sub if op is operator.add else operator.add
+    with pytest.raises(TypeError, match="operators of its own"):
+        derivative(lambda x: other(x, u), X)
+    with pytest.raises(TypeError, match="argument 0 is a Own, an array with operations of its own"):
+        derivative(lambda u: u * 1.0, u)
+
+
+@every_way
+def test_what_is_read_once_is_no_argument(derivative):
+    with pytest.raises(TypeError, match="generator, which is read once"):
+        derivative(lambda x: ad.jacfwd(lambda y, it: y * sum(it))(x, (float(k) for k in range(3))), X)
+    for mode in ("auto", "forward", "sparse", "mixed"):
+        with pytest.raises(TypeError, match=r"list_iterator, which is read once.*list\(it\)"):
+            ad.jacobian(lambda x, it: x * sum(it), mode=mode)(X, iter([1.0, 2.0]))
+
+
+def test_a_masked_array_in_a_closure():
+    m = np.ma.masked_array([1.0, 2.0], [0, 1])
+    for take in (ad.compile, ad.grad, ad.jacobian):
+        np.testing.assert_array_equal(
+            take(lambda x: (x * x)[m.mask].sum())(X), [0.0, 0.7] if take is not ad.compile else X[1] ** 2
+        )
 
 
 @every_way
