@@ -279,12 +279,18 @@ def softmax(a: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
     return _softmax(a, axis=axis)
 
 
+def _log_softmax_value(a: Any, axis: Any) -> Any:
+    """Beside the largest score: a sum of large scores has fewer digits than the differences among them."""
+    shifted = a - np.max(a, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
 def _log_softmax_push(t: Any, y: Any, a: Any, axis: Any) -> Any:
     """t − 1 (pᵀt), with p = exp(y)."""
     return t - np.sum(np.exp(y) * t, axis=trailing(axis, y.ndim), keepdims=True)
 
 
-_log_softmax = custom_op(lambda a, axis: a - _logsumexp(a, axis), push=_log_softmax_push, batched=True, flops=14.0)
+_log_softmax = custom_op(_log_softmax_value, push=_log_softmax_push, batched=True, flops=14.0)
 
 
 def log_softmax(a: Any, axis: int | tuple[int, ...] | None = -1) -> Any:

@@ -299,6 +299,11 @@ def canonical(a: Any) -> Any:
     return packed(np.asarray(a))
 
 
+def in_floats(x: Any) -> Any:
+    """An argument, of integers as floats: in a derivative they wrap around, and their logarithms have few digits."""
+    return x.astype(float) if getattr(x, "dtype", OBJECT).kind in "iub" else x
+
+
 def gathered(tree: Any) -> Any:
     """What np.array would make of nested lists and tuples with traced values among their leaves."""
     leaves: list[Any] = []

@@ -112,7 +112,7 @@ PASSIVE_OPERATORS = {
 }
 # Array methods that are NumPy functions of the same parameters.
 METHODS = [
-    "all", "any", "argmax", "argmin", "argsort", "argpartition", "clip", "cumprod", "cumsum", "diagonal",
+    "all", "any", "argmax", "argmin", "argsort", "argpartition", "cumprod", "cumsum", "diagonal",
     "dot", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze",
     "std", "sum", "swapaxes", "take", "trace", "var",
 ]  # fmt: skip

@@ -249,12 +249,23 @@ class Tracer(Cell):
         )
 
     def item(self, *index: Any) -> Any:
-        return self[index] if index else np.reshape(self, ())
+        """One element: of several indices, a tuple of these, or its number in the order of C."""
+        if not index:
+            return np.reshape(self, ())
+        at = index[0] if len(index) == 1 else index
+        if not isinstance(at, tuple):
+            if not -self.size <= at < self.size:
+                raise IndexError(f"index {at} is out of bounds for size {self.size}")
+            at = np.unravel_index(at % self.size, self.shape)
+        return self[tuple(int(i) for i in at)]
 
     def tolist(self) -> Any:
         return self if not self.shape else [x.tolist() if x.shape else x for x in self]
 
     # Methods whose parameters differ from the function's ------------------------------------------
+
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **params: Any) -> Any:
+        return np.clip(self, min, max, out=out, **params)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)

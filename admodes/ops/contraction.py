@@ -170,6 +170,9 @@ class _Einsum(Contraction):
         if not isinstance(args[0], str):
             args = _from_lists(args)
         operands = [canonical(x) for x in args[1:]]
+        if len(operands) > 2:  # the product of two of them, which a derivative takes by itself, is of the dtype of all
+            dtype = np.result_type(*operands)
+            operands = [np.astype(x, dtype) if hasattr(x, "astype") and x.dtype.kind in "iub" else x for x in operands]
         if params.get("dtype") is not None:
             return np.einsum(
                 args[0],
@@ -240,9 +243,8 @@ def _vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
 
 
 def _kron(a: Any, b: Any) -> Any:
-    a, b = canonical(a), canonical(b)
     n = max(np.ndim(a), np.ndim(b))
-    a, b = (np.reshape(x, (1,) * (n - x.ndim) + x.shape) for x in (a, b))
+    a, b = (np.reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (canonical(a), canonical(b)))
     apart = np.reshape(a, [m for s in a.shape for m in (s, 1)]) * np.reshape(b, [m for s in b.shape for m in (1, s)])
     return np.reshape(apart, [p * q for p, q in zip(a.shape, b.shape, strict=True)])
 

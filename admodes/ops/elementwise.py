@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.changes import replace
 from ..core.directions import align, cast, gather
-from ..core.dispatch import primitive
+from ..core.dispatch import in_floats, primitive
 from ..core.domain import ABOVE_ONE, NONZERO, POSITIVE, REAL, SMALL_INTEGERS, UNIT, A, case
 from ..core.registry import (
     OPS,
@@ -33,7 +33,7 @@ from ..core.registry import (
 )
 from ..core.tracing import Tracer
 from ..core.zeros import spoiled, strong_product
-from .ties import Larger, Modulus, larger, smaller
+from .ties import Larger, Modulus, larger, or_alone, smaller
 
 # Flops of one transcendental function, the convention of every count in this package; + − × ÷ √ count 1.
 TRANSCENDENTAL = 10.0
@@ -70,7 +70,10 @@ def power_slope(y: Any, a: Any, b: Any) -> Any:
     """∂(a^b)/∂a = b·a^(b−1), and 0 where b = 0."""
     if type(b) in (int, float):
         return b * (a if b == 2 else a ** (b - 1)) if b else np.zeros_like(a)
-    return _with_slope_by(b, y, a) if isinstance(b, Tracer) else b * a ** np.where(b == 0, 1, b - 1)
+    if isinstance(b, Tracer):
+        return _with_slope_by(b, y, a)
+    b = in_floats(b)
+    return b * a ** np.where(b == 0, 1, b - 1)
 
 
 def _with_slope_by(b: Any, y: Any, a: Any) -> Any:
@@ -83,15 +86,22 @@ def _with_slope_by(b: Any, y: Any, a: Any) -> Any:
 
 def _power_exponent(y: Any, a: Any, b: Any) -> Any:
     """∂(a^b)/∂b = log(a)·a^b, and 0 where a = 0 (0^b is constant for b > 0)."""
+    a = in_floats(a)
     p = y * np.log(np.where(a == 0, 1, a))
     if isinstance(a, Tracer):  # of 0ᵇ it is 0 by convention: that hides no infinite slope of its own
         return p + slope(np.zeros_like(p), np.where(np.equal(a, 0) & np.less_equal(b, 1), a, 1))
     return p
 
 
-def _above(y: Any) -> Any:
-    """y, where it is −∞ the least number: the slopes of logaddexp(−∞, −∞) are 0, like those of logsumexp."""
-    return np.maximum(y, np.finfo(y.dtype).min)
+def _above(b: Any, y: Any) -> Any:
+    """b, where it is −∞ a small number: the slopes of logaddexp(−∞, −∞) are 0, like those of logsumexp."""
+    return np.maximum(b, np.finfo(y.dtype).min / 2)
+
+
+def _along(x: Any, a: Any, b: Any) -> Any:
+    """x / (a² + b²), without squares, which overflow."""
+    r = np.hypot(a, b)
+    return x / r / r
 
 
 # a / y of a length y and what it is the length of, 0 at the tip y = 0, where it has no derivative: nan, in every mode.
@@ -206,8 +216,8 @@ add(Modulus(np.fabs,     _phase,                                               d
 row(np.hypot,        [lambda y, a, b: slope(np.broadcast_to(a, y.shape), y), lambda y, a, b: slope(np.broadcast_to(b, y.shape), y)], NONZERO, NONZERO, flops=4)
 add(Larger(np.maximum,  larger,                                                domain=(REAL, REAL)))
 add(Larger(np.minimum,  smaller,                                               domain=(REAL, REAL)))
-add(Larger(np.fmax,     larger,                                                domain=(REAL, REAL)))
-add(Larger(np.fmin,     smaller,                                               domain=(REAL, REAL)))
+add(Larger(np.fmax,     or_alone(larger),                                      domain=(REAL, REAL)))
+add(Larger(np.fmin,     or_alone(smaller),                                     domain=(REAL, REAL)))
 row(np.copysign,     [_same_sign, None],                                       NONZERO, NONZERO)
 row(np.heaviside,    [None, lambda y, x, h: x == 0],                           NONZERO, REAL)
 row(np.ldexp,        [lambda y, x, n: np.ldexp(1.0, n), None],                 REAL, SMALL_INTEGERS)
@@ -216,13 +226,15 @@ row(np.ldexp,        [lambda y, x, n: np.ldexp(1.0, n), None],                 R
 T = TRANSCENDENTAL
 row(np.exp,          [lambda y, x: y],                                         REAL, flops=T)
 row(np.exp2,         [lambda y, x: LN2 * y],                                   REAL, flops=T)
-row(np.expm1,        [lambda y, x: y + 1],                                     REAL, flops=T)
+row(np.expm1,        [lambda y, x: np.exp(x)],                                 REAL, flops=T)
 row(np.log,          [lambda y, x: 1 / x],                                     POSITIVE, flops=T)
 row(np.log2,         [lambda y, x: 1 / (LN2 * x)],                             POSITIVE, flops=T)
 row(np.log10,        [lambda y, x: 1 / (LN10 * x)],                            POSITIVE, flops=T)
 row(np.log1p,        [lambda y, x: 1 / (1 + x)],                               POSITIVE, flops=T)
-row(np.logaddexp,    [lambda y, a, b: np.exp(a - _above(y)), lambda y, a, b: np.exp(b - _above(y))],     REAL, REAL, flops=2 * T)
-row(np.logaddexp2,   [lambda y, a, b: np.exp2(a - _above(y)), lambda y, a, b: np.exp2(b - _above(y))],   REAL, REAL, flops=2 * T)
+row(np.logaddexp,    [lambda y, a, b: np.exp(-np.logaddexp(0, _above(b, y) - a)),
+                      lambda y, a, b: np.exp(-np.logaddexp(0, _above(a, y) - b))],     REAL, REAL, flops=2 * T)
+row(np.logaddexp2,   [lambda y, a, b: np.exp2(-np.logaddexp2(0, _above(b, y) - a)),
+                      lambda y, a, b: np.exp2(-np.logaddexp2(0, _above(a, y) - b))],   REAL, REAL, flops=2 * T)
 
 # Trigonometric and hyperbolic functions ------------------------------------------------------------
 row(np.sin,          [lambda y, x: np.cos(x)],                                 REAL, flops=T)
@@ -231,11 +243,11 @@ row(np.tan,          [lambda y, x: 1 + y * y],                                 U
 row(np.arcsin,       [_arc(lambda x: 1 / np.sqrt(1 - x * x), lambda y: 1 / np.cos(y))],          UNIT, flops=T)
 row(np.arccos,       [_arc(lambda x: -1 / np.sqrt(1 - x * x), lambda y: -1 / np.sin(y))],        UNIT, flops=T)
 row(np.arctan,       [lambda y, x: 1 / (1 + x * x)],                           REAL, flops=T)
-row(np.arctan2,      [lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b)],  NONZERO, NONZERO, flops=T)
+row(np.arctan2,      [lambda y, a, b: _along(b, a, b), lambda y, a, b: -_along(a, a, b)],        NONZERO, NONZERO, flops=T)
 row(np.sinh,         [lambda y, x: np.cosh(x)],                                REAL, flops=T)
 row(np.cosh,         [lambda y, x: np.sinh(x)],                                REAL, flops=T)
 row(np.tanh,         [lambda y, x: 1 - y * y],                                 REAL, flops=T)
-row(np.arcsinh,      [_arc(lambda x: 1 / np.sqrt(1 + x * x), lambda y: 1 / np.cosh(y))],         REAL, flops=T)
+row(np.arcsinh,      [_arc(lambda x: 1 / np.hypot(x, 1), lambda y: 1 / np.cosh(y))],         REAL, flops=T)
 row(np.arccosh,      [_arc(lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), lambda y: 1 / np.sinh(y))],  ABOVE_ONE, flops=T)
 row(np.arctanh,      [lambda y, x: 1 / (1 - x * x)],                           UNIT, flops=T)
 row(np.deg2rad,      [DEGREE],                                                 REAL, alias=[np.radians])

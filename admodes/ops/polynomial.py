@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.directions import trailing
-from ..core.dispatch import canonical, primitive
+from ..core.dispatch import canonical, in_floats, primitive
 from ..core.domain import POSITIVE, A, OnlyReal, case, spaced
 from ..core.registry import Composite, Passive, add
 
@@ -234,9 +234,9 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Second-order differences inside, of first or second order at the ends, along each axis."""
-    f = canonical(f)
+    f = in_floats(canonical(f))
     axes = [k + f.ndim for k in trailing(axis, f.ndim)]
-    spacings = [canonical(v) for v in varargs] or [1.0]
+    spacings = [in_floats(canonical(v)) for v in varargs] or [1.0]
     if len(spacings) == 1 and np.ndim(spacings[0]) == 0:
         spacings = spacings * len(axes)
     if len(spacings) != len(axes):

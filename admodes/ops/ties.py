@@ -93,6 +93,12 @@ def _shared(above: Any, equal: Any, name: str) -> tuple[Jump, Callable[..., Any]
     return op, partial
 
 
+def or_alone(slope: Callable[..., Any]) -> Callable[..., Any]:
+    """The partial of fmax or fmin by that of maximum or minimum: beside a nan the other one is taken."""
+
+    return lambda y, a, b: np.where(np.isnan(b), y.dtype.type(1), slope(y, a, b))
+
+
 def _same(x: Any, y: Any) -> Any:
     return (x == y) | np.isnan(x) & np.isnan(y)  # NumPy lets a nan win
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.integrate as sg
 
 from ..core import pytree
-from ..core.dispatch import apply, highest, pack, primitive
+from ..core.dispatch import apply, highest, in_floats, pack, primitive
 from ..core.domain import POSITIVE, A, OnlyReal, case, spaced
 from ..core.registry import OPS, Composite, Each, Op, add
 from ..core.tracing import Tracer
@@ -88,6 +88,7 @@ def cumulative_trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1,
 
 def _steps(x: Any, y: Any, axis: int) -> Any:
     """The spacings along the last axis, to which the one of integration has been moved."""
+    x = in_floats(x)
     return np.diff(x if x.ndim == 1 else np.moveaxis(x, axis, -1))
 
 

@@ -8,8 +8,9 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.special as sc
 
-from admodes import jvp, vjp
+from admodes import compile, grad, jvp, vjp
 from admodes.core.registry import OPS, UNKNOWN, Elementwise
 
 importlib.import_module("admodes.ops.special")
@@ -17,11 +18,8 @@ VALUES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
 H = 1e-5
 # Of complex numbers and integers; at |r| = δ another piece begins; for |λ| < 1e-4 SciPy's values are those at λ = 0.
 APART = {"special._lambertw", "special.wofz", "ldexp", "special.huber", "special.tklmbda"}
-ROWS = [
-    op
-    for op in OPS.values()
-    if isinstance(op, Elementwise) and isinstance(op.fn, np.ufunc) and op.fn.nout == 1 and UNKNOWN not in op.partials
-]
+EVERY = [op for op in OPS.values() if isinstance(op, Elementwise) and isinstance(op.fn, np.ufunc) and op.fn.nout == 1]
+ROWS = [op for op in EVERY if UNKNOWN not in op.partials]
 
 
 def points(fn, values=VALUES):
@@ -120,3 +118,64 @@ def test_both_sides_of_a_branch_cut(fn):
     first = pushed(fn, 0)
     for slope in (first, pushed(first, 0)):
         np.testing.assert_allclose(slope(np.conj(z)), np.conj(slope(z)), rtol=1e-14, atol=1e-14)
+
+
+SEVERAL = [op for op in EVERY if op.fn.nin > 1 and op.name not in {"ldexp", "special._lambertw"}]
+
+
+def of_whole_numbers(dtype, op, i):
+    """Where the slope by argument i is taken: the others are 0, 1, 2 and the largest int8, of this dtype."""
+    whole = np.array(list(itertools.product((0, 1, 2, 127), repeat=op.fn.nin - 1)))[:16].T
+    args = [*whole.astype(dtype)]
+    args.insert(i, np.full(whole.shape[1], 0.3))
+    return args
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("op", SEVERAL, ids=lambda op: op.name)
+def test_beside_whole_numbers(op):
+    """The slope by one argument is the same whatever kind of whole numbers the others are."""
+    for i in range(op.fn.nin):
+        if op.partials[i] is not UNKNOWN:
+            expected = pushed(op.fn, i)(*of_whole_numbers("i8", op, i))
+            for dtype in ("i1", "u1", "i4", "u4"):
+                found = pushed(op.fn, i)(*of_whole_numbers(dtype, op, i))
+                np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=dtype)
+
+
+A = np.arange(1.0, 7.0).reshape(2, 3)
+K = np.array([50_000, 50_000], "i4")
+# What the digits, the range or the kind of numbers decided.
+SCALES = {
+    "arctan2 of a short integer": (lambda x: np.arctan2(x, np.array([50_000], "i4"))[0], 1.0, 1 / 50_000),
+    "arctan2 of float16": (lambda x: np.arctan2(x, np.array([300], "f2"))[0], 1.0, 300 / 90_001),
+    "arctan2 near 0": (lambda x: np.arctan2(x, 1e-170), 1e-170, 5e169),
+    "arctan2 far away": (lambda x: np.arctan2(x, np.float32(1e20)), np.float32(1e20), 5e-21),
+    "angle": (lambda x: np.angle(x + 4e-200j), 3e-200, -1.6e199),
+    "arcsinh": (np.arcsinh, np.float32(1e20), 1e-20),
+    "expm1": (np.expm1, -40.0, np.exp(-40.0)),
+    "logaddexp": (lambda x: np.logaddexp(x, np.float32(1e7)), np.float32(1e7), 0.5),
+    "logaddexp2": (lambda x: np.logaddexp2(x, 1e17), 1e17, 0.5),
+    "logaddexp of nothing": (lambda x: np.logaddexp(x, -np.inf), -np.inf, 0.0),
+    "a small weight": (lambda x: np.logaddexp(x, 40.0), 0.0, np.exp(-40.0)),
+    "fmax beside nan": (lambda x: np.fmax(x, np.nan), -1.0, 1.0),
+    "fmin beside nan": (lambda x: np.fmin(np.nan, x), -1.0, 1.0),
+    "a power of short integers": (lambda x: (x ** np.array([-128], "i1"))[0], 1.1, -128 * 1.1**-129),
+    "an exponent of a short integer": (lambda x: (np.array([3], "i1") ** x)[0], 2.0, 9 * np.log(3.0)),
+    "einsum of short integers": (lambda x: np.einsum("i,j,j->", x * np.ones(1), K, K), 1.0, 5e9),
+    "gradient of integers": (lambda h: np.gradient(np.array([0, 1, 4]), h)[0], 0.25, -16.0),
+    "kron with a number": (lambda x: np.sum(np.kron(x * np.ones(3), 2.0)), 1.0, 6.0),
+    "clip from below": (lambda x: x.clip(1.0), 2.0, 1.0),
+    "item by its number": (lambda x: (A * x * x).item(1), 3.0, 12.0),
+    "item by a tuple": (lambda x: (A * x * x).item((1, 0)), 3.0, 24.0),
+    "the last item": (lambda x: (A * x * x).item(-1), 3.0, 36.0),
+    "kolmogorov below 0": (sc.kolmogorov, -1.0, 0.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+@pytest.mark.parametrize("case", SCALES.values(), ids=SCALES)
+def test_scales_and_kinds_of_numbers(case):
+    f, x, expected = case
+    for way in (grad(f), compile(grad(f)), lambda x: jvp(f, (x,), (np.ones_like(x),))[1]):
+        np.testing.assert_allclose(way(x), expected, rtol=1e-6, atol=1e-300)

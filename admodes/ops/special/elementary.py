@@ -94,7 +94,7 @@ row("powm1",         [power_slope, lambda y, x, a: (y + 1) * np.log(x)],        
 row("cbrt",          [lambda y, x: 1 / (3 * y * y)],                                     NONZERO)
 row("exp2",          [lambda y, x: LN2 * y],                                             REAL)
 row("exp10",         [lambda y, x: LN10 * y],                                            REAL)
-row("expm1",         [lambda y, z: y + 1],                                               REAL)
+row("expm1",         [lambda y, z: np.exp(z)],                                           REAL)
 row("log1p",         [lambda y, z: 1 / (1 + z)],                                         POSITIVE)
 row("cosm1",         [lambda y, x: -np.sin(x)],                                          REAL)
 row("sindg",         [lambda y, x: DEGREE * sc.cosdg(x)],                                REAL)

@@ -47,6 +47,8 @@ def row(name: str, partials: Partials, *domain: Any, apart: bool = False) -> Non
     """One line of the table."""
     fn = ufunc(name)
     if fn is not None:
+        if len(partials) > 1:
+            partials = [_of_whole_numbers(p) if callable(p) and not isinstance(p, Unknown) else p for p in partials]
         add(Elementwise(fn, partials, domain=_sampled(partials, domain, apart), flops=TRANSCENDENTAL))
 
 
@@ -89,6 +91,19 @@ class Several(Op):
             return cast(gather(g, x.shape, lead), x.dtype)
 
         return push, pull
+
+
+def _of_whole_numbers(partial: Callable[..., Any]) -> Callable[..., Any]:
+    """A partial for integers of every size: the order n − 1 of an unsigned n = 0, or n + 1 of an int8, wraps around."""
+
+    def of(y: Any, *args: Any) -> Any:
+        return partial(y, *[x.astype(np.int64) if _is_narrow(x) else x for x in args])
+
+    return of
+
+
+def _is_narrow(x: Any) -> bool:
+    return isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "iub" and x.dtype != np.int64
 
 
 def several(name: str, partials: Partials, *domain: Any, apart: bool = False) -> None:
