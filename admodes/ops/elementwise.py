@@ -190,6 +190,11 @@ def _arc(real: Callable[[Any], Any], complexes: Callable[[Any], Any]) -> Callabl
     return lambda y, x: complexes(y) if x.dtype.kind == "c" else real(x)
 
 
+def _quotient(y: Any, a: Any, b: Any) -> Any:
+    """−q of a = q b + y, the whole number that y goes with: a / b may be rounded up to the next one."""
+    return -np.rint((a - y) / b)
+
+
 def _power_flops(y: Any, a: Any, b: Any) -> float:
     """NumPy takes a number that is one of these exponents as a square, a root, a reciprocal …: one operation."""
     simple = isinstance(b, int | float | np.number) and b in (-1, 0, 0.5, 1, 2)
@@ -203,8 +208,8 @@ row(np.multiply,     [lambda y, a, b: b,       lambda y, a, b: a],             R
 row(np.divide,       [_inverse,                lambda y, a, b: -y / b],        REAL, NONZERO, evaluate=operator.truediv)
 row(np.power,        [power_slope,             _power_exponent],               POSITIVE, REAL, evaluate=operator.pow, flops=_power_flops)
 row(np.float_power,  [power_slope,             _power_exponent],               POSITIVE, REAL, flops=TRANSCENDENTAL)
-row(np.remainder,    [1,                       lambda y, a, b: -np.floor(a / b)],  REAL, ABOVE_ONE, evaluate=operator.mod)
-row(np.fmod,         [1,                       lambda y, a, b: -np.trunc(a / b)],  REAL, ABOVE_ONE)
+row(np.remainder,    [1,                       _quotient],                     REAL, ABOVE_ONE, evaluate=operator.mod)
+row(np.fmod,         [1,                       _quotient],                     REAL, ABOVE_ONE)
 row(np.negative,     [-1],                                                     REAL, evaluate=operator.neg)
 row(np.positive,     [1],                                                      REAL)
 row(np.reciprocal,   [lambda y, x: -y * y],                                    NONZERO)

@@ -169,6 +169,8 @@ SCALES = {
     "item by its number": (lambda x: (A * x * x).item(1), 3.0, 12.0),
     "item by a tuple": (lambda x: (A * x * x).item((1, 0)), 3.0, 24.0),
     "the last item": (lambda x: (A * x * x).item(-1), 3.0, 36.0),
+    "remainder": (lambda x: 1.0 % x, 0.1, -9.0),
+    "fmod": (lambda x: np.fmod(-1.0, x), 0.1, 9.0),
     "kolmogorov below 0": (sc.kolmogorov, -1.0, 0.0),
 }
 
