@@ -70,6 +70,11 @@ class Trace:
         """Evaluate a function without derivative on the values of this transform's tracers."""
         return op.evaluate(*self.values(args), **self.values(params))
 
+    def whole(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """The result of op's own function, where a rule in terms of other functions is not to stand for it; else
+        NotImplemented."""
+        return NotImplemented
+
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """A traced value that does not depend on this transform's arguments (zeros_like), to be assigned into."""
         raise NotImplementedError

@@ -627,7 +627,8 @@ class Composite(Op):
         self.asked = fn if (getattr(fn, "__module__", None) or "").partition(".")[0] == "numpy" else None
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        return self.body(*args, **params)
+        y = trace.whole(self, args, params)
+        return self.body(*args, **params) if y is NotImplemented else y
 
 
 class Passive(Op):

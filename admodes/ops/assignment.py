@@ -213,9 +213,11 @@ def _method(ufunc: np.ufunc | None, method: str, body: Any, domain: Any) -> None
         return getattr(ufunc, method)(*args, *arrays, **params)
 
     numpys = functools.partial(itself, ufunc) if ufunc else itself
-    OPS[(ufunc, method)] = row = Composite(body, body, name=name, domain=domain)
+    arrays = {"at": 1, "outer": 3}.get(method, 2)  # the ufunc is the first
+    OPS[(ufunc, method)] = row = Composite(body, body, name=name, arrays=arrays, domain=domain)
+    row.evaluate = numpys
     if method == "at":
-        row.changes, row.evaluate = 0 if ufunc else 1, numpys
+        row.changes = 0 if ufunc else 1
     else:
         row.asked = numpys
 
@@ -226,8 +228,17 @@ def _add_at(a: Any, indices: Any, b: Any) -> None:
     elif a.ndim and 0 in a.strides:
         _at(np.add, a, indices, b)
     else:
-        there = np.broadcast_to(canonical(b), read(a, as_tuple(indices), 0).shape)
+        there = np.broadcast_to(_promoted(b, a), read(a, as_tuple(indices), 0).shape)
         replace(a, a + scatter(there, as_tuple(indices), a.shape, there.ndim))
+
+
+def _promoted(b: Any, a: Any) -> Any:
+    """What is added to elements of a, in the dtype of the sum: bytes would overflow where an index repeats."""
+    b = canonical(b)
+    dtype = np.result_type(a, b)
+    if np.result_type(b) == dtype:
+        return b
+    return np.astype(b, dtype) if isinstance(b, Tracer) else np.asarray(b, dtype)
 
 
 def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
@@ -310,7 +321,7 @@ PIECES = [
 ]  # fmt: skip
 
 _method(np.add, "at", _add_at, SCATTERED)
-_method(np.subtract, "at", lambda a, indices, b: _add_at(a, indices, -canonical(b)), SCATTERED)
+_method(np.subtract, "at", lambda a, indices, b: _add_at(a, indices, -_promoted(b, a)), SCATTERED)
 _method(None, "at", _at, AT)
 _method(None, "outer", _outer, OUTER)
 _method(None, "reduce", _reduce, FOLDED)

@@ -110,6 +110,7 @@ def _roots(p: Any) -> Any:
         return np.zeros(0)
     at_zero = p.size - int(places[-1]) - 1
     p = p[int(places[0]) : int(places[-1]) + 1]
+    p = p if p.dtype.kind in "fc" else np.astype(p, np.float64)
     if p.size < 2:
         return np.zeros(at_zero)
     below = np.eye(p.size - 1, k=-1, dtype=p.dtype)

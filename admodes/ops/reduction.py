@@ -27,8 +27,8 @@ def _unreduce(u: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return broadcast(expand(u, x, axis, keepdims, lead), u.shape[:lead] + x.shape)
 
 
-def _sum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.add.reduce(a, axis=axis, keepdims=keepdims)
+def _sum(a: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    return np.add.reduce(a, axis=axis, keepdims=keepdims, **options)
 
 
 def _count(x: Any, axis: Any) -> int:
@@ -59,6 +59,9 @@ class _Options(Op):
         rest = {k: params[k] for k in ("dtype", "where", "initial") if k in params}
         if not rest:
             return super().apply(trace, args, params)
+        y = trace.whole(self, args, params)
+        if y is not NotImplemented:
+            return y
         return self.with_options(args[0], {k: v for k, v in params.items() if k not in rest}, **rest)
 
     def with_options(

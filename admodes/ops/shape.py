@@ -224,7 +224,7 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
         return np.flip(m, axes)
     if k == 1:
         return np.swapaxes(np.flip(m, axes[1]), *axes)
-    return np.flip(np.swapaxes(m, *axes), axes[1]) if k == 3 else np.positive(m)
+    return np.flip(np.swapaxes(m, *axes), axes[1]) if k == 3 else m[:]
 
 
 def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:

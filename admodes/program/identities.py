@@ -112,9 +112,9 @@ def _swapped(instruction: Instruction) -> list[int]:
 
 
 def _power(case: Case) -> Any:
-    """x ** 0 is 1, of nan too, and x ** 2 the square."""
+    """x ** 0 is 1, of nan too, and x ** 2 the square, where both are of one dtype."""
     (x, n), out = case.args, case.out
-    if type(n) not in (int, float) or out.dtype.kind != "f" or n not in (0, 2):
+    if type(n) not in (int, float) or out.dtype.kind != "f" or n not in (0, 2) or x.dtype != out.dtype:
         return None
     if n == 0:
         return np.ones(out.shape, out.dtype)[()]

@@ -162,12 +162,14 @@ def scales(program: Program) -> Program:
 def _scale(instruction: Instruction) -> tuple[float, Value] | None:
     """(c, x) of an instruction c · x."""
     fn, args = instruction.op.fn, instruction.args
-    if instruction.outs and instruction.outs[0].dtype.kind == "f":
+    out = instruction.outs[0] if instruction.outs else None
+    if out is not None and out.dtype.kind == "f":
         if fn is np.negative and isinstance(args[0], Value):
             return -1.0, args[0]
         if fn is np.multiply and not instruction.params:
             for c, x in (args, args[::-1]):
-                if type(c) in (int, float) and isinstance(x, Value) and x.shape == instruction.outs[0].shape:
+                unlike = not isinstance(x, Value) or (x.shape, x.dtype) != (out.shape, out.dtype)
+                if type(c) in (int, float) and not unlike:
                     return float(c), x
     return None
 

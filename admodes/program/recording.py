@@ -27,6 +27,7 @@ from ..core.tracing import Tracer
 from ..core.views import ground
 from ..ops.assignment import SETITEM
 from ..ops.index import ADDED, INDEX, SCATTER
+from .whole import EXACT
 
 _READS = {INDEX, SCATTER}
 
@@ -408,6 +409,36 @@ class Recorder(Trace):
             args = (args[0], *mapped(args[1:], lambda x: self._known_parameter(x) if np.ndim(x) == 0 else x))
         found = self.record(op, args, params)
         return mapped(found, self._known) if isinstance(op, Passive) and op.shape_from_values else found
+
+    def whole(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """One call, where nothing traced among the arguments may carry a derivative (see `whole`)."""
+        if op in EXACT or op.changes is not None or not all(map(self._underivable, leaves((args, params)))):
+            return NotImplemented
+        arrays = len(args) if op.arrays is None else op.arrays
+        args = (*args[:arrays], *mapped(args[arrays:], self._known_number))
+        params = mapped(params, self._known_number)
+        if not args:  # the arrays of np.select
+            first = op.names[0]
+            args, params = (params[first],), {k: v for k, v in params.items() if k != first}
+        given = self.values(mapped(args, settled))
+        y = op.evaluate(*given, **self.values(params))
+        parts = y if isinstance(y, tuple | list) else (y,)
+        held = [x for x in leaves(given) if is_memory(x)]
+        if any(type(part) in NESTED or any(np.may_share_memory(part, x) for x in held) for part in parts):
+            return NotImplemented
+        return self.record(op, args, params)
+
+    def _known_number(self, x: Any) -> Any:
+        """A single one that is no array argument may decide shapes."""
+        return self._known(x) if isinstance(x, Symbol) and not x.shape else x
+
+    def _underivable(self, x: Any) -> bool:
+        """Whether an argument is plain, or of whole numbers or truths."""
+        if isinstance(x, Tracer):
+            return x.transform is self and x.dtype.kind in "iub"
+        if is_memory(x):
+            return not x.dtype.hasobject
+        return not callable(x) or isinstance(x, np.ufunc | type)
 
     def constant(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return self.record(op, args, params)

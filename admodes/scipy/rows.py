@@ -46,7 +46,8 @@ def mirrors(
         name, theirs = f"{area}.{body.__name__}", getattr(importlib.import_module(area), body.__name__)
         if kind is Composite:
             rule = body if dtype is None else _of_dtype(body, dtype)
-            op: Op = Composite(body, rule, name=name, arrays=arrays, evaluate=theirs, **row)
+            plain = body if corrected else theirs
+            op: Op = Composite(body, rule, name=name, arrays=arrays, evaluate=plain, **row)
         else:
             op = own(kind(body, *rules, name=name, **row), pattern)
             op.arrays = arrays

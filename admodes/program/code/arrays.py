@@ -52,6 +52,7 @@ class ArrayPrinter(Printer):
             return self._scattered(instruction)
         expression = self._written(instruction)
         names = ", ".join(self.namer.new(v) for v in instruction.outs)
+        names += "," if isinstance(instruction.out, tuple) and len(instruction.out) == 1 else ""
         made: list[Statement | Guard | Delete] = [Statement(names, expression)]
         if instruction.op is SCATTER and _zeros_first(instruction):
             index = _behind(instruction)

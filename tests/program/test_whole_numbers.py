@@ -1,0 +1,154 @@
+"""Programs of whole numbers, truths and short floats: what NumPy gives, in value, dtype and kind, for every row."""
+
+import numpy as np
+import pytest
+import test_ops
+
+from admodes import compile, grad, sparse_jacobian_plan, trace
+from admodes.core.domain import A, Apart, case
+from admodes.core.registry import OPS, Passive, Refused
+
+pytestmark = [test_ops.pytestmark, pytest.mark.filterwarnings("ignore")]
+QUICK = ("i1", "?", "i8")
+ALL = ("?", "i1", "u1", "i4", "i8", "f2", "f4")
+CLOSE = {"e": 3e-2, "f": 1e-3}
+# Of numbers near the largest these ask for as much memory, or take as long.
+SMALL_ALONE = {OPS[fn] for fn in (np.bincount, np.repeat, np.resize)}
+
+
+def keys_of_rows():
+    """One key for each function of NumPy's."""
+    keys = {}
+    for key, op in OPS.items():
+        numpys = (getattr(op.fn, "__module__", None) or "numpy").startswith("numpy") or isinstance(key, tuple)
+        if numpys and not isinstance(op, Refused) and (op.domain or isinstance(op, Passive)):
+            keys.setdefault(id(op), key)
+    return [key for key in keys.values() if not OPS[key].name.startswith("special.")]
+
+
+def calls(key):
+    op = OPS[key]
+    if op.domain and not isinstance(op.domain, Apart):
+        return test_ops.cases(op)
+    if isinstance(key, np.ufunc):
+        return [case(*[A(2, 3)] * key.nin), case(*[A()] * key.nin)]
+    return [case(A(4)), case(A(2, 3)), case(A(4), A(4)), case(A(3, 3))]
+
+
+def sampled(a, dtype, rng, near_the_largest):
+    x = np.asarray(a.sample(rng, "f")).real
+    if dtype[0] == "f":
+        return x.astype(dtype)[()]
+    if dtype == "?":
+        return (x > (0.5 if near_the_largest else 0))[()]
+    info = np.iinfo(dtype)
+    if near_the_largest:
+        return rng.choice(np.array([info.max, info.max // 2, info.min, info.min + 1, 3, 0], dtype), size=a.shape)[()]
+    x = np.round(3 * x)
+    return (np.abs(x) if info.min == 0 else x).astype(dtype)[()]
+
+
+def assert_same(got, right, dtype):
+    if isinstance(right, tuple | list):
+        assert type(got) is type(right)
+        for a, b in zip(got, right, strict=True):
+            assert_same(a, b, dtype)
+        return
+    got, right = np.asarray(got), np.asarray(right)
+    assert (got.dtype, got.shape) == (right.dtype, right.shape)
+    if dtype in ("f2", "f4"):
+        close = CLOSE.get(right.dtype.char.lower(), 1e-6)
+        np.testing.assert_allclose(got, right, rtol=close, atol=close)
+    else:
+        np.testing.assert_array_equal(got, right)
+
+
+def try_out(key, dtypes, native, at_most=None, choose=lambda i: True):
+    """Compile each call and run it at two points; `choose` says which arguments take the dtype, others are doubles."""
+    fn = test_ops.called(key)
+    for number, one in enumerate(calls(key)[:at_most]):
+        for dtype in dtypes:
+            rng = np.random.default_rng([number, ord(dtype[0])])
+
+            def f(*xs, one=one):
+                args, params = one.fill(xs)
+                return fn(*args, **params)
+
+            compiled = compile(f, native=native)
+            for near in (False, True)[: 1 if OPS[key] in SMALL_ALONE else 2]:
+                xs = [sampled(a, dtype if choose(i) else "f8", rng, near) for i, a in enumerate(one.arrays)]
+                try:
+                    right = f(*[np.array(x)[()] for x in xs])
+                except Exception:  # NumPy has no such function of these numbers
+                    continue
+                parts = right if isinstance(right, tuple | list) else [right]
+                if all(isinstance(y, np.ndarray | np.generic) for y in parts):
+                    got = compiled(*xs)
+                    if key is np.unique_values:  # in any order
+                        got, right = np.sort(got), np.sort(right)
+                    assert_same(got, right, dtype)
+
+
+ROWS = keys_of_rows()
+every_row = pytest.mark.parametrize("key", ROWS, ids=test_ops.name_of_row)
+
+
+@every_row
+def test_every_row(key):
+    try_out(key, QUICK, False, at_most=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("native", [False, True])
+@every_row
+def test_every_row_at_length(key, native):
+    try_out(key, ALL, native)
+
+
+# ---------------------------------------------------------------------------------------------------
+# What passes and kernels make of them
+# ---------------------------------------------------------------------------------------------------
+
+BYTES, LONGS = np.array([100, 100], "i1"), np.array([2**32, 3])
+CASES = {
+    "a power": (lambda a: a**2.0, LONGS),
+    "a power in a quotient": (lambda a: (a**2.0) / 7, LONGS),
+    "no power": (lambda a: a**0.0 + a**1.0, BYTES),
+    "a square": (lambda a: a * a + np.square(a), BYTES),
+    "a number times a number of bytes": (lambda a: 2.5 * np.reshape(1.5 * a, (2, 1)), BYTES),
+    "a number times bytes in another shape": (lambda a: 2.5 * (2.0 * np.reshape(a, (2, 1))), BYTES),
+    "a sum in bytes": (lambda a: np.sum(a, dtype=np.int8), np.array([100, 100])),
+    "a mean in floats": (lambda a: np.mean(a, dtype=np.float32), BYTES),
+    "bytes times a double": (lambda a, x: a * x + a, BYTES, np.float64(1e300)),
+    "a mask": (lambda b, x: x[np.tril(b)].sum(), np.tri(3, dtype=bool), np.arange(9.0).reshape(3, 3)),
+    "repeated bytes added": (lambda a, b: np.add.at(a := a.copy(), [0, 0], b) or a, LONGS, BYTES),
+}
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize(("f", "xs"), [(f, xs) for f, *xs in CASES.values()], ids=CASES)
+def test_passes_and_kernels(f, xs, native):
+    got, right = compile(f, native=native)(*xs), f(*xs)
+    assert got.dtype == right.dtype
+    np.testing.assert_array_equal(got, right)
+
+
+def _with_constants(x, k):
+    return x * np.median(k) + x**2 * np.sum(k**2.0) + np.percentile(k, 30) * x
+
+
+@pytest.mark.parametrize("k", [np.array([1, 2]), np.array([70000, 3], "i4"), BYTES], ids=str)
+def test_derivatives_beside_them(k):
+    x = np.array([1.5, -0.5])
+    right = np.diag(np.median(k) + 2 * x * np.sum(k**2.0) + np.percentile(k, 30))
+    np.testing.assert_allclose(sparse_jacobian_plan(_with_constants, x, k)(x, k).toarray(), right)
+    for native in (False, True):
+        derivative = compile(grad(lambda x, k: np.sum(_with_constants(x, k))), native=native)
+        np.testing.assert_allclose(derivative(x, k), np.diag(right))
+
+
+def test_one_call_stands_for_a_rule():
+    k = np.array([3, 1, 2])
+    assert [i.op.fn for i in trace(np.median, k).instructions] == [np.median]
+    assert [i.op.fn for i in trace(lambda x, k: x * np.prod(k), 2.0, k).instructions] == [np.prod, np.multiply]
+    assert np.median not in [i.op.fn for i in trace(np.median, 1.0 * k).instructions]
