@@ -28,7 +28,7 @@ from .passes import PASSES, REASSOCIATING, Pass, optimise
 from .primitives import KERNELS
 from .program import Program, record
 from .recording import SAME_TEXT, ChangesArgument, Foreign, Value, uncollected
-from .straightline import GuardFailed, as_input, is_input, layout
+from .straightline import GuardFailed, as_input, is_input, layout, shared
 
 P = ParamSpec("P")
 Y = TypeVar("Y")
@@ -299,8 +299,8 @@ def compile(f: Callable[P, Y], reassociate: bool = False, native: Native = "auto
     """A decorator: f traced on first use for each kind of arguments, then run as flat code.
 
     One trace serves all arguments of the same shapes, dtypes, memory order and tree structure (dictionaries in the same
-    order) that take the same branches; ints, strings, slices, objects with all that they hold, masked arrays, matrices
-    and other arrays with operations of their own are part of the kind.
+    order) that take the same branches. Ints, strings, slices, objects with all that they hold, masked arrays, matrices
+    and other arrays with operations of their own are part of the kind, and which arguments are one array (f(x, x)).
     A branch on a traced value becomes a guard, and where it goes another way f is traced again; after 64 traces, for
     branches or for values of an int, a warning says so, and f runs untraced.
     What f reads beside its arguments (globals, closures) is taken as it was when f was traced, and what it does beside
@@ -388,7 +388,7 @@ def _by_key(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, An
             key.append("d")
         else:
             return _general(f, kinds, args, kwargs)
-    if kwargs:
+    if kwargs or shared(args, kwargs):
         return _general(f, kinds, args, kwargs)
     known = kinds.get(tuple(key))
     if known is None:
@@ -409,7 +409,7 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
     shapes = tuple((*kind[:2], layout(x)) for kind, x in zip(found, leaves, strict=True))
     family = structure, pytree.key_order((args, kwargs)), shapes
     if key is None or len(arrays) < len(leaves):
-        key = (*family, tuple(kind[2:] for kind in found))
+        key = (*family, tuple(kind[2:] for kind in found), shared(args, kwargs))
     known = kinds.get(key)
     if known is not None:
         return _other_branch(f, kinds, known, arrays, args, kwargs)

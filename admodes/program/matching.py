@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import pytree
-from .straightline import is_input
+from .straightline import is_input, shared
 
 Matcher = Callable[[Any, Any], tuple[Any, ...] | None]
 
@@ -25,12 +26,13 @@ def matcher(args: Any, kwargs: dict[str, Any]) -> Matcher | None:
 
     None where these arguments hold what straight code does not tell as `compile` does: other containers than dicts,
     lists, tuples, named tuples and dataclasses, arrays that are not in the order of C, keys and leaves other than
-    arrays, floats, strings, ints, bools and None.
+    arrays, floats, strings, ints, bools and None, one array given twice.
     """
     writer = _Writer()
     names = writer.parts(tuple, args, "args"), writer.parts(dict, kwargs, "kwargs") if kwargs else writer.none("kwargs")
-    if any(part is None for part in names):
+    if any(part is None for part in names) or shared(args, kwargs):
         return None
+    writer.apart([*zip(args, names[0], strict=True), *((x, names[1][key]) for key, x in kwargs.items())])
     inputs = [name for name in pytree.flatten(names)[0] if name in writer.inputs]
     code = ["def match(args, kwargs):", *writer.lines, f"    return ({''.join(f'{name}, ' for name in inputs)})"]
     space = {"ndarray": np.ndarray, "float64": np.float64, **writer.constants}
@@ -93,6 +95,18 @@ class _Writer:
 
     def demand(self, condition: str) -> None:
         self.lines += [f"    if not ({condition}):", "        return None"]
+
+    def apart(self, arguments: list[tuple[Any, Any]]) -> None:
+        """Demand that arguments which might be one array are several."""
+        alike: dict[Any, list[str]] = {}
+        for x, name in arguments:
+            if type(x) is np.ndarray:
+                alike.setdefault((x.shape, x.dtype), []).append(name)
+        for names in alike.values():
+            if len(names) in (2, 3):
+                self.demand(" and ".join(f"{a} is not {b}" for a, b in itertools.combinations(names, 2)))
+            elif len(names) > 3:
+                self.demand(f"len({{{', '.join(f'id({name})' for name in names)}}}) == {len(names)}")
 
     def none(self, name: str) -> dict[str, Any]:
         """No keywords."""

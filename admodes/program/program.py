@@ -27,7 +27,7 @@ from .native.group import kernels
 from .primitives import KERNELS
 from .recording import ChangesArgument, Recorder, Symbol, uncollected
 from .show.draw import draw, to_dot
-from .straightline import StraightLine, as_input, is_input, key_of, layout
+from .straightline import StraightLine, as_input, is_input, key_of, layout, shared
 
 _COLUMNS = (
     Column("part", side="<"),
@@ -273,9 +273,10 @@ def _record(
     ]
     inputs = tuple(s.node for s in symbols if isinstance(s, Symbol) and s.transform is recorder)
     held = [key_of(x) for x in leaves if not is_input(x)]
-    passed = arguments(_lent(symbols) if pure else symbols, leaves)
-    given = pytree.unflatten(in_structure, passed)
-    order = pytree.key_order(given)
+    given = pytree.unflatten(in_structure, arguments(_lent(symbols) if pure else symbols, leaves))
+    if pure and shared(args, kwargs):
+        given = _as_shared(given, args, kwargs)
+    passed, order = pytree.flatten(given)[0], pytree.key_order(given)
     try:
         with uncollected():
             result = f(*given[0], **given[1]) if kwargs else f(*given)
@@ -304,6 +305,17 @@ def _record(
         captured=recorder.captured,
         layouts=tuple(layout(as_input(x)) for x in leaves if is_input(x)) if recorder.seen else None,
     )
+
+
+def _as_shared(given: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Symbols for arguments, one symbol for those that are one array."""
+    symbols: dict[int, Any] = {}
+
+    def one(x: Any, a: Any) -> Any:
+        return symbols.setdefault(id(a), x) if type(a) is np.ndarray else x
+
+    positional = tuple(map(one, given[0] if kwargs else given, args))
+    return (positional, {k: one(x, kwargs[k]) for k, x in given[1].items()}) if kwargs else positional
 
 
 def _lent(leaves: list[Any]) -> list[Any]:

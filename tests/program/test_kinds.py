@@ -358,3 +358,21 @@ def test_a_truth_as_a_number():
         flat = compile(g)
         for x in (X, np.where(X > 0, X, np.nan)):
             np.testing.assert_array_equal(flat(x), g(x))
+
+
+def test_one_array_given_twice():
+    runs = []
+
+    def f(a, b, c=None):
+        runs.append(1)
+        return np.sum(a * b) + (10.0 if a is b else 0.0) + (100.0 if c is a else 0.0)
+
+    flat, (x, y, z) = compile(f), (X, X + 1, X + 2)
+    calls = [((x, y), {}), ((x, x), {}), ((x, y), {"c": x}), ((x, x), {"c": z}), ((x, y, x), {}), ((x, y, z), {})]
+    for args, named in [*calls, *calls, *calls]:
+        np.testing.assert_allclose(flat(*args, **named), f(*args, **named))
+    assert len(runs) == 4 * len(calls)
+    many = compile(lambda *xs: sum(xs) + sum(x is xs[0] for x in xs))
+    for xs in ([X, X + 1, X + 2, X + 3], [X] * 4, [X, X + 1, X, X + 3], [X + 3, X + 2, X + 1, X]):
+        np.testing.assert_allclose(many(*xs), sum(xs) + sum(x is xs[0] for x in xs))
+    assert compile(np.multiply)(2.5, 2.5) == 6.25
