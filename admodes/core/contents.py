@@ -7,7 +7,6 @@ holds is read as `copy` and `pickle` read it, part by part; functions, classes a
 from __future__ import annotations
 
 import copy
-import functools
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from .dispatch import is_memory
 from .fingerprint import fingerprint
+from .pytree import follows
 from .views import Cell
 
 # Values that never change, equal where they mean the same.
@@ -94,14 +94,12 @@ class _Reader:
             raise Opaque(x)
         try:
             made = x.__reduce_ex__(4)
-        except TypeError:
-            raise Opaque(x) from None
+        except Exception as error:  # a lock, a file, what a class of its own forbids
+            raise Opaque(x) from error
         if isinstance(made, str):  # the name of something that is there once
             return made
         function, args, state, *items = (*made, None, None, None)[:5]
-        if type(state) is dict:  # what was found once and kept follows from the rest
-            state = {
-                k: v for k, v in state.items() if not isinstance(getattr(kind, k, None), functools.cached_property)
-            }
+        if type(state) is dict:
+            state = {name: part for name, part in state.items() if not follows(kind, name)}
         parts = [tuple([self(part) for part in found or ()]) for found in items]
         return self(function), self(args), self(state), *parts

@@ -212,7 +212,9 @@ def _lending_around(f: Any, body: Callable[..., Any], args: tuple[Any, ...], pac
 
 
 def _raise(error: Exception, packages: frozenset[str]) -> NoReturn:
-    new = explained(error, lambda frame: _is_watched(frame, packages))
+    new = explained(error, in_users_code)
+    if new is error:  # f is of a package itself
+        new = explained(error, lambda frame: _is_watched(frame, packages))
     if new is error:  # an error is not to be its own cause
         located(error, in_users_code)
         raise error

@@ -68,14 +68,22 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
 
 
 def key_order(tree: Any) -> Any:
-    """The keys of the dictionaries in a tree as they were inserted: structures are equal without, functions see it."""
+    """The keys of the dictionaries in a tree as they were inserted, and what dataclasses have beside their fields:
+    structures are equal without, functions see it."""
     if isinstance(tree, dict):
         return tuple(tree), tuple(map(key_order, tree.values()))
     if isinstance(tree, tuple | list):
         return tuple(map(key_order, tree))
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        return tuple(key_order(getattr(tree, f.name)) for f in dataclasses.fields(tree))
+        names = [f.name for f in dataclasses.fields(tree)]
+        beside = [k for k in getattr(tree, "__dict__", ()) if k not in names and not follows(type(tree), k)]
+        return tuple(beside), tuple(key_order(getattr(tree, name)) for name in names)
     return None
+
+
+def follows(kind: type, name: str) -> bool:
+    """Whether an attribute is what a cached property of the class found: it follows from the rest."""
+    return isinstance(getattr(kind, name, None), functools.cached_property)
 
 
 def tree_map(fn: Callable[[Any], Any], tree: Any) -> Any:

@@ -326,6 +326,11 @@ def _counted(s, g):
     return s.first * 2.0
 
 
+def _beside_the_fields(s, g):
+    s.third = g
+    return s.first * g
+
+
 def _of_object(s, g):
     s.k += 1
     return s.k * g
@@ -335,6 +340,7 @@ CHANGING = {
     "a dict": (_assigned, lambda: {"m": 0.0}),
     "a list": (_appended, lambda: [1.0]),
     "a dataclass": (_counted, lambda: Pair(1.0, X)),
+    "an attribute that is no field": (_beside_the_fields, lambda: Pair(1.0, X)),
     "an object": (_of_object, lambda: Model(1)),
     "inside": (lambda s, g: _assigned(s[0], g), lambda: [{"m": np.ones(2)}]),
     "a generator of random numbers": (lambda s, g: s.normal() * g, lambda: np.random.default_rng(1)),
