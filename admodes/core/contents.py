@@ -44,7 +44,7 @@ def contents(x: Any) -> Any:
     >>> contents(Model(1)) == contents(Model(1)), contents(Model(1)) == contents(Model(2))
     (True, False)
     """
-    return _Reader()(x)
+    return (type(x), x) if type(x) in CONSTANTS else _Reader()(x)
 
 
 def duplicates(objects: list[Any]) -> list[Any]:
@@ -66,7 +66,7 @@ class _Reader:
         if kind is float or kind is complex:
             return kind, repr(x)  # −0.0 is not 0.0, and nan is nan
         if kind is slice:
-            return kind, self(x.start), self(x.stop), self(x.step)
+            return kind, *[part if type(part) in CONSTANTS else self(part) for part in (x.start, x.stop, x.step)]
         if issubclass(kind, _BY_IDENTITY):
             self.fixed.append(x)
             return kind, x
@@ -77,6 +77,8 @@ class _Reader:
         self.seen[id(x)] = len(self.seen), x
         if kind is list or kind is tuple:
             return kind, tuple([self(part) for part in x])
+        if kind is set or kind is frozenset:
+            return kind, frozenset(map(self, x))
         if kind is dict:
             return kind, tuple([(self(name), self(part)) for name, part in x.items()])
         if is_memory(x) and kind.__reduce__ is np.ndarray.__reduce__:

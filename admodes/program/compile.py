@@ -388,7 +388,7 @@ def _by_key(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, An
             key.append("d")
         else:
             return _general(f, kinds, args, kwargs)
-    if kwargs or shared(args, kwargs):
+    if kwargs or (len(args) > 1 and shared(args, kwargs)):
         return _general(f, kinds, args, kwargs)
     known = kinds.get(tuple(key))
     if known is None:

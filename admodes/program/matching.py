@@ -26,7 +26,7 @@ def matcher(args: Any, kwargs: dict[str, Any]) -> Matcher | None:
 
     None where these arguments hold what straight code does not tell as `compile` does: other containers than dicts,
     lists, tuples, named tuples and dataclasses, arrays that are not in the order of C, keys and leaves other than
-    arrays, floats, strings, ints, bools and None, one array given twice.
+    arrays, floats, strings, ints, bools, slices and None, one array given twice.
     """
     writer = _Writer()
     names = writer.parts(tuple, args, "args"), writer.parts(dict, kwargs, "kwargs") if kwargs else writer.none("kwargs")
@@ -165,7 +165,7 @@ class _Writer:
         elif kind is float or kind is np.float64:
             self.demand(f"type({name}) is float or type({name}) is float64")
             self.inputs.add(name)
-        elif kind in (int, bool, str):
+        elif kind in (int, bool, str, slice):
             self.demand(f"type({name}) is {kind.__name__} and {name} == {self.constant(x)}")
         else:
             return False

@@ -290,6 +290,12 @@ def test_what_is_read_once_is_no_argument(derivative):
             ad.jacobian(lambda x, it: x * sum(it), mode=mode)(X, iter([1.0, 2.0]))
 
 
+def test_an_error_inside_a_package_names_the_line_that_calls_it():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(Detached, match=r"test_seams\.py, line \d+: .*pandas\.Series\(x\)\.rolling"):
+        ad.grad(lambda x: pandas.Series(x).rolling(2).mean().sum())(X)
+
+
 def test_a_masked_array_in_a_closure():
     m = np.ma.masked_array([1.0, 2.0], [0, 1])
     for take in (ad.compile, ad.grad, ad.jacobian):
