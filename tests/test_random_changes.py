@@ -20,7 +20,7 @@ QUICK, CHUNK = 2000, 2500
 REFUSED = (
     "pickling x",
     "as_strided, which reads memory where a traced array has none",
-    "a plain array that does not come from a creation function of NumPy",  # but from as_strided
+    "a plain array that no function of NumPy made",  # but from as_strided
     "an array that f also holds otherwise",  # the same
     ".at of a plain array",  # the same
     "an array of Python objects without a traced value",  # of such a function bound before, where none depends on x

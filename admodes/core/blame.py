@@ -97,7 +97,7 @@ def _why(array: str, frame: FrameType, cause: str, steps: list[TracebackType]) -
     value = _value(ast.parse(array, mode="eval").body, {**frame.f_globals, **frame.f_locals})
     dtype = getattr(value, "dtype", np.dtype(float))
     if dtype.names:
-        return "a structured array", "Keep an array for each field: a dict of np.zeros(n)."
+        return "a structured array", "Make an array for each field: a dict of np.zeros(n)."
     if dtype.kind not in "fcO":
         return (
             f"an array of {dtype}, which keeps no fractions",
@@ -110,7 +110,7 @@ def _why(array: str, frame: FrameType, cause: str, steps: list[TracebackType]) -
         return "the memory of an array read as other numbers", remedy
     if any(_module(step.tb_frame) in ("threading", "concurrent.futures.thread") for step in steps):
         return "in a thread that the function starts", "Make the array before, by np.zeros_like(x)."
-    why = "a plain array that does not come from a creation function of NumPy called in this function"
+    why = "a plain array that no function of NumPy made when called in this function"
     own = _name_of_copy(array, frame)
     of_view = (
         " (a copy of a view: what it is a view of stays as it is)" if getattr(value, "base", None) is not None else ""

@@ -13,7 +13,7 @@ from .dispatch import Trace, highest
 from .errors import AFTER, HELD, Detached
 from .registry import Op
 from .tracing import LIBRARIES, Flat, Tracer
-from .views import share
+from .views import owner, share
 
 
 class Ground(Trace):
@@ -156,7 +156,7 @@ def _method(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
 
 def _attribute(name: str) -> property:
     def read(self: Blank) -> Any:
-        return given(getattr(self.value, name), [self])
+        return given(getattr(self.value, name), (self,))
 
     def write(self: Blank, new: Any) -> None:
         if traced(new):  # x.real = v or x.imag = v
@@ -181,15 +181,16 @@ def traced(tree: Any) -> bool:
 
 def natively(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A function of NumPy on plain arrays."""
-    return given(fn(*plainly(args), **plainly(kwargs)), _blanks((args, kwargs)))
+    return given(fn(*plainly(args), **plainly(kwargs)), (args, kwargs))
 
 
-def _blanks(tree: Any) -> list[Blank]:
-    if type(tree) is Blank:
-        return [tree]
-    if isinstance(tree, tuple | list | dict):
-        return [found for x in (tree.values() if isinstance(tree, dict) else tree) for found in _blanks(x)]
-    return []
+def _arrays(tree: Any) -> Iterator[Any]:
+    """The arrays among arguments, those that f made and others."""
+    if type(tree) is Blank or type(tree) is ndarray:
+        yield tree
+    elif isinstance(tree, tuple | list | dict):
+        for x in tree.values() if isinstance(tree, dict) else tree:
+            yield from _arrays(x)
 
 
 def plainly(tree: Any) -> Any:
@@ -204,24 +205,25 @@ def plainly(tree: Any) -> Any:
     return tree
 
 
-def given(y: Any, sources: list[Blank]) -> Any:
-    """A result of NumPy as f is to have it: of floats a Blank, linked to the one among `sources` whose memory it is."""
+def given(y: Any, arguments: Any) -> Any:
+    """A result of NumPy as f is to have it: of floats a Blank, linked to the argument whose memory it is."""
     kind = type(y)
     if kind is ndarray:
-        for source in sources:
-            if y is source.value:
+        outside = not y.flags.writeable or (y.base is not None and type(owner(y)) is not ndarray)
+        for source in _arrays(arguments):
+            if type(source) is ndarray:
+                outside |= y is source or (y.base is not None and np.may_share_memory(y, source))
+            elif y is source.value:
                 return source
-            if y.base is not None and np.may_share_memory(y, source.value):
+            elif y.base is not None and np.may_share_memory(y, source.value):
                 return _view(y, source.index if type(source.index) is Blank else source)
-        return _own(y) if y.dtype.kind in "fc" and y.flags.writeable else y
+        if y.dtype.kind not in "fc":
+            return y
+        return Blank(y, LENT) if outside else Blank(y if y.base is None or y.flags.forc else y.copy(order="K"))
     if kind is list or isinstance(y, tuple):
-        parts = [given(x, sources) for x in y]
+        parts = [given(x, arguments) for x in y]
         return y._make(parts) if hasattr(y, "_make") else kind(parts)
     return y
-
-
-def _own(y: ndarray) -> Blank:
-    return Blank(y if y.base is None or y.flags.forc else y.copy(order="K"))
 
 
 def _view(y: ndarray, root: Blank) -> Any:

@@ -17,6 +17,10 @@ np.zeros itself shows in every thread, and stays where another module imports it
 misses methods, decorated functions and helpers; a new code object for f would be tied to each version of Python.
 `from numpy import zeros` leaves no look-up to answer; the few globals of the user's modules that hold such a function
 hold a wrapper of it for the time of the run, which in any other context is the function itself.
+
+Where that does not do, a third run watches all public functions of NumPy: they gather lists of traced values, which do
+not dispatch, and what any of them makes for f is a Blank too, but for what lies in the memory of an array from outside.
+The methods and operators of plain arrays, generators and SciPy's functions are out of reach: np.copy of their results.
 """
 
 from __future__ import annotations
@@ -35,19 +39,17 @@ from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy import ndarray
 
 from .blame import explained, located, refused_class
-from .blank import LENT, Blank, given, natively, traced
+from .blank import Blank, given, traced
 from .captured import Captured
-from .dispatch import canonical, collected_lists, gathered
+from .created import CLASSES, INDEXED, OF_TRACED
+from .dispatch import collected_lists
 from .errors import Detached, noted
-from .iteration import Vectorized, nditer
 from .registry import OPS
 from .statements import statement_at
 from .surroundings import BoundAnew, Surroundings
-from .tracing import HANDS_ON, Tracer
-from .views import ground, laid_in_memory
+from .tracing import HANDS_ON
 
 # The installed packages whose code is watched beside the user's own; None: nothing is watched in this context.
 _WATCHED: ContextVar[frozenset[str] | None] = ContextVar("watched", default=None)
@@ -336,19 +338,17 @@ class Creation:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _WATCHED.get() is None:
             return self.fn(*args, **kwargs)
-        special = _OF_TRACED.get(self.name)
+        special = OF_TRACED.get(self.name)
         if self.name == "fromiter" or traced((args, kwargs)):
             if special is not None:
                 return special(*args, **kwargs)
             args = collected_lists(OPS[self.fn], args) if self.fn in OPS else args
         y = _WITHOUT_VALUES.get(self.fn, self.fn)(*args, **kwargs)
-        if type(y) is ndarray and args and type(args[0]) is ndarray and np.may_share_memory(y, args[0]):
-            return Blank(y, LENT)
-        return given(y, [x for x in args if type(x) is Blank])
+        return given(y, (args, kwargs))
 
     def handed_on(self, *args: Any, **kwargs: Any) -> Any:
         """The function as a library has it that hands its arguments on to the user's code: of plain arrays NumPy's."""
-        special = _OF_TRACED.get(self.name) if traced((args, kwargs)) else None
+        special = OF_TRACED.get(self.name) if traced((args, kwargs)) else None
         return (special or self.fn)(*args, **kwargs)
 
     def __reduce__(self) -> Any:
@@ -359,131 +359,7 @@ def _function(name: str) -> Any:
     return vars(np)[name]
 
 
-def _converted(
-    a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, ndmin: int = 0, **_: Any
-) -> Any:
-    """np.array, np.asarray … of a traced value, or of lists that hold one: itself where it is as asked, else a copy."""
-    listed = isinstance(a, list | tuple)
-    x = a if isinstance(a, Tracer) else gathered(a) if listed else canonical(a)
-    own = x is not a
-    if listed and order != "F":
-        order = "C"
-    if type(ground(x)) is not ndarray:  # a scalar
-        x, own = np.copy(x), True
-    if dtype is not None and x.dtype != dtype:
-        x, own = np.astype(x, np.dtype(dtype)), True
-    flags = laid_in_memory(x).flags
-    lies = (flags.c_contiguous or order != "C") and (flags.f_contiguous or order != "F")
-    if copy is False and not (lies and not own):
-        raise ValueError("Unable to avoid copy while creating an array as requested.")
-    if not lies or (copy and not own):
-        x = x.copy(order or "K")
-    return np.reshape(x, (1,) * (ndmin - x.ndim) + x.shape) if ndmin > x.ndim else x
-
-
-def _contiguous(order: str) -> Callable[..., Any]:
-    return lambda a, dtype=None, **_: _converted(a, dtype, order, ndmin=1)
-
-
-def _array(a: Any, dtype: Any = None, *, copy: bool | None = True, order: str = "K", **params: Any) -> Any:
-    return _converted(a, dtype, order, copy=copy, **params)
-
-
-def _require(a: Any, dtype: Any = None, requirements: Any = None, **_: Any) -> Any:
-    asked = {name.upper()[0] for name in requirements or ()}
-    y = _converted(a, dtype, order := next((name for name in "CF" if name in asked), "A"))
-    return y if all(y.flags[name] for name in asked & {"O", "W"}) else y.copy(order)
-
-
-def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_: Any) -> Any:
-    fill_value = _converted(fill_value, dtype)
-    return _filled(np.zeros(shape, fill_value.dtype, order), fill_value)
-
-
-def _full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None
-) -> Any:
-    plain = laid_in_memory(a) if isinstance(a, Tracer) else a
-    return _filled(np.zeros_like(plain, dtype, order, subok, shape), fill_value)
-
-
-def _filled(y: ndarray, value: Any) -> Any:
-    array = Blank(y) if y.dtype.kind in "fc" else y
-    # NumPy cuts off the fractions, which leaves a constant.
-    array[...] = np.astype(canonical(value), y.dtype) if y.dtype.kind in "biu" else value
-    return array
-
-
-def _from_iterable(iterable: Any, dtype: Any, count: int = -1, **params: Any) -> Any:
-    items = list(iterable)[: None if count < 0 else count]
-    return _converted(items, dtype) if traced(items) else given(np.fromiter(items, dtype, count, **params), [])
-
-
-def _ndarray(shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0, *rest: Any, **params: Any) -> Any:
-    if buffer is not None or rest or params:
-        return ndarray(shape, dtype, buffer, offset, *rest, **params)
-    return given(np.zeros(shape, dtype), [])
-
-
-_OF_TRACED: dict[str, Callable[..., Any]] = {
-    "array": _array,
-    **dict.fromkeys(("asarray", "asanyarray", "asarray_chkfinite"), _converted),
-    "ascontiguousarray": _contiguous("C"),
-    "asfortranarray": _contiguous("F"),
-    "require": _require,
-    "full": _full,
-    "full_like": _full_like,
-    "fromiter": _from_iterable,
-}
-
-
-def _number(name: str) -> Callable[..., Any]:
-    """np.float64(x), np.int64(x) …: a cast."""
-    kind = getattr(np, name)
-
-    def cast(x: Any = 0, *rest: Any) -> Any:
-        if not traced(x):
-            return kind(x, *rest)
-        return np.astype(x if isinstance(x, Tracer) else gathered(x), np.dtype(kind))[()]
-
-    return cast
-
-
-_NUMBERS = (
-    "float64", "float32", "float16", "longdouble", "double", "single", "complex128", "complex64", "int64", "int32",
-    "int16", "int8", "int_", "intp", "uint8", "uint64", "bool_", "bool",
-)  # fmt: skip
-_CLASSES: dict[str, Callable[..., Any]] = {
-    "ndarray": _ndarray,
-    "vectorize": Vectorized,
-    "nditer": nditer,
-    **{name: _number(name) for name in _NUMBERS},
-}
 CREATIONS = {name: Creation(getattr(np, name)) for name in NAMES}
-
-
-class _Joined:
-    """np.r_ and np.c_ as f is to have them."""
-
-    def __init__(self, numpys: Any, axis: int, column: bool) -> None:
-        self.numpys, self.axis, self.column = numpys, axis, column
-
-    def __getitem__(self, key: Any) -> Any:
-        if not traced(key):
-            return natively(self.numpys.__getitem__, (key,), {})
-        items = key if isinstance(key, tuple) else (key,)
-        if isinstance(items[0], str):
-            raise Detached(f"np.{'c_' if self.column else 'r_'} with an order in words", "Write np.concatenate.")
-        return np.concatenate([self._part(item) for item in items], axis=self.axis)
-
-    def _part(self, item: Any) -> Any:
-        if not traced(item):
-            return natively(self.numpys.__getitem__, (item,), {})
-        x = np.atleast_1d(gathered(item) if isinstance(item, list | tuple) else item)
-        return np.transpose(np.atleast_2d(x)) if self.column and x.ndim == 1 else x
-
-
-_JOINED = {"r_": _Joined(np.r_, 0, column=False), "c_": _Joined(np.c_, -1, column=True)}
 
 
 class _Attribute:
@@ -508,10 +384,10 @@ class _Attribute:
             return CREATIONS[self.name].handed_on if handed else fn
         if frame.f_code.co_name == "__array__":  # of another library's class, which is to give an array of NumPy's own
             return fn
-        if self.name in _JOINED:
-            return _JOINED[self.name]
-        if self.name in _CLASSES:  # only where a class is about to be called may a function stand for it
-            return _CLASSES[self.name] if _is_called(frame.f_code, frame.f_lasti // 2) else fn
+        if self.name in INDEXED:
+            return INDEXED[self.name]
+        if self.name in CLASSES:  # only where a class is about to be called may a function stand for it
+            return CLASSES[self.name] if _is_called(frame.f_code, frame.f_lasti // 2) else fn
         return CREATIONS[self.name] if fn is CREATIONS[self.name].fn else fn
 
     def __set__(self, module: ModuleType, value: Any) -> None:
@@ -560,10 +436,10 @@ LISTS = "[...]"  # stands among the packages of a run in which NumPy's functions
 
 
 class _Function:
-    """A function of NumPy as an attribute of its module: where a run is to gather lists, one that does."""
+    """A function of NumPy as an attribute: in a run that gathers lists one that does, and f may fill its result."""
 
     def __init__(self, fn: Any, name: str) -> None:
-        self.fn, self.name, self.op = fn, name, OPS[fn]
+        self.fn, self.name, self.op = fn, name, OPS.get(fn)
 
     def __get__(self, module: ModuleType, owner: Any = None) -> Any:
         fn = vars(module)[self.name]
@@ -586,20 +462,21 @@ class _Function:
         del vars(module)[self.name]
 
     def _gathering(self, *args: Any, **kwargs: Any) -> Any:
-        if self.op.sequence and isinstance(args[0], list | tuple):
-            args = collected_lists(self.op, tuple(args[0])), *args[1:]
-        elif self.op.changes is None:  # an array that is changed stays the one it is
-            args = collected_lists(self.op, args)
-        return self.fn(*args, **kwargs)
+        op = self.op
+        if op is not None and op.sequence and isinstance(args[0], list | tuple):
+            args = collected_lists(op, tuple(args[0])), *args[1:]
+        elif op is not None and op.changes is None:  # an array that is changed stays the one it is
+            args = collected_lists(op, args)
+        return given(self.fn(*args, **kwargs), (args, kwargs))
 
 
 @functools.cache
 def _functions(module: ModuleType) -> dict[str, _Function]:
-    """Those with a row, once the table is filled."""
+    """Its public ones, once the table is filled."""
     return {
         name: _Function(fn, name)
         for name, fn in vars(module).items()
-        if not name.startswith("_") and name not in NAMES and callable(fn) and not isinstance(fn, type) and fn in OPS
+        if name[0] != "_" and name not in NAMES and callable(fn) and not isinstance(fn, type)
     }
 
 
@@ -609,7 +486,10 @@ def _functions(module: ModuleType) -> dict[str, _Function]:
 
 _lock = threading.RLock()
 _under_way = 0
-_WATCHED_MODULES = (np, np.linalg, np.fft)
+# Those of NumPy whose functions make arrays; the last ones are loaded when they are first used.
+_MODULES = ("numpy", "numpy.linalg", "numpy.fft", "numpy.lib.scimath", "numpy.random", *(
+    f"numpy.polynomial.{name}" for name in ("chebyshev", "hermite", "hermite_e", "laguerre", "legendre", "polynomial")
+))  # fmt: skip
 _plain_classes: dict[ModuleType, type[ModuleType]] = {}
 _classes: dict[tuple[Any, ...], type[ModuleType]] = {}
 _listing = False
@@ -640,8 +520,9 @@ def _count(change: int, lists: bool = False) -> None:
             _exchange(inward=True)
         if lists and not _listing:
             _listing = True
-            for module in _WATCHED_MODULES:
-                _bring_in(module, lists=True)
+            for name in _MODULES:
+                if name in sys.modules:
+                    _bring_in(sys.modules[name], lists=True)
         if before and not _under_way:
             _listing = False
             for module, kind in _plain_classes.items():
@@ -654,7 +535,7 @@ def _bring_in(module: ModuleType, lists: bool) -> None:
     _plain_classes.setdefault(module, type(module))
     key = type(module), module.__name__, lists
     if key not in _classes:  # a class takes long to make, and is a cycle
-        attributes = _functions(module) if lists else {name: _Attribute(name) for name in (*NAMES, *_CLASSES, *_JOINED)}
+        attributes = _functions(module) if lists else {name: _Attribute(name) for name in (*NAMES, *CLASSES, *INDEXED)}
         _classes[key] = type(type(module).__name__, (type(module),), attributes)
     module.__class__ = _classes[key]
 

@@ -317,7 +317,7 @@ def gathered(tree: Any) -> Any:
         raise ValueError(
             "a list of traced values of different shapes makes no array: "
             + ", ".join(sorted({str(np.shape(x)) for x in leaves}))
-            + ". Join them with np.concatenate, or bring them to one shape."
+            + ". Write np.concatenate to join them, or keep the list; or bring them to one shape."
         )
     return np.reshape(np.stack(leaves), (*shape, *np.shape(leaves[0])))
 

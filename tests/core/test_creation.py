@@ -15,7 +15,7 @@ from checks import jacobian_by_differences
 from filling import X, check
 from numpy import zeros as zeros_by_name
 
-from admodes import compile, grad, hessian, jacfwd, jacrev, jvp, trace, vjp
+from admodes import Detached, compile, grad, hessian, jacfwd, jacrev, jvp, trace, vjp
 from admodes.core import creation
 
 # Ways to make an array and to fill it -------------------------------------------------------------
@@ -48,6 +48,28 @@ MAKERS = {
     "a row of F order": lambda: np.zeros((4, 4), order="F")[1],
     "transposed": lambda: np.zeros((1, 4)).T[:, 0],
     "backwards": lambda: np.zeros(8)[::-2],
+    "mgrid": lambda: np.mgrid[0:1:4j],
+}
+# Those of other functions, which a third run watches.
+OTHERS = {
+    "hanning": lambda: np.hanning(4),
+    "fftfreq": lambda: np.fft.fftfreq(4),
+    "tile": lambda: np.tile([0.0, 1.0], 2),
+    "a copy of what is read-only": lambda: np.broadcast_to([0.5], 4).copy(),
+    "leggauss": lambda: np.polynomial.legendre.leggauss(4)[0],
+    "one of several": lambda: np.divmod(TABLE, 2)[0],
+    "a copy of a view": lambda: np.reshape(TABLE, (2, 2)).copy().ravel(),
+    "of integers": lambda: np.multiply(np.arange(4), 0.5),
+    "emath": lambda: np.emath.sqrt(TABLE),
+}
+VIEWS = {
+    "reshape": lambda: np.reshape(TABLE, 4),
+    "split": lambda: np.array_split(TABLE, 1)[0],
+    "out": lambda: np.add(TABLE, 0.0, out=TABLE),
+    "asarray": lambda: np.asarray(TABLE),
+    "flip": lambda: np.flip(TABLE),
+    "in place": lambda: np.nan_to_num(TABLE, copy=False),
+    "a buffer": lambda: np.frombuffer(bytearray(32)),
 }
 TABLE = np.array([4.0, 3.0, 2.0, 1.0])
 
@@ -108,6 +130,29 @@ def test_every_maker_and_every_filling(make, fill):
         return y * x[0] + y[::-1]
 
     check(f)
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_what_numpys_other_functions_make(make):
+    def f(x):
+        y = make()
+        several(y, x)
+        return y * x[0] + y[::-1]
+
+    check(f)
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_what_they_give_of_arrays_from_outside_raises(view):
+    def f(x):
+        y = view()
+        y[0] = x[0]
+        return y
+
+    for way in (jacfwd, jacrev, compile):
+        with pytest.raises(Detached, match=r"into y, a plain array that no function of NumPy made .*np\.copy\(y\)"):
+            way(f)(X)
+    assert TABLE.tolist() == [4.0, 3.0, 2.0, 1.0]
 
 
 def test_matrices():

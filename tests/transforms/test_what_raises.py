@@ -51,6 +51,7 @@ def function(tmp_path, monkeypatch):
     pool = concurrent.futures.ThreadPoolExecutor(1)
     modules = (np, math, copy, json, pickle, struct, scipy, admodes)
     names = {"np": np, **{module.__name__: module for module in modules}, "pool": pool, "filled": filled}
+    names["rng"] = np.random.default_rng(0)
     names |= {"table": np.ones(3), "held": Held(), "cache": {}, "cached": functools.lru_cache(magnitude)}
 
     def make(code):
