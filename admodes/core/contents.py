@@ -1,7 +1,8 @@
 """What an object holds, as a key: equal for objects in which a function finds the same.
 
 A program is for the objects that it was traced with, and an object may hold something else at the next call.  What it
-holds is read as `copy` and `pickle` read it, part by part; functions, classes and modules are known by identity.
+holds is read as `copy` and `pickle` read it, part by part; functions, modules and the classes of libraries are known by
+identity, and the user's own classes by their attributes too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .creation import is_users
 from .dispatch import is_memory
 from .fingerprint import fingerprint
 from .pytree import follows
@@ -44,7 +46,10 @@ def contents(x: Any) -> Any:
     >>> contents(Model(1)) == contents(Model(1)), contents(Model(1)) == contents(Model(2))
     (True, False)
     """
-    return (type(x), x) if type(x) in CONSTANTS else _Reader()(x)
+    try:
+        return (type(x), x) if type(x) in CONSTANTS else _Reader()(x)
+    except RecursionError:
+        raise Opaque(x) from None
 
 
 def duplicates(objects: list[Any]) -> list[Any]:
@@ -67,14 +72,14 @@ class _Reader:
             return kind, repr(x)  # −0.0 is not 0.0, and nan is nan
         if kind is slice:
             return kind, *[part if type(part) in CONSTANTS else self(part) for part in (x.start, x.stop, x.step)]
-        if issubclass(kind, _BY_IDENTITY):
-            self.fixed.append(x)
-            return kind, x
         if issubclass(kind, Cell):
             return kind, id(x)
         if id(x) in self.seen:
             return self.seen[id(x)][0]
         self.seen[id(x)] = len(self.seen), x
+        if issubclass(kind, _BY_IDENTITY):
+            self.fixed.append(x)
+            return kind, x, self._class(x) if kind is type and is_users(x.__module__) else ()
         if kind is list or kind is tuple:
             return kind, tuple([self(part) for part in x])
         if kind is set or kind is frozenset:
@@ -85,6 +90,23 @@ class _Reader:
             beside = None if issubclass(kind, np.memmap) else getattr(x, "__dict__", None)
             return kind, self._array(np.asarray(x)), self(beside)
         return kind, self._object(x, kind)
+
+    def _class(self, kind: type) -> Any:
+        """The attributes of the user's own among a class and its bases, but for functions and properties."""
+        return tuple(
+            (name, self._attribute(part))
+            for base in kind.__mro__
+            if is_users(base.__module__)
+            for name, part in vars(base).items()
+            if name[:2] != "__" and not callable(part) and not hasattr(type(part), "__get__")
+        )
+
+    def _attribute(self, part: Any) -> Any:
+        """An attribute of a class, of which one that does not tell what it holds (a lock) is known by identity."""
+        try:
+            return self(part)
+        except Opaque:
+            return id(part)
 
     def _array(self, x: Any) -> Any:
         if x.dtype.hasobject:

@@ -88,8 +88,8 @@ def sparse_jacobian_plan(
 
     Raises
     ------
-    ValueError : an unknown mode or order; a pattern of another shape; arguments of another shape than the plan's;
-        colours that do not determine every entry.
+    ValueError : an unknown mode or order; a pattern of another shape; arguments of another shape than the plan's, or
+        objects, masked arrays, ints that hold something else; colours that do not determine every entry.
     PatternMiss : with verify, a pattern that misses a nonzero entry.  TypeError : integer, complex or traced arguments.
 
     Source: Curtis, Powell and Reid, "On the estimation of sparse Jacobian matrices", 1974; Gebremedhin, Manne and

@@ -72,7 +72,8 @@ def jacobian(
     Raises
     ------
     ValueError : an unknown mode, chunk < 1; chunk, executor or holomorphic where a sparse mode cannot use them.
-    TypeError : an integer array to differentiate by; an executor that is none. WorkerLost : a worker's process ended.
+    TypeError : an integer array to differentiate by; an iterator as an argument, which f reads once and needs at each
+        of its runs; an executor that is none. WorkerLost : a worker's process ended.
 
     Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapters 3, 4, 8 and 10: the two modes,
     their cost, compression by colours, and accumulation in any order.

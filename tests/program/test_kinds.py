@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import threading
 import warnings
 
 import numpy as np
@@ -299,6 +300,21 @@ def test_an_object_that_holds_something_else():
         plan(X, p)
     with pytest.raises(TypeError, match="holds something else"):
         program(X, p)
+
+
+def test_attributes_of_a_class():
+    class Settings:
+        k = 1.0
+        lock = threading.Lock()
+
+    class Inheriting(Settings):
+        pass
+
+    flat = compile(lambda x, c: x * c.k)
+    for k in (1.0, 2.0):
+        Settings.k = k
+        for c in (Settings, Inheriting, Settings(), Inheriting()):
+            np.testing.assert_allclose(flat(X, c), X * k)
 
 
 def test_subclasses_that_do_what_arrays_do_are_inputs():
