@@ -13,7 +13,9 @@ from random_changes import random_changes, same
 import admodes as ad
 
 # Of writes to what np.broadcast_arrays gives.
-pytestmark = pytest.mark.filterwarnings("ignore:Numpy has detected", "ignore:future versions will not create")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Numpy has detected", "ignore:future versions will not create", "ignore:.* changes an argument"
+)
 
 QUICK, CHUNK = 2000, 2500
 # What may be refused, by what the error says; all else that NumPy runs is to run.

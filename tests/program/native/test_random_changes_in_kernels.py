@@ -7,7 +7,9 @@ from test_random_changes import count, moved, near, on_program, runs
 
 import admodes as ad
 
-pytestmark = pytest.mark.filterwarnings("ignore:Numpy has detected", "ignore:future versions will not create")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Numpy has detected", "ignore:future versions will not create", "ignore:.* changes an argument"
+)
 
 
 def natively(seed, length):
