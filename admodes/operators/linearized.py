@@ -20,6 +20,7 @@ class Linearized(LinearOperator):
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self._in, self._out = recording.leaves, recording.values
+        self._complex_linear = False  # whether that is known
         shape = (sum(int(y.size) for y in self._out), sum(int(x.size) for x in self._in))
         super().__init__(np.result_type(np.float32, *(x.dtype for x in (*self._in, *self._out))), shape)
 
@@ -41,7 +42,7 @@ class Linearized(LinearOperator):
         self.recording.require_rows()
         if _parts(U, self._out):
             return self._rmatmat(U.real) + 1j * self._rmatmat(U.imag)
-        if not _real(self._in).all() and not _real(self._out).all():
+        if _any_complex(self._in) and _any_complex(self._out):
             self._require_complex_linear("J.T @ u, J.H @ u")
         k = U.shape[1]
         rows = np.array(np.conj(U).T, order="C")
@@ -49,16 +50,21 @@ class Linearized(LinearOperator):
 
     def _require_complex_linear(self, what: str) -> None:
         """Raise where J @ (i v) is not i (J @ v), so that no matrix says what J @ v is."""
+        if self._complex_linear:
+            return
         v = np.random.default_rng(0).uniform(0.5, 1.5, (2, self.shape[1]))
         v = np.where(_real(self._in), 0, [v[0] + 1j * v[1], 1j * v[0] - v[1]]).T
         pushed, turned = self._matmat(v).T
         eps = np.sqrt(np.finfo(self.dtype).eps)
-        if not np.allclose(turned, 1j * pushed, rtol=eps, atol=eps * np.abs(pushed).max(initial=0), equal_nan=True):
+        if not np.allclose(
+            turned, 1j * pushed, rtol=eps, atol=eps * np.nanmax(np.abs(pushed), initial=0), equal_nan=True
+        ):
             raise TypeError(
                 f"{what}: the function is not complex-differentiable at this point (J @ (1j * v) is not 1j * (J @ v)), "
                 "so J is no matrix of complex numbers. Take the real and the imaginary part as separate real "
                 "arguments; J @ v is right as it is, and so is the pullback of vjp."
             )
+        self._complex_linear = True
 
     def dense(self) -> Array:
         """The matrix, of shape J.shape, by pushes or by pulls, whichever are fewer.
@@ -67,7 +73,7 @@ class Linearized(LinearOperator):
         ------
         TypeError : complex arguments, and a function that is not complex-differentiable there: it has no such matrix.
         """
-        if not _real(self._in).all():
+        if _any_complex(self._in):
             self._require_complex_linear("J.dense()")
         by_pushes = self.shape[1] <= self.shape[0] or not self.recording.has_rows
         blocks = (blocks_by_pushes if by_pushes else blocks_by_pulls)(self.recording, None)
@@ -77,14 +83,19 @@ class Linearized(LinearOperator):
         )  # fmt: skip
 
 
+def _any_complex(leaves: Sequence[Any]) -> bool:
+    return any(x.dtype.kind == "c" for x in leaves)
+
+
 def _parts(V: Any, leaves: Sequence[Any]) -> bool:
     """Whether a product with complex numbers is that with both their parts, the arrays being real."""
     if not np.iscomplexobj(V):
         return False
-    real = _real(leaves)
-    if real.any() and not real.all() and V.imag[real].any():
+    if not _any_complex(leaves):
+        return True
+    if V.imag[_real(leaves)].any():
         raise TypeError("a product with complex numbers for an array that is real, beside others that are complex.")
-    return bool(real.all())
+    return False
 
 
 def _real(leaves: Sequence[Any]) -> Any:
