@@ -97,11 +97,12 @@ def _around(f: types.FunctionType) -> Iterator[tuple[str, Any]]:
             continue
     yield from zip(f.__code__.co_varnames[: f.__code__.co_argcount][::-1], (f.__defaults__ or ())[::-1], strict=False)
     yield from (f.__kwdefaults__ or {}).items()
-    for name in _names(f.__code__):
+    for name in names(f.__code__):
         if name in f.__globals__:
             yield name, f.__globals__[name]
 
 
-def _names(code: types.CodeType) -> set[str]:
+@functools.lru_cache(maxsize=4096)
+def names(code: types.CodeType) -> frozenset[str]:
     """The names that code, and the functions written in it, may look up among the globals."""
-    return {*code.co_names}.union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+    return frozenset(code.co_names).union(*(names(c) for c in code.co_consts if isinstance(c, types.CodeType)))

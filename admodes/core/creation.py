@@ -81,7 +81,7 @@ def run(f: Callable[..., Any], body: Callable[..., Any], *args: Any) -> Any:
         return body(*args)
     except Exception as error:
         if packages and not packages <= {LISTS, AROUND}:  # another function of this code may not go through these: anew
-            _FILLING.pop(id(_code(f)), None)
+            _FILLING.pop(id(code_of(f)), None)
         elif not _wrote(f, error, known):
             if not noted.detached or isinstance(error, OSError):  # a file's, or of a time limit set by a signal
                 if refused_class(error) or isinstance(error, Detached):  # the latter in a thread that f started
@@ -143,7 +143,7 @@ def _wrote(f: Any, error: Exception, known: int) -> bool:
     """
     if not _REFUSED.search(str(error)):
         return False
-    code = _code(f)
+    code = code_of(f)
     if code is None:
         return False
     _, number = _WRITING.setdefault(id(code), (code, len(_WRITING) + 1))
@@ -183,7 +183,7 @@ def _again(f: Callable[..., Any], body: Callable[..., Any], args: tuple[Any, ...
             located(once_more, in_users_code)
             raise
         captured.unchanged()
-        code = _code(f)
+        code = code_of(f)
         if code is not None:
             _FILLING[id(code)] = code, packages
         return result
@@ -209,7 +209,7 @@ def _lending_around(f: Any, body: Callable[..., Any], args: tuple[Any, ...], pac
     surroundings = Surroundings(is_users, _originals)
     lent = surroundings.function(f)
     y = body(*(lent if a is f else a for a in args))
-    surroundings.check(_code(f))
+    surroundings.check(code_of(f))
     return y
 
 
@@ -224,7 +224,7 @@ def _raise(error: Exception, packages: frozenset[str]) -> NoReturn:
 
 
 def _known(f: Any) -> frozenset[str] | None:
-    code = _code(f)
+    code = code_of(f)
     found = _FILLING.get(id(code))
     return None if found is None else found[1]
 
@@ -242,7 +242,7 @@ def known_by(function: Any, f: Any) -> Any:
     return function
 
 
-def _code(f: Any) -> CodeType | None:
+def code_of(f: Any) -> CodeType | None:
     """The code of the function that a user wrote."""
     while True:
         inner = getattr(f, "_of", None) or getattr(f, "__wrapped__", None) or getattr(f, "__func__", None)

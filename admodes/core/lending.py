@@ -70,7 +70,7 @@ def _owned(x: Any) -> Any:
 
 def _copied(f: Any) -> bool:
     """Whether f has copies of large arrays too."""
-    return creation._AS_WRITTEN.get() or (bool(creation._WRITING) and id(creation._code(f)) in creation._WRITING)
+    return creation._AS_WRITTEN.get() or (bool(creation._WRITING) and id(creation.code_of(f)) in creation._WRITING)
 
 
 # Arrays of at most this many bytes are copied as fast as viewed.
@@ -134,7 +134,7 @@ class _Lending:
         if a.flags.writeable:
             if self.copied or a.nbytes <= _SMALL:
                 a = duplicate(a) if type(a) is ndarray else a.copy(order="K")
-            elif (code := creation._code(self.f)) is not None and id(code) not in TRIED:
+            elif (code := creation.code_of(self.f)) is not None and id(code) not in TRIED:
                 a = duplicate(a) if type(a) is ndarray else a.copy(order="K")
                 self.loans = self.loans or Loans(self.f, code)
                 self.loans.copies.append((fingerprint(a), a))

@@ -119,14 +119,15 @@ def custom_op(
 
     Returns
     -------
-    A function that runs `fn` on plain values and is differentiated by the stated rule in both modes.
+    A function that runs `fn` on plain values and is differentiated by the stated rule in both modes. Its results are
+    arrays of their own. What fn stores elsewhere (in an attribute, a list) are plain numbers, without a derivative.
 
     Raises
     ------
     TypeError : not exactly one way to state the derivative. Later, by an error that names the function: a traced
         argument for which nothing was stated, or that was given by keyword.
     ValueError : when the rule is used: it gives a wrong shape, is not linear in the direction, or push and pull are not
-        transposes of each other. `check` tells whether it is the derivative.
+        transposes of each other; or fn changes an argument in place. `check` tells whether it is the derivative.
 
     Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), section 2.2, elemental functions; of the
     softmax, CTU Prague, "Deep Learning" (BEV033DLA), lecture 2, whose three forms follow: composed of NumPy calls,

@@ -15,6 +15,7 @@ from ..core.registry import Each, Op
 from ..core.tracing import Tracer
 from ..core.views import ground
 from ..transforms.arguments import replaced
+from ..transforms.around import NOTHING, Around
 from ..transforms.closures import closed_over
 from ..transforms.recording import Recording, push_forward
 
@@ -50,7 +51,7 @@ def odeint(
     Raises
     ------
     NotConverged : the integrator gave up. ValueError : times that do not run one way; f of another shape than y; an
-    unknown method. TypeError : complex numbers.
+    unknown method. TypeError : complex numbers; what f stores outside of itself, as in `root`.
 
     Forward mode integrates the sensitivities ∂y/∂(y0, params) beside y. Reverse mode integrates the adjoint equation
     backwards, da/dt = −(∂f/∂y)ᵀ a, along the solution; its memory does not grow with the steps of the integrator,
@@ -86,29 +87,34 @@ def odeint(
         """f on raveled y."""
         full = replaced(rest, moving, q)
         params, captured = pytree.unflatten(structure, full)
-        rate = by_value(rebuild(captured), (np.reshape(y, shape), time, *params), {})
+        with around.alone():
+            rate = around.call(rebuild, captured, lambda f: by_value(f, (np.reshape(y, shape), time, *params), {}))
         if np.shape(rate) != shape:
             raise ValueError(f"odeint: f gives shape {np.shape(rate)} where y has {shape}; they must agree")
         return np.reshape(rate, -1)
 
     rest = replaced(flat, moving, [None] * len(moving))  # no traced value: see `closures`
-    row = _Flow(flow, (method, rtol, atol))
-    y = row.evaluate(np.reshape(y0, -1), t, *(flat[k] for k in moving))
+    args = np.reshape(y0, -1), t, *(flat[k] for k in moving)
+    around = NOTHING if highest(args) is None else Around([f], [ground(x) for x in captured])
+    row = _Flow(flow, (method, rtol, atol), around)
+    with around.searching("odeint"):
+        y = row.evaluate(*args)
     return np.reshape(y, (t.size, *shape))
 
 
 class _Flow(Op):
     """y at the times t; arguments (y0, t, *q), y0 of shape (n,), result (T, n)."""
 
-    def __init__(self, f: Callable[..., Any], how: tuple[str, float, float]) -> None:
+    def __init__(self, f: Callable[..., Any], how: tuple[str, float, float], around: Around) -> None:
         super().__init__(_rows, name="odeint", arrays=None)
-        self.f, self.how = f, how
+        self.f, self.how, self.around = f, how, around
         self.pushes = self.pulls = Each()
 
     def evaluate(self, y0: Any, t: Any, *q: Any) -> Any:
         if highest((y0, t, q)) is not None:
             return apply(self, (y0, t, *q), {})
-        return self.integrated(y0, t, q).y.T if t.size > 1 else y0[None].copy()
+        with self.around.again():
+            return self.integrated(y0, t, q).y.T if t.size > 1 else y0[None].copy()
 
     def integrated(self, y0: Any, t: Any, q: Sequence[Any], dense: bool = False) -> Any:
         from scipy.integrate import solve_ivp
@@ -132,6 +138,14 @@ class _Flow(Op):
         return found
 
     def push_all(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        with self.around.again():
+            return self._sensitivities(given, y, args)
+
+    def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        with self.around.again():
+            return self._adjoints(u, y, args)
+
+    def _sensitivities(self, given: dict[int, Any], y: Any, args: Sequence[Any]) -> Any:
         """The sensitivities S, one row a direction: dS/dt = ∂f/∂y S + ∂f/∂q q̇, and ẏ(tᵢ) = S + f ṫᵢ."""
         y0, t, *q = args
         n = y0.size
@@ -160,14 +174,16 @@ class _Flow(Op):
             return np.concatenate([rate, np.reshape(pushed, -1)])
 
         q_now = q
-        found = _Flow(both, self.how).evaluate(np.concatenate([y0, np.reshape(first, -1)]), t, *q, *tangents)
+        found = _Flow(both, self.how, self.around).evaluate(
+            np.concatenate([y0, np.reshape(first, -1)]), t, *q, *tangents
+        )
         S = np.moveaxis(np.reshape(found[:, n:], (t.size, *rows, n)), 0, 1)
         if 1 in given:
             rates = np.stack([self.f(y[i], t[i], *q) for i in range(t.size)])
             S = S + t_dot[:, :, None] * rates
         return np.reshape(S, (*lead, t.size, n))
 
-    def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    def _adjoints(self, u: Any, y: Any, args: Sequence[Any]) -> list[Any]:
         """The adjoint a = ȳ(t), backwards: da/dt = −(∂f/∂y)ᵀ a, dq̄/dt = −(∂f/∂q)ᵀ a, and a += ūᵢ at every time tᵢ."""
         y0, t, *q = args
         n, count = y0.size, t.size
@@ -186,7 +202,7 @@ class _Flow(Op):
             pulled = [-np.reshape(g, -1) for g in recording.pull([a], rows)]
             return np.concatenate(pulled if path else [recording.values[0], *pulled])
 
-        flow = _Flow(back, self.how)
+        flow = _Flow(back, self.how, self.around)
         a, g = u[:, -1], np.zeros(rows[0] * sum(sizes))
         t_bar = [np.sum(u[:, i] * self.f(y[i], t[i], *q), axis=-1) for i in range(count)]
         for i in reversed(range(1, count)):

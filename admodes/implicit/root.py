@@ -44,7 +44,8 @@ def root(
     ------
     NotConverged : no root was found. SingularJacobian : A is singular there (a bifurcation, a double root); an
     `IllConditioned` warning where it nearly is. ValueError : g has another number of equations than z has unknowns.
-    TypeError : complex numbers.
+    TypeError : complex numbers; under a transform, g stores numbers outside of itself (in a list, an attribute, a
+    variable), or an array that it stores in is read afterwards: no derivative can follow these. Return them.
 
     Source: the implicit function theorem; Kolter, Duvenaud and Johnson, "Deep Implicit Layers" (2020), chapter 2. The
     derivative costs one linear solve, and no memory that grows with the solver's iterations.

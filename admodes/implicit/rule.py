@@ -15,6 +15,7 @@ from ..core.registry import Each, Op
 from ..core.tracing import Tracer
 from ..core.views import ground
 from ..transforms.arguments import replaced
+from ..transforms.around import NOTHING, Around
 from ..transforms.closures import closed_over
 from ..transforms.recording import Recording
 from .linear import LinearSolver, System, along
@@ -69,6 +70,8 @@ class Equations:
         flat, self._q_structure = pytree.flatten((params, captured))
         self.flat = [pack(x) for x in flat]
         self.moving = [k for k, x in enumerate(self.flat) if isinstance(x, Tracer) and x.dtype.kind in "fc"]
+        # What the functions store outside of themselves is looked for where a derivative would be lost.
+        self.around = Around((g, *helpers), [ground(x) for x in captured]) if self.moving else NOTHING
         if any(np.iscomplexobj(x) for x in self.flat):
             raise TypeError(f"{caller}: a parameter is complex; pass its real and imaginary part as two real ones")
 
@@ -86,7 +89,8 @@ class Equations:
         """The result of a function at a vector z: 0 is g, the helpers follow."""
         flat = replaced(self.flat, self.moving, q)
         params, captured = pytree.unflatten(self._q_structure, flat)
-        return self._rebuild(captured)[which](self.tree(z), *params)
+        with self.around.alone():
+            return self.around.call(self._rebuild, captured, lambda fs: fs[which](self.tree(z), *params))
 
     def g(self, z: Any, *q: Any) -> Any:
         """The residual as a vector."""
@@ -130,7 +134,8 @@ class Problem:
             search = _by_user(solver)
         if full_output and self.equations.moving:
             raise TypeError(f"{self.caller}: full_output=True is for plain arguments, outside of a transform")
-        z = _Implicit(self, search).evaluate(*self.equations.parameters())
+        with self.equations.around.searching(self.caller):
+            z = _Implicit(self, search).evaluate(*self.equations.parameters())
         tree = self.equations.tree(z)
         return (tree, self.information(z)) if full_output else tree
 
@@ -185,8 +190,9 @@ class _Implicit(Op):
         if highest(q) is not None:
             return apply(self, q, {})
         equations = self.problem.equations
-        z = np.reshape(np.asarray(self.search(equations, q), dtype=float), equations.n)
-        return self.problem.polished(z, q) if q else z
+        with equations.around.again():
+            z = np.reshape(np.asarray(self.search(equations, q), dtype=float), equations.n)
+            return self.problem.polished(z, q) if q else z
 
     def push_all(self, given: dict[int, Any], y: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """ż = −A⁻¹ (∂g/∂q q̇)."""
@@ -198,13 +204,15 @@ class _Implicit(Op):
             full = replaced(args, moving, some)
             return self.problem.g(y, *full)
 
-        change = along(of_q, [args[k] for k in moving], [given[k] for k in moving], lead)
-        return -self.problem.system.solve(False, change, y, args)
+        with self.problem.equations.around.again():
+            change = along(of_q, [args[k] for k in moving], [given[k] for k in moving], lead)
+            return -self.problem.system.solve(False, change, y, args)
 
     def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """q̄ = −(∂g/∂q)ᵀ A⁻ᵀ z̄."""
-        w = self.problem.system.solve(True, u, y, args)
-        return Recording(lambda *q: self.problem.g(y, *q), tuple(args)).pull([-w], u.shape[:-1])
+        with self.problem.equations.around.again():
+            w = self.problem.system.solve(True, u, y, args)
+            return Recording(lambda *q: self.problem.g(y, *q), tuple(args)).pull([-w], u.shape[:-1])
 
 
 def _solution(*q: Any) -> Any:

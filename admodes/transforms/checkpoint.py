@@ -10,27 +10,26 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import pickle
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from ..core import pytree
+from ..core.creation import code_of, known_by
 from ..core.directions import lead_shape
-from ..core.dispatch import apply, highest, pack, primitive
+from ..core.dispatch import apply, highest, pack
 from ..core.lending import by_value, owned
-from ..core.registry import Each, Elementwise, Op
+from ..core.registry import Each, Op
 from ..core.reverse import Tape, Var
 from ..core.tracing import Tracer
 from .arguments import replaced
-from .closures import closed_over
+from .around import NOTHING, Around, Stores
+from .closures import Closure, as_it_is, closed_over, is_traced
 from .recording import Recording, push_forward
-from .revolve import Online, split
+from .revolve import Online
+from .snapshots import Stack, again
 
 Function = Callable[..., Any]
 
@@ -48,9 +47,19 @@ def checkpoint(f: Function) -> Function:
     A function of the same arguments and results. A tape keeps the arguments of f and its result, nothing in between;
     a pull costs one more evaluation of f. Traced values in f's closure count as arguments.
 
+    Arguments are taken by value, and results are arrays of their own, in plain calls as under every transform: what f
+    writes to its arguments stays in it, and a result shares no memory with an argument or with another result.
+
+    In the pull f finds its closure, the globals that it names, lists, dicts, arrays of up to 64 KiB and attributes of
+    objects of your classes as they were, though they have changed since. Where f stores numbers or arrays in them, f is
+    recorded step by step, as if there were no checkpoint: right, but for the memory; return what f makes instead. What
+    objects of other libraries and modules hold is not looked into.
+
     Raises
     ------
-    TypeError : f reads a traced value from where it is not seen (a global, an attribute of an object).
+    TypeError : f reads a traced value from where it is not seen (a global, an attribute of an object), or stores in an
+    array from outside of more than 1 MiB. OverwrittenValue : a larger array that f reads was changed before the pull;
+    `w.flags.writeable = False` says that none is, and saves a look at it.
 
     Source: Griewank and Walther, "Evaluating Derivatives" (2008), chapter 12, on the reversal of calls.
 
@@ -65,27 +74,42 @@ def checkpoint(f: Function) -> Function:
         captured, rebuild = closed_over(f)
         flat, structure = pytree.flatten((args, kwargs, captured))
         flat = [pack(x) for x in flat]
-        moving = [k for k, x in enumerate(flat) if isinstance(x, Tracer)]
-        if not moving:
+        moving = [k for k, x in enumerate(flat) if is_traced(x)]
+        tape = _tape([flat[k] for k in moving], [f])
+        if tape is None:
             return owned(by_value(f, args, kwargs))
 
         def run(*leaves: Any) -> Any:
             args, kwargs, captured = pytree.unflatten(structure, replaced(rest, moving, leaves))
-            return by_value(rebuild(captured), args, kwargs)
+            return around.call(rebuild, captured, lambda f: by_value(f, args, kwargs))
 
-        rest = replaced(flat, moving, [None] * len(moving))  # no traced value: see `closures`
-        return _Again(run).call([flat[k] for k in moving])
+        # No traced value: see `closures`.
+        rest = [None if is_traced(x) else tape.keep_parameter(x) for x in flat]
+        around = Around([f], tape.values(captured))
+        try:
+            return _Again(run, around).call([flat[k] for k in moving])
+        except Stores:
+            around.put_back()
+            _remember([f])
+        return owned(by_value(f, args, kwargs))
 
-    return checkpointed
+    return known_by(checkpointed, f)
 
 
-# The arguments of an evaluation that is done again: values of their own, so that a program does not take the second
-# evaluation for the first and keep its values.
-held = primitive(Elementwise(lambda x: np.array(x)[()], [1.0], flops=0.0, name="held"))
+# The code of functions that were found to do so, which are recorded as any others.
+_STORING: dict[int, CodeType] = {}
 
 
-def _held(x: Any) -> Any:
-    return held(x) if isinstance(x, Tracer) else x
+def _remember(functions: Sequence[Function]) -> None:
+    _STORING.update({id(code): code for code in map(code_of, functions) if code is not None})
+
+
+def _tape(leaves: Sequence[Any], functions: Sequence[Function]) -> Tape | None:
+    """The tape on which functions of these traced values are one entry; None where they are called as they are."""
+    trace = highest(list(leaves))
+    if not isinstance(trace, Tape) or (_STORING and any(id(code_of(f)) in _STORING for f in functions)):
+        return None
+    return trace
 
 
 def _checkpoint(*leaves: Any) -> Any:
@@ -93,14 +117,16 @@ def _checkpoint(*leaves: Any) -> Any:
 
 
 class _Later(Op):
-    """An operation of one call, whose pull runs a function again: `run`, which gives a tree."""
+    """An operation of one call, whose pull runs a function again: `run`, which gives a tree; `around`: what that reads
+    besides its arguments."""
 
     out_structure: Any = None
     several = False
     level = 0
 
-    def __init__(self) -> None:
+    def __init__(self, around: Around) -> None:
         super().__init__(_checkpoint, name="checkpoint", arrays=None)
+        self.around = around
         self.pushes = self.pulls = Each()
 
     def run(self, *leaves: Any) -> Any:
@@ -117,7 +143,13 @@ class _Later(Op):
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         self.level = trace.level
-        return trace.process(self, args, params) if isinstance(trace, Tape) else self.packed(self.run(*args))
+        return trace.process(self, args, params)
+
+    def ended(self, tree: Any) -> Any:
+        """The result of the first run, which is one of its arguments alone, and all that the run leaves."""
+        if self.around.stored():
+            raise Stores
+        return self.inside(self.packed(tree))
 
     def packed(self, tree: Any) -> Any:
         """The leaves of a result, as a tuple where they are several."""
@@ -144,32 +176,35 @@ class _Later(Op):
         moving = sorted(given)
         primals = [args[k] for k in moving]
         lead = lead_shape(given[moving[0]], primals[0])
-        _, _, tangents = push_forward(
-            lambda *leaves: self.run(*replaced(args, moving, leaves)),
-            pytree.flatten(tuple(primals))[1],
-            primals,
-            [given[k] for k in moving],
-            lead,
-        )
+        with self.around.again():
+            _, _, tangents = push_forward(
+                lambda *leaves: self.run(*replaced(args, moving, leaves)),
+                pytree.flatten(tuple(primals))[1],
+                primals,
+                [given[k] for k in moving],
+                lead,
+            )
         return tuple(tangents) if self.several else tangents[0]
 
 
 class _Again(_Later):
     """One function, run again."""
 
-    def __init__(self, f: Function) -> None:
-        super().__init__()
+    def __init__(self, f: Function, around: Around) -> None:
+        super().__init__(around)
         self.f = f
 
     def run(self, *leaves: Any) -> Any:
         return self.f(*leaves)
 
     def evaluate(self, *leaves: Any) -> Any:
-        return self.inside(self.packed(self.f(*leaves)))
+        return self.ended(self.f(*leaves))
 
     def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         us = self.parts(u)
-        return Recording(self.f, tuple(map(_held, args))).pull(us, lead_shape(us[0], self.parts(y)[0]))
+        with self.around.again():
+            recording = Recording(self.f, tuple(map(again, args)))
+        return recording.pull(us, lead_shape(us[0], self.parts(y)[0]))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -206,7 +241,9 @@ def checkpoint_chain(
     ------
     ValueError : no room for one snapshot in max_bytes; numbers out of range. TypeError : as `checkpoint`.
 
-    What a step does besides (printing, drawing random numbers) happens each time that it is run.
+    Steps take the state by value, and what they do besides and store outside of themselves is as in `checkpoint`; a
+    step from an iterator that stores so is an error.
+
     Source: Griewank and Walther, "Algorithm 799: revolve", ACM TOMS 26 (2000).
 
     >>> import numpy as np
@@ -214,13 +251,11 @@ def checkpoint_chain(
     >>> float(grad(lambda x: checkpoint_chain([lambda x: x * x] * 5, x, snapshots=2))(1.0))
     32.0
     """
-    found: _Steps
+    limits = snapshots, max_bytes, disk
     if isinstance(steps, Sequence):
-        closures = [closed_over(step) for step in steps]
-        found = _Steps([rebuild for _, rebuild in closures], [captured for captured, _ in closures])
-    else:
-        found = _Streamed((step, ()) for step in steps)
-    return _run(found, x, snapshots, max_bytes, disk, ys=False)[0]
+        return _run(lambda closed: _Steps([*map(closed, steps)]), [*steps], x, limits, ys=False)[0]
+    streamed = _Streamed((step, ()) for step in steps)
+    return _run(lambda _: streamed, [], x, limits, ys=False)[0]
 
 
 def checkpoint_scan(
@@ -245,7 +280,8 @@ def checkpoint_scan(
 
     Returns
     -------
-    (carry, ys) : the last carry, and the y of every step stacked (None where they are None).
+    (carry, ys) : the last carry, and the y of every step stacked (None where they are None). Arguments and results are
+    by value, and what step stores outside of itself is as in `checkpoint_chain`.
 
     Raises
     ------
@@ -263,34 +299,52 @@ def checkpoint_scan(
     >>> grad(lambda xs: checkpoint_scan(lambda c, x: (c * x, None), 2.0, xs, snapshots=2)[0])(xs)
     array([12.,  6.,  4.])
     """
+    limits = snapshots, max_bytes, disk
     if isinstance(xs, Iterator):
-        return _run(_Streamed((step, (x,)) for x in xs), carry, snapshots, max_bytes, disk, ys=True)
-    return _run(_Scanned(*closed_over(step), xs), carry, snapshots, max_bytes, disk, ys=True)
+        streamed = _Streamed((step, (x,)) for x in xs)
+        return _run(lambda _: streamed, [], carry, limits, ys=True)
+    return _run(lambda closed: _Scanned(*closed(step), xs), [step], carry, limits, ys=True)
 
 
-def _run(steps: _Steps, x: Any, snapshots: int | None, max_bytes: int | None, disk: int, ys: bool) -> tuple[Any, Any]:
-    """The last state and the stacked ys (None without them)."""
-    for name, value, least in (("snapshots", snapshots, 1), ("max_bytes", max_bytes, 0), ("disk", disk, 0)):
+Limits = tuple[int | None, int | None, int]
+
+
+def _run(
+    make: Callable[[Callable[[Any], Closure]], _Steps], functions: Sequence[Function], x: Any, limits: Limits, ys: bool
+) -> tuple[Any, Any]:
+    """The last state and the stacked ys (None without them); make(closed_over) gives the steps, of these functions."""
+    for name, value, least in zip(("snapshots", "max_bytes", "disk"), limits, (1, 0, 0), strict=True):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least):
             raise ValueError(f"{name}={value!r}: it must be an integer of at least {least}")
-    if snapshots is not None and max_bytes is not None:
+    if limits[0] is not None and limits[1] is not None:
         raise ValueError("snapshots= and max_bytes= both say how many states are kept; give one of them")
-    op = _Chain(steps, x, (snapshots, max_bytes, disk), ys)
-    leaves = op.leaves()
-    found: tuple[Any, Any] = op.call(leaves) if leaves else owned(op.run())
-    return found
+    op = _Chain(make(closed_over), x, limits, ys)
+    tape = _tape([op.flat[k] for k in op.moving], functions)
+    if tape is not None:
+        op.hold(tape, functions)
+        try:
+            found: tuple[Any, Any] = op.call(op.leaves())
+            return found
+        except Stores:
+            op.around.put_back()
+            _remember(functions)
+    op = _Chain(make(as_it_is), x, limits, ys)
+    found = op.run(*op.leaves())
+    return owned(found[0]), owned(found[1])
 
 
 class _Steps:
     """Steps given as a sequence: what each depends on besides the state (a part of `rest`), and how it is run."""
 
-    def __init__(self, rebuilds: Sequence[Function], captured: Sequence[Sequence[Any]]) -> None:
-        self.length: int | None = len(rebuilds)
+    def __init__(self, closures: Sequence[Closure]) -> None:
+        captured, self._rebuilds = [found for found, _ in closures], [rebuild for _, rebuild in closures]
+        self.length: int | None = len(closures)
         # What several steps close over stands there once, so that its cotangents are added as they come.
         shared = {id(x): x for one in captured for x in one}
         place = {key: k for k, key in enumerate(shared)}
-        self.rest = list(shared.values())
-        self._rebuilds = rebuilds
+        self.rest: list[Any] = list(shared.values())
+        self.shared = len(self.rest)  # as many of `rest` are closed over
+        self.around = NOTHING
         self._places = [[place[id(x)] for x in one] for one in captured]
 
     def exists(self, i: int) -> bool:
@@ -305,7 +359,7 @@ class _Steps:
         return [rest[k] for k in self._places[i]]
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
-        return by_value(self._rebuilds[i](leaves), (state,), {})
+        return self.around.call(self._rebuilds[i], leaves, lambda step: by_value(step, (state,), {}))
 
     def totals(self) -> list[Any]:
         """What gathers the cotangents of `rest`, from the last step to the first."""
@@ -317,10 +371,12 @@ class _Streamed(_Steps):
     values."""
 
     def __init__(self, source: Iterable[tuple[Function, tuple[Any, ...]]]) -> None:
-        super().__init__([], [])
+        super().__init__([])
         self.length = None
         self._source = iter(source)
         self._functions: list[tuple[Function, tuple[Any, ...]]] = []
+        self.looking = False  # whether steps will run again
+        self._each: list[Around] = []  # around the steps that were run
 
     def exists(self, i: int) -> bool:
         self._functions += itertools.islice(self._source, max(0, i + 1 - len(self._functions)))
@@ -334,14 +390,27 @@ class _Streamed(_Steps):
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
         step, more = self._functions[i]
-        return by_value(step, (state, *more), {})
+        if i < len(self._each):
+            with self._each[i].again():
+                return by_value(step, (state, *more), {})
+        if not self.looking:
+            return by_value(step, (state, *more), {})
+        around = Around([step], earlier=self._each[-1] if self._each else None)
+        y = by_value(step, (state, *more), {})
+        if around.stored():
+            raise TypeError(
+                "a step from an iterator stores something outside of itself (in an array, a list, an attribute, a "
+                "variable), whose derivative would be lost. Carry it along with the state, or give the steps as a list."
+            )
+        self._each.append(around)
+        return y
 
 
 class _Scanned(_Steps):
     """One step over the first axis of xs; `rest` is what it closes over, and the leaves of xs."""
 
     def __init__(self, captured: Sequence[Any], rebuild: Function, xs: Any) -> None:
-        super().__init__([], [])
+        super().__init__([])
         arrays, self._structure = pytree.flatten(xs)
         arrays = [pack(x) if isinstance(x, Tracer) else pack(np.asarray(x)) for x in arrays]
         lengths = {x.shape[:1] for x in arrays}
@@ -351,21 +420,21 @@ class _Scanned(_Steps):
                 "first axis, over which the steps go."
             )
         self.length = lengths.pop()[0]
-        self._rebuild, self._shared = rebuild, len(captured)
+        self._rebuild, self.shared = rebuild, len(captured)
         self.rest = [*captured, *arrays]
 
     def places(self, i: int) -> Sequence[int]:
         return range(len(self.rest))
 
     def leaves(self, i: int, rest: Sequence[Any]) -> list[Any]:
-        return [*rest[: self._shared], *(x[i] for x in rest[self._shared :])]
+        return [*rest[: self.shared], *(x[i] for x in rest[self.shared :])]
 
     def run(self, i: int, state: Any, leaves: list[Any]) -> Any:
-        x = pytree.unflatten(self._structure, leaves[self._shared :])
-        return by_value(self._rebuild(leaves[: self._shared]), (state, x), {})
+        x = pytree.unflatten(self._structure, leaves[self.shared :])
+        return self.around.call(self._rebuild, leaves[: self.shared], lambda step: by_value(step, (state, x), {}))
 
     def totals(self) -> list[Any]:
-        return [_Sum() if k < self._shared else _Rows() for k in range(len(self.rest))]
+        return [_Sum() if k < self.shared else _Rows() for k in range(len(self.rest))]
 
 
 class _Sum:
@@ -409,18 +478,25 @@ def default_snapshots(l: int) -> int:
 class _Chain(_Later):
     """A chain of steps, reversed from snapshots. Its arguments are the traced ones of `flat`, state first."""
 
-    def __init__(self, steps: _Steps, x: Any, limits: tuple[int | None, int | None, int], ys: bool) -> None:
-        super().__init__()
+    def __init__(self, steps: _Steps, x: Any, limits: Limits, ys: bool) -> None:
+        super().__init__(NOTHING)
         self.steps, self.ys = steps, ys
         self.snapshots, self.max_bytes, self.disk = limits
         state, self.structure = pytree.flatten(x)
         self.states = len(state)
         self.flat = [pack(leaf) for leaf in (*state, *steps.rest)]
-        self.moving = [k for k, leaf in enumerate(self.flat) if isinstance(leaf, Tracer)]
+        self.moving = [k for k, leaf in enumerate(self.flat) if is_traced(leaf)]
         self._traced = frozenset(self.moving)
         self.total = 0  # the steps there were
         self.plain_steps = 0  # how many were run without a tape
-        self.kept: tuple[_Stack, _Taped] | None = None  # from the first sweep, until it is pulled
+        self.kept: tuple[Stack, _Taped] | None = None  # from the first sweep, until it is pulled
+
+    def hold(self, tape: Tape, functions: Sequence[Function]) -> None:
+        """Hold what will be read again: constants as they are now, and what is around the functions."""
+        self.flat = [x if is_traced(x) else tape.keep_parameter(x) for x in self.flat]
+        self.around = self.steps.around = Around(functions, tape.values(self.steps.rest[: self.steps.shared]))
+        if isinstance(self.steps, _Streamed):
+            self.steps.looking = True
 
     def full(self, leaves: Sequence[Any]) -> tuple[Any, list[Any]]:
         """The first state, and what the steps depend on besides."""
@@ -476,8 +552,8 @@ class _Chain(_Later):
         """All steps: snapshots are taken on the way, and the last step goes on a tape."""
         state, rest = self.full(leaves)
         if not self.steps.exists(0):
-            return self.packed((state, None))
-        stack = _Stack(self.room(state, rest), self.disk, state)
+            return self.ended((state, None))
+        stack = Stack(self.room(state, rest), self.disk, state)
         length = self.steps.length
         online = Online(stack.most) if length is None else None
         ys: list[Any] = []
@@ -498,7 +574,7 @@ class _Chain(_Later):
         self.kept = stack, taped
         state, y = taped.recording.value()
         self.collect(i, ys, y)
-        return self.inside(self.packed((state, self.stacked(ys))))
+        return self.ended((state, self.stacked(ys)))
 
     def advance(self, i: int, state: Any, rest: list[Any]) -> tuple[Any, Any]:
         self.plain_steps += 1
@@ -527,8 +603,12 @@ class _Chain(_Later):
     def pull_all(self, u: Any, y: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         us = self.parts(u)
         lead = lead_shape(us[0], self.parts(y)[0])
-        start, rest = self.full([_held(x) for x in args])
-        stack, taped = self.kept or (_Stack(self.room(start, rest), self.disk, start), None)
+        start, rest = self.full([again(x) for x in args])
+        with self.around.again():
+            return self._pulled(us, lead, start, rest)
+
+    def _pulled(self, us: list[Any], lead: tuple[int, ...], start: Any, rest: list[Any]) -> list[Any]:
+        stack, taped = self.kept or (Stack(self.room(start, rest), self.disk, start), None)
         self.kept = None  # a second pull begins with the start alone
         totals = self.steps.totals()
         u_ys = us[(size := len(us) if not self.ys else self._states_out(us)) :]
@@ -550,7 +630,7 @@ class _Chain(_Later):
         state, _ = pytree.unflatten(self.out_structure, us)
         return len(pytree.flatten(state)[0])
 
-    def state_before(self, i: int, stack: _Stack, rest: list[Any]) -> Any:
+    def state_before(self, i: int, stack: Stack, rest: list[Any]) -> Any:
         """The state that step i takes, from the newest snapshot, with new ones on the way where there is room."""
         position, state = stack.newest()
         while position < i:
@@ -594,52 +674,3 @@ class _Taped:
         entries = self.recording.tape.entries
         held = {id(x): x.nbytes for entry in entries for x in pytree.flatten(entry)[0] if type(x) is np.ndarray}
         return sum(held.values())
-
-
-class _Stack:
-    """Snapshots (position, state), the newest last; the oldest ones may lie on disk."""
-
-    def __init__(self, memory: int, disk: int, start: Any) -> None:
-        self.most = memory + disk
-        self.disk = disk
-        self.on_disk = 0
-        self.states: dict[int, Any] = {}
-        self.directory = Path(tempfile.mkdtemp(prefix="snapshots-")) if disk else None
-        if self.directory:
-            weakref.finalize(self, shutil.rmtree, self.directory)
-        self.put(0, start)
-
-    def next(self, position: int, end: int) -> int:
-        """Where to go from the newest snapshot, at `position`, if the step before `end` is to be reversed next."""
-        free, left = self.most - len(self.states), end - position
-        if left < 2:
-            return position
-        return position + (split(left, free + 1) if free else left - 1)
-
-    def put(self, position: int, state: Any) -> None:
-        flat, structure = pytree.flatten(state)
-        flat = [x.copy() if type(x) is np.ndarray else x for x in flat]  # a step may write into its argument
-        if self.directory and self.on_disk < self.disk and not any(isinstance(x, Tracer) for x in flat):
-            self.on_disk += 1
-            path = self.directory / str(position)
-            path.write_bytes(pickle.dumps(flat, protocol=pickle.HIGHEST_PROTOCOL))
-            self.states[position] = path, structure
-        else:
-            self.states[position] = flat, structure
-
-    def newest(self) -> tuple[int, Any]:
-        position = next(reversed(self.states))
-        kept, structure = self.states[position]
-        flat = pickle.loads(kept.read_bytes()) if isinstance(kept, Path) else kept
-        return position, pytree.unflatten(structure, [x.copy() if type(x) is np.ndarray else _held(x) for x in flat])
-
-    def drop(self, position: int) -> None:
-        kept, _ = self.states.pop(position)
-        if isinstance(kept, Path):
-            kept.unlink()
-            self.on_disk -= 1
-
-    def forget(self, i: int) -> None:
-        """The snapshots at i and later, of which none is needed once step i is on a tape; the start stays."""
-        while (position := next(reversed(self.states))) >= max(i, 1):
-            self.drop(position)

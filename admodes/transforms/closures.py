@@ -15,12 +15,14 @@ from typing import Any
 import optree
 
 from ..core import pytree
+from ..core.blank import Blank
 from ..core.tracing import Tracer
 
 Rebuild = Callable[[list[Any]], Any]
+Closure = tuple[list[Tracer], Rebuild]
 
 
-def closed_over(f: Any) -> tuple[list[Tracer], Rebuild]:
+def closed_over(f: Any) -> Closure:
     """The traced values in f's closure, defaults and `functools.partial`, and f made anew with others in their place.
 
     f may be a tuple of functions, too.
@@ -31,10 +33,10 @@ def closed_over(f: Any) -> tuple[list[Tracer], Rebuild]:
     >>> found, rebuild([])(1)
     ([], 2)
     """
-    search = _Search()
+    search = Search()
     search.look(f)
     if not search.found:
-        return [], functools.partial(_same, f)
+        return as_it_is(f)
     places = [_Place() for _ in search.found]
     renewal = _Renewal(search.known, search.holding, places)
     return search.found, _Pattern(renewal.new(f), places, list(renewal.made.values()))
@@ -49,7 +51,7 @@ class _Place:
     """Where a traced value stood."""
 
 
-class _Search:
+class Search:
     """The traced values in functions and containers."""
 
     def __init__(self) -> None:
@@ -60,7 +62,7 @@ class _Search:
 
     def look(self, x: Any) -> bool:
         """Whether x holds a traced value; those that are new are added to the list."""
-        if isinstance(x, Tracer):
+        if is_traced(x):
             if id(x) not in self.known:
                 self.known[id(x)] = len(self.found)
                 self.found.append(x)
@@ -77,6 +79,21 @@ class _Search:
         return id(x) in self.holding
 
 
+def as_it_is(f: Any) -> Closure:
+    """f with what it closes over, in the form that `closed_over` gives."""
+    return [], functools.partial(_same, f)
+
+
+def is_traced(x: Any) -> bool:
+    """Whether x is a traced value, and no array that f made and stored none in."""
+    return isinstance(x, Tracer) and type(x) is not Blank
+
+
+def renewed(rebuild: Rebuild, values: list[Any]) -> tuple[Any, list[Any]]:
+    """rebuild(values), and all functions and containers that were made anew for it."""
+    return rebuild.renewed(values) if isinstance(rebuild, _Pattern) else (rebuild(values), [])
+
+
 def _same(f: Callable[..., Any], values: list[Any]) -> Any:
     return f
 
@@ -91,7 +108,11 @@ class _Pattern:
         self.alive = places, parts  # so that these ids stay theirs
 
     def __call__(self, values: list[Any]) -> Any:
-        return _Renewal(self.known, self.holding, values).new(self.function)
+        return self.renewed(values)[0]
+
+    def renewed(self, values: list[Any]) -> tuple[Any, list[Any]]:
+        renewal = _Renewal(self.known, self.holding, values)
+        return renewal.new(self.function), list(renewal.made.values())
 
 
 class _Renewal:
