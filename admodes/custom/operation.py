@@ -120,7 +120,9 @@ def custom_op(
     Returns
     -------
     A function that runs `fn` on plain values and is differentiated by the stated rule in both modes. Its results are
-    arrays of their own. What fn stores elsewhere (in an attribute, a list) are plain numbers, without a derivative.
+    arrays of their own. What fn stores elsewhere (in an attribute, a list) are plain numbers, without a derivative; and
+    fn and rules, which run again in pulls and programs, find around them what is there then: in a loop over i write
+    `lambda a, *, i=i: …`.
 
     Raises
     ------
