@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..core import pytree
+from ..core.blank import traced
 from ..core.dispatch import apply, highest, pack
 from ..core.errors import NotConverged
 from ..core.lending import by_value
@@ -95,7 +96,7 @@ def odeint(
 
     rest = replaced(flat, moving, [None] * len(moving))  # no traced value: see `closures`
     args = np.reshape(y0, -1), t, *(flat[k] for k in moving)
-    around = NOTHING if highest(args) is None else Around([f], [ground(x) for x in captured])
+    around = Around([f], [ground(x) for x in captured]) if traced(args) else NOTHING
     row = _Flow(flow, (method, rtol, atol), around)
     with around.searching("odeint"):
         y = row.evaluate(*args)

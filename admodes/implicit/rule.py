@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import pytree
+from ..core.blank import traced
 from ..core.dispatch import apply, highest, pack
 from ..core.errors import NotConverged
 from ..core.registry import Each, Op
@@ -71,7 +72,7 @@ class Equations:
         self.flat = [pack(x) for x in flat]
         self.moving = [k for k, x in enumerate(self.flat) if isinstance(x, Tracer) and x.dtype.kind in "fc"]
         # What the functions store outside of themselves is looked for where a derivative would be lost.
-        self.around = Around((g, *helpers), [ground(x) for x in captured]) if self.moving else NOTHING
+        self.around = Around((g, *helpers), [ground(x) for x in captured]) if traced(self.flat) else NOTHING
         if any(np.iscomplexobj(x) for x in self.flat):
             raise TypeError(f"{caller}: a parameter is complex; pass its real and imaginary part as two real ones")
 

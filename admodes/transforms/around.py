@@ -62,14 +62,14 @@ class Around:
         if kind in _SIMPLE or id(x) in self._met:
             return
         self._met[id(x)] = x
-        if isinstance(x, Tracer):
+        if kind is not np.ndarray and isinstance(x, Tracer):
             if x.transform is SPOILED:
                 become(x, x.index)
                 kind = Blank
             self.boxes.append(_Traced(x))
             if kind is Blank:
                 self._waiting.append(x.value)
-        elif is_memory(x):
+        elif kind is np.ndarray or is_memory(x):
             if x.dtype.kind in "fciub" and may_change(x):
                 known = self._arrays.get(id(x))
                 self.boxes.append(_Array(x) if known is None or known.changed() else known)
@@ -97,7 +97,9 @@ class Around:
 
     def _box(self, box: _Box) -> None:
         self.boxes.append(box)
-        self._waiting.extend(box.then.values())
+        parts = box.then.values()
+        if not _SIMPLE.issuperset(map(type, parts)):
+            self._waiting.extend(parts)
 
     def stored(self) -> bool:
         """Whether something is there now that was not, and that a derivative may hang on.
