@@ -74,10 +74,11 @@ def explained(error: Exception, is_users: Callable[[FrameType], bool]) -> Except
         new.explained = True
         return new
     if refused:
+        solver = f"; for lu.solve(b) of splu {_IN_PLACE['scipy.sparse.linalg.splu']}(A, b)"
+        taken, more = ("NumPy's own arrays", solver) if "ndarray" in str(error) else ("plain numbers", "")
         new = Detached.told(
-            f"{place}: what is called there is written in C and takes NumPy's own arrays alone, so that a "
-            f"traced value cannot go through it ({error}). Write {_OWN_RULE}; for lu.solve(b) of splu "
-            f"{_IN_PLACE['scipy.sparse.linalg.splu']}(A, b)."
+            f"{place}: what is called there takes {taken} alone, so that a traced value cannot go through it "
+            f"({error}). Write {_OWN_RULE}{more}."
         )
         new.explained = True
         return new

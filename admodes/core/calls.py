@@ -150,7 +150,7 @@ def created_like(x: Cell, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         return np.astype(np.broadcast_to(canonical(value), shape), dtype or np.result_type(value)).copy()
     if fn not in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.fromiter):
         raise Detached(f"np.{fn.__name__} with a traced argument", "Give it plain numbers.")
-    y = gathered(args[0])
+    itself = isinstance(args[0], Cell) and fn in (np.asarray, np.asanyarray)
+    y = args[0] if itself else gathered(args[0])
     dtype = kwargs.get("dtype", args[1] if len(args) > 1 else None)
-    y = y if dtype is None or np.dtype(dtype) == y.dtype else np.astype(y, np.dtype(dtype))
-    return y.copy() if fn is np.array and y is args[0] else y
+    return y if dtype is None or np.dtype(dtype) == y.dtype else np.astype(y, np.dtype(dtype))

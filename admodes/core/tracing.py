@@ -109,6 +109,8 @@ class Tracer(Cell):
                 f"{asker.f_code.co_name}, which reads memory where a traced array has none,",
                 "Index by positions (c[i - j]), or use np.lib.stride_tricks.sliding_window_view.",
             )
+        if module.startswith("numpy.ma."):
+            raise Detached("a masked array, which has operations of its own,", "Use np.where(mask, x, ...) and where=.")
         if module.startswith("numpy.testing"):
             return np.asarray(ground(self))
         noted.detached = True

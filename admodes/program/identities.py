@@ -96,8 +96,8 @@ def _number(x: Any, other: Any, out: Value) -> Any:
     """A constant array of one number throughout as that number, where the other argument has the result's shape."""
     if not (isinstance(x, np.ndarray) and x.size and isinstance(other, Value) and other.shape == out.shape):
         return x
-    if x.dtype != out.dtype or other.dtype != out.dtype or x.dtype.kind != "f":
-        return x
+    if x.dtype != out.dtype or other.dtype != out.dtype or x.dtype.char not in "efd":
+        return x  # a Python float holds no long double
     first = x.flat[0]
     return float(first) if identical(x, np.full_like(x, first)) else x
 

@@ -163,7 +163,7 @@ def _scale(instruction: Instruction) -> tuple[float, Value] | None:
     """(c, x) of an instruction c · x."""
     fn, args = instruction.op.fn, instruction.args
     out = instruction.outs[0] if instruction.outs else None
-    if out is not None and out.dtype.kind == "f":
+    if out is not None and out.dtype.char in "efd":  # Python's numbers hold no long double
         if fn is np.negative and isinstance(args[0], Value):
             return -1.0, args[0]
         if fn is np.multiply and not instruction.params:

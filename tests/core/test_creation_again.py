@@ -452,7 +452,7 @@ def test_parts_of_arrays_made_of_complex_values(make):
     [
         lambda x: np.polynomial.polynomial.polyval(np.arange(3.0), np.exp(1j * x)),
         lambda x: np.vectorize(lambda t, by: np.exp(by * t))(x, by=1j),
-        lambda x: np.ma.array(np.exp(1j * x)),
+        lambda x: np.apply_along_axis(lambda r: np.exp(1j * r * x[0]), 0, np.arange(3.0)),
     ],
 )
 def test_arrays_of_complex_objects_raise(make):
@@ -535,3 +535,27 @@ def test_floats_in_arrays_of_integers():
             way(store)(X)
         with pytest.raises(Detached, match=r"into n, a structured array, .*an array for each field"):
             way(in_field)(X)
+
+
+@pytest.mark.parametrize("f", [lambda x: np.ma.array(x * 2.0) + x, lambda x: np.ma.array([1.0, 2.0, 3.0]).__iadd__(x)])
+def test_masked_arrays_are_refused(f):
+    for way in (jacfwd, jacrev, compile):
+        with pytest.raises(Detached, match=r"test_creation_again\.py, line"):
+            way(f)(X)
+
+
+def test_of_an_array_like_itself_an_array_is_itself():
+    def f(x):
+        y = x * 2.0
+        v = np.asarray(y, like=y)
+        v += x
+        return y
+
+    assert jacfwd(f)(X).tolist() == (3 * np.eye(3)).tolist()
+
+
+def test_programs_keep_the_last_digits_of_long_doubles():
+    third = np.longdouble(1) / 3
+    x = np.ones(3, np.longdouble) / 7
+    for f in (lambda x: x + third, lambda x: np.where(x > third, x, third / x), lambda x: 0.1 * (0.3 * x)):
+        np.testing.assert_array_equal(compile(f)(x), f(x))
