@@ -123,11 +123,6 @@ class _Lending:
             return clone(a)
         if is_memory(a):
             return self.array(a)
-        if hasattr(kind, "__next__"):
-            raise TypeError(
-                f"an argument is a {kind.__name__}, which is read once, and a function may run several times until its "
-                "derivative is known. Pass a list: list(it)."
-            )
         return a
 
     def array(self, a: Any) -> Any:

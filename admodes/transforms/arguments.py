@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,8 +73,13 @@ def partial_at(
             )
     if len(args) == len(places) == 1 and not kwargs:
         return f, args
+    again = False
 
     def function(*chosen: Any) -> Any:
+        nonlocal again
+        if again:
+            refuse_iterators((*args, *kwargs.values()))
+        again = True
         full, named, loans = lent(f, args, kwargs)
         given = set()
         for i, x in zip(places, chosen, strict=True):
@@ -87,6 +92,16 @@ def partial_at(
         return y
 
     return known_by(function, f), tuple(args[i] for i in places)
+
+
+def refuse_iterators(arguments: Iterable[Any]) -> None:
+    """Raise where one of the arguments of a function that runs several times can be read once."""
+    for a in arguments:
+        if hasattr(type(a), "__next__"):
+            raise TypeError(
+                f"an argument is a {type(a).__name__}, which is read once, and the function runs several times until "
+                "its derivative is known. Pass a list: list(it)."
+            )
 
 
 # An argument that is named twice, (0, 0) or (0, -2): y = a = b, and the derivative by each name is that by it.

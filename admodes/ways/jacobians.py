@@ -17,7 +17,7 @@ from ..chains.chain import JacobianChain
 from ..core import pytree
 from ..core.creation import around
 from ..core.tables import columns
-from ..transforms.arguments import SEVERAL, Argnums, check_asked, chosen_leaves, presented
+from ..transforms.arguments import SEVERAL, Argnums, check_asked, chosen_leaves, presented, refuse_iterators
 from ..transforms.dense import assemble, dense_jacobian, jacobian_forward, jacobian_reverse
 from ..transforms.directions import check_chunk
 from .meter import first_run
@@ -72,8 +72,8 @@ def jacobian(
     Raises
     ------
     ValueError : an unknown mode, chunk < 1; chunk, executor or holomorphic where a sparse mode cannot use them.
-    TypeError : an integer array to differentiate by; an iterator as an argument, which f reads once and needs at each
-        of its runs; an executor that is none. WorkerLost : a worker's process ended.
+    TypeError : an integer array to differentiate by; an iterator as an argument of f, which runs more than once; an
+        executor that is none. WorkerLost : a worker's process ended.
 
     Source: Griewank and Walther, "Evaluating Derivatives" (2nd ed., 2008), chapters 3, 4, 8 and 10: the two modes,
     their cost, compression by colours, and accumulation in any order.
@@ -230,6 +230,7 @@ class Jacobian:
         return known
 
     def _of_kind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Known:
+        refuse_iterators((*args, *kwargs.values()))
         places = self.argnums if isinstance(self.argnums, SEVERAL) else (self.argnums,)
         kinds = [_kinds(a, i in places or i - len(args) in places) for i, a in enumerate(args)]
         key = (*kinds, _kinds(kwargs, False)) if kwargs else tuple(kinds)

@@ -281,13 +281,17 @@ def test_a_subclass_with_an_operator_of_its_own_is_asked_first(name, derivative)
         derivative(lambda u: u * 1.0, u)
 
 
-@every_way
-def test_what_is_read_once_is_no_argument(derivative):
-    with pytest.raises(TypeError, match="generator, which is read once"):
-        derivative(lambda x: ad.jacfwd(lambda y, it: y * sum(it))(x, (float(k) for k in range(3))), X)
-    for mode in ("auto", "forward", "sparse", "mixed"):
+def test_what_is_read_once_is_for_one_run():
+    def f(x, it):
+        return x * sum(it)
+
+    for mode in ("auto", "sparse", "mixed"):
         with pytest.raises(TypeError, match=r"list_iterator, which is read once.*list\(it\)"):
-            ad.jacobian(lambda x, it: x * sum(it), mode=mode)(X, iter([1.0, 2.0]))
+            ad.jacobian(f, mode=mode)(X, iter([1.0, 2.0]))
+    with pytest.raises(TypeError, match="generator, which is read once"):
+        ad.jacfwd(f, chunk=1)(X, (float(k) for k in range(3)))
+    for jacobian in (ad.jacrev, ad.jacfwd):
+        np.testing.assert_array_equal(jacobian(f)(X, iter([1.0, 2.0])), 3.0 * np.eye(2))
 
 
 def test_an_error_inside_a_package_names_the_line_that_calls_it():
