@@ -13,7 +13,7 @@ import collections
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -110,19 +110,12 @@ class Around:
         changed = [box for box in self.boxes if box.changed()]
         if any(box.carries() for box in changed):
             return True
-        self._keep_but(changed)
+        self._settle()
         return False
 
-    def _keep_but(self, changed: Sequence[_Box]) -> None:
-        gone, holds = set(map(id, changed)), Search().look
-        # Traced values are arguments: who keeps this is not to keep their tapes.
-        self.boxes = [
-            box
-            for box in self.boxes
-            if id(box) not in gone and not any(type(x) not in _PLAIN and holds(x) for x in box.traced_parts())
-        ]
-        for box in self.boxes:
-            box.keep()
+    def _settle(self) -> None:
+        holds = Search().look
+        self.boxes = [box for box in self.boxes if box.settle(holds)]
 
     def put_back(self) -> None:
         """Make all as it was."""
@@ -165,7 +158,7 @@ class Around:
                 self.left[id(blank)] = blank
             elif not isinstance(box, _Traced):
                 raise stores
-        self._keep_but([box for box in changed if type(box) is not _Traced])
+        self._settle()
         for box in self.left.values():
             if box.holder.index is LENT:
                 raise stores
@@ -215,19 +208,36 @@ def _boxes_of(x: Any) -> list[_Box]:
 
 
 class _Box:
-    """What may hold something else later; `then`: what it held, each part by its key."""
+    """What may hold something else later; `then`: what it held, each part by its key; `keys`: those that are looked at,
+    None for all."""
 
     then: Any
+    keys: frozenset[Any] | None = None
 
     def __init__(self, holder: Any) -> None:
         self.holder = holder
         self.then = self.now()
 
     def now(self) -> Any:
+        parts = self.parts()
+        return parts if self.keys is None else {k: parts[k] for k in self.keys if k in parts}
+
+    def parts(self) -> dict[Any, Any]:
+        raise NotImplementedError
+
+    def put(self, key: Any, part: Any) -> None:
+        raise NotImplementedError
+
+    def drop(self, key: Any) -> None:
         raise NotImplementedError
 
     def write(self, content: Any) -> None:
-        raise NotImplementedError
+        now = self.now()
+        for key in now.keys() - content.keys():
+            self.drop(key)
+        for key, part in content.items():
+            if key not in now or now[key] is not part:
+                self.put(key, part)
 
     def changed(self) -> bool:
         now = self.now()
@@ -240,12 +250,18 @@ class _Box:
     def restorable(self) -> bool:
         return True
 
-    def keep(self) -> None:
-        """From now on this may be kept long."""
+    def settle(self, holds: Callable[[Any], bool]) -> bool:
+        """From now on this is what the functions read alone; whether that is anything.
 
-    def traced_parts(self) -> Iterable[Any]:
-        """What of it may be a traced value, or hold one."""
-        return self.then.values()
+        What they changed themselves (counters) they go on to. Traced values, which `holds` finds, are arguments: who
+        keeps this is not to keep their tapes.
+        """
+        now = self.now()
+        kept = {k: x for k, x in self.then.items() if k in now and now[k] is x and (type(x) in _PLAIN or not holds(x))}
+        if len(kept) != len(now):
+            self.keys = frozenset(kept)
+        self.then = kept
+        return bool(kept) or self.keys is None
 
 
 def _carries(x: Any) -> bool:
@@ -263,61 +279,70 @@ def _carries(x: Any) -> bool:
 class _Cell(_Box):
     """A variable of a closure."""
 
-    def now(self) -> Any:
+    def parts(self) -> dict[Any, Any]:
         try:
             return {"": self.holder.cell_contents}
         except ValueError:  # a name that is not bound yet
             return {}
 
-    def write(self, content: Any) -> None:
-        if content:
-            self.holder.cell_contents = content[""]
-        else:
-            del self.holder.cell_contents
+    def put(self, key: Any, part: Any) -> None:
+        self.holder.cell_contents = part
+
+    def drop(self, key: Any) -> None:
+        del self.holder.cell_contents
 
 
 class _Names(_Box):
     """Global variables."""
 
     def __init__(self, holder: dict[str, Any], some: frozenset[str]) -> None:
-        self.names = [name for name in some if name in holder]
+        self.names = some
         super().__init__(holder)
 
-    def now(self) -> Any:
+    def parts(self) -> dict[Any, Any]:
         holder = self.holder
         return {name: holder[name] for name in self.names if name in holder}
 
-    def write(self, content: Any) -> None:
-        self.holder.update(content)
+    def put(self, key: Any, part: Any) -> None:
+        self.holder[key] = part
+
+    def drop(self, key: Any) -> None:
+        del self.holder[key]
 
 
 class _Items(_Box):
     """A list, a dict, a set."""
 
-    def now(self) -> Any:
+    def parts(self) -> dict[Any, Any]:
         x = self.holder
         return dict(x) if isinstance(x, dict) else {id(e): e for e in x} if type(x) is set else dict(enumerate(x))
 
     def write(self, content: Any) -> None:
         x = self.holder
-        x.clear()
-        if isinstance(x, dict):
+        if self.keys is not None and isinstance(x, set):
+            x.update(content.values())
+        elif self.keys is not None:
+            for key in content.keys() & self.parts().keys():
+                x[key] = content[key]
+        elif isinstance(x, dict):
+            x.clear()
             x.update(content)
         else:
+            x.clear()
             (x.update if isinstance(x, set) else x.extend)(content.values())
 
 
 class _Attributes(_Box):
     """An object."""
 
-    def now(self) -> Any:
+    def parts(self) -> dict[Any, Any]:
         return _attributes(self.holder)
 
-    def write(self, content: Any) -> None:
-        for name in _attributes(self.holder).keys() - content.keys():
-            object.__delattr__(self.holder, name)
-        for name, x in content.items():
-            object.__setattr__(self.holder, name, x)
+    def put(self, key: Any, part: Any) -> None:
+        object.__setattr__(self.holder, key, part)
+
+    def drop(self, key: Any) -> None:
+        object.__delattr__(self.holder, key)
 
 
 def _attributes(x: Any) -> dict[str, Any]:
@@ -349,19 +374,19 @@ class _Array(_Box):
     def restorable(self) -> bool:
         return not self.large
 
-    def keep(self) -> None:
-        if not self.large and self.holder.nbytes > COPIED_BYTES:
+    def settle(self, holds: Callable[[Any], bool]) -> bool:
+        if self.changed():
+            return False
+        if not self.large and self.holder.nbytes > COPIED_BYTES:  # for long no copy is held of these
             self.large = True
             self.then = self.now()
+        return True
 
     def changed(self) -> bool:
         return bool(self.now() != self.then)
 
     def carries(self) -> bool:
         return bool(self.holder.dtype.kind in "fc")
-
-    def traced_parts(self) -> Iterable[Any]:
-        return ()
 
 
 class _Traced(_Box):
@@ -394,8 +419,8 @@ class _Traced(_Box):
     def carries(self) -> bool:
         return True
 
-    def traced_parts(self) -> Iterable[Any]:
-        return (self.then[0],)
+    def settle(self, holds: Callable[[Any], bool]) -> bool:
+        return type(self.then[0]) is Blank
 
 
 class Spoilt(Trace):
