@@ -19,6 +19,8 @@ def name_of(fn: Any) -> str:
     for area in ("linalg", "fft"):
         if module.startswith(f"numpy.{area}"):
             return f"{area}.{fn.__name__}"
+    if module == "numpy.lib.scimath":
+        return f"emath.{fn.__name__}"
     return getattr(fn, "__name__", str(fn))
 
 

@@ -9,7 +9,7 @@ from ..core.operators import define_operators
 from ..core.registry import LATE
 
 from . import contraction, elementwise, fft, index, joining, linalg, reduction, resizing, shape  # isort: skip
-from . import assignment, functional, histograms, matrices, overwriting, polynomial, refused, squares, statistics
+from . import assignment, emath, functional, histograms, matrices, overwriting, polynomial, refused, squares, statistics
 
 define_operators()
 LATE["scipy.special"] = lambda: importlib.import_module(".special", __name__)
@@ -18,6 +18,7 @@ __all__ = [
     "assignment",
     "contraction",
     "elementwise",
+    "emath",
     "fft",
     "functional",
     "histograms",
