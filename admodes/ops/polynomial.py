@@ -32,10 +32,10 @@ def _polyval(p: Any, x: Any) -> Any:
     return y
 
 
-def _polyadd(a1: Any, a2: Any) -> Any:
+def _of_one_length(a1: Any, a2: Any) -> tuple[Any, Any]:
     a, b = _coefficients(a1), _coefficients(a2)
     n = max(a.size, b.size)
-    return np.pad(a, (n - a.size, 0)) + np.pad(b, (n - b.size, 0))
+    return np.pad(a, (n - a.size, 0)), np.pad(b, (n - b.size, 0))
 
 
 def _trimmed(p: Any) -> Any:
@@ -88,6 +88,8 @@ def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 def _poly(seq_of_zeros: Any) -> Any:
     """The coefficients of Π (x − zₖ); of a square matrix: its characteristic polynomial."""
     zeros = np.atleast_1d(canonical(seq_of_zeros))
+    if zeros.dtype.char != np.mintypecode(zeros.dtype.char):  # half precision
+        zeros = np.astype(zeros, np.mintypecode(zeros.dtype.char))
     if zeros.ndim == 2:
         zeros = np.linalg.eigvals(zeros)
     elif zeros.ndim != 1:
@@ -169,8 +171,8 @@ def _fit_covariance(A: Any, scale: Any, freedom: int, residuals: Any, b: Any, co
 
 # fmt: off
 add(Composite(np.polyval, _polyval, domain=[case(A(3), A()), case(A(4), A(2, 3)), case(A(1), A(2)), case(A(3), A(0))]))
-add(Composite(np.polyadd, _polyadd, domain=[case(A(3), A(2)), case(A(2), A(4)), case(A(3), A())]))
-add(Composite(np.polysub, lambda a1, a2: _polyadd(a1, -_coefficients(a2)),
+add(Composite(np.polyadd, lambda a1, a2: np.add(*_of_one_length(a1, a2)), domain=[case(A(3), A(2)), case(A(2), A(4)), case(A(3), A())]))
+add(Composite(np.polysub, lambda a1, a2: np.subtract(*_of_one_length(a1, a2)),
     domain=[case(A(3), A(2)), case(A(2), A(4)), case(A(3), A())]))
 add(Composite(np.polymul, _polymul, domain=[case(A(3), A(2)), case(A(2), A(4)), case(A(1), A(3))]))
 add(Composite(np.polydiv, _polydiv,

@@ -13,7 +13,7 @@ import numpy as np
 from ..core import pytree
 from ..core.contents import Opaque, contents
 from ..core.creation import around
-from ..core.dispatch import highest, next_level
+from ..core.dispatch import highest, is_memory, next_level
 from ..core.registry import OPS
 from ..core.tracing import Tracer
 from ..core.zeros import keeping, lost, lost_numbers, strong_product
@@ -430,9 +430,10 @@ def _general(f: Callable[..., Any], kinds: Kinds, args: Any, kwargs: dict[str, A
 
 
 def kind_of(x: Any) -> tuple[Any, ...]:
-    """Of a leaf that becomes an input the shape and dtype; of any other what it holds; raises `Opaque`."""
+    """Of a leaf that becomes an input the shape ("" of a number, which is no array without axes) and the dtype; of any
+    other what it holds; raises `Opaque`."""
     if is_input(x):
-        return np.shape(x), np.result_type(x).char
+        return np.shape(x) if is_memory(x) else "", np.result_type(x).char
     return "static", type(x), contents(x)
 
 

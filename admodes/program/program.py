@@ -13,6 +13,7 @@ import numpy as np
 from ..core import pytree
 from ..core.contents import CONSTANTS, duplicates
 from ..core.creation import run
+from ..core.dispatch import is_memory
 from ..core.figures import svg
 from ..core.tables import Column, Record, Table, Tabular, whole
 from ..core.tracing import Tracer
@@ -55,6 +56,7 @@ class Program(Tabular, StraightLine):
     inputs : a `Value` (shape, dtype, name) for each array or float among the arguments, in order.
     instructions : in the order in which they are carried out; each says its operation, arguments and result.
     outputs : the leaves of the result: values, or constants.
+    numbers : which of them are scalars of NumPy, where arrays have no axes.
     in_structure, out_structure : the trees of the arguments and of the result, of optree.
     static : the leaves of the arguments that are no arrays, part of the program; None where there is an input.
     layouts : the orders in memory of the inputs, where f may see them (a view that is written to, .flags), else None.
@@ -290,6 +292,7 @@ def _record(
             if held != [key_of(x) for x in passed if not isinstance(x, Tracer)]:
                 raise ChangesArgument
         out, out_structure = pytree.flatten(result)
+        numbers = tuple(not is_memory(ground(y)) for y in out)
         out = [recorder.node(pytree.result(y, "the result")) for y in out]
     finally:
         recorder.closed = True
@@ -298,6 +301,7 @@ def _record(
         inputs=inputs,
         instructions=tuple(recorder.instructions),
         outputs=tuple(out),
+        numbers=numbers,
         in_structure=in_structure,
         static=tuple(None if is_input(x) else x for x in leaves),
         held=tuple(held),

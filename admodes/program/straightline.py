@@ -46,6 +46,7 @@ class StraightLine:
     static: tuple[Any, ...]  # the leaves of the arguments that are no arrays, None where there is an input
     held: tuple[Any, ...]  # the keys of what these leaves held when the program was traced
     out_structure: Any
+    numbers: tuple[bool, ...] = ()  # which outputs are scalars of NumPy, not arrays; empty where that does not matter
     workspace: tuple[Value, ...] = field(default=())
     captured: Mapping[int, str] = field(default_factory=dict)  # the id of a constant array -> its name in f
     layouts: tuple[Any, ...] | None = None  # of the inputs, where f may see them

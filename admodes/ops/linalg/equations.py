@@ -150,11 +150,11 @@ def _lstsq_push_matrix(t: Any, y: Any, a: Any, b: Any, rcond: Any = None) -> Any
 def _lstsq_push_rhs(t: Any, y: Any, a: Any, b: Any, rcond: Any = None) -> Any:
     dr = as_columns(t, b)
     r = as_columns(b, b) - a @ as_columns(y[0], b)
-    return as_given(np.linalg.pinv(a, _rcond(a, rcond)) @ dr, b), _residual_push(dr, r, y[1])
+    return as_given(np.linalg.pinv(a, _rcond(a, y[0].real.dtype, rcond)) @ dr, b), _residual_push(dr, r, y[1])
 
 
-def _rcond(a: Any, rcond: Any) -> Any:
-    return max(a.shape) * float(np.finfo(a.dtype).eps) if rcond is None else rcond
+def _rcond(a: Any, dtype: Any, rcond: Any) -> Any:
+    return max(a.shape) * float(np.finfo(dtype).eps) if rcond is None else rcond
 
 
 LEAST_SQUARES = add(
@@ -174,7 +174,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = canonical(a), canonical(b)
     x, residuals = least_squares(a, b, rcond=rcond)
     s = np.astype(np.linalg.svdvals(a), residuals.dtype)
-    rank = np.intc(np.count_nonzero(s > _rcond(a, rcond) * s[:1]))
+    rank = np.intc(np.count_nonzero(s > _rcond(a, s.dtype, rcond) * s[:1]))
     if isinstance(a, Tracer) and rank < min(a.shape):
         raise LinAlgError(
             f"np.linalg.lstsq: a of shape {a.shape} has rank {rank}, and the solution has no derivative by a matrix "

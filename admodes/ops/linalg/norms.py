@@ -157,7 +157,7 @@ def _vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2)
 
 def _cond(x: Any, p: Any = None) -> Any:
     """s₁/sₙ, or |A| |A⁻¹| in another norm, which for a singular matrix raises LinAlgError."""
-    if not (x.shape[-2] and x.shape[-1]):
+    if 0 in x.shape[-2:]:
         raise LinAlgError("cond is not defined on empty arrays")
     if p is None or p in (2, -2):
         s = np.linalg.svdvals(x)

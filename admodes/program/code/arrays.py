@@ -11,7 +11,7 @@ from ...core.registry import OPS
 from ...ops.index import INDEX, SCATTER
 from ..boxes import box, outside
 from ..cost import copied_outputs, owners
-from ..primitives import ADD_AT, COPIED, ROWS, SCATTERED, SET_AT, SUBTRACT_AT
+from ..primitives import ADD_AT, COPIED, KERNELS, ROWS, SCATTERED, SET_AT, SUBTRACT_AT
 from ..recording import GUARD, SEED, Instruction, Value, leaves
 from ..straightline import StraightLine
 from .names import public_name
@@ -127,12 +127,21 @@ class ArrayPrinter(Printer):
     def results(self) -> list[str]:
         """The outputs: arrays of the caller's own, never an input, a constant or a workspace array."""
         copied = set(copied_outputs(self.program))
-        return [self._result(v, not isinstance(v, Value) or v in copied) for v in self.program.outputs]
+        made = {v: i for i in self.program.instructions for v in i.outs}
+        return [
+            self._result(v, made.get(v), v in copied, number) if isinstance(v, Value) else self.constant(v, number)
+            for v, number in self.outputs()
+        ]
 
-    def _result(self, v: Any, copied: bool) -> str:
-        if isinstance(v, Value):
-            return f"{self.namer.text(v)}{('.copy()' if v.ndim else '[()]') if copied else ''}"
-        return self.constant(v)
+    def _result(self, v: Value, made: Instruction | None, copied: bool, number: bool | None) -> str:
+        text = self.namer.text(v)
+        if v.ndim:
+            return f"{text}.copy()" if copied else text
+        if number is False:
+            return f"np.array({text})"
+        if number is None or made is None or _gives_scalars(made):
+            return f"{text}[()]" if copied else text
+        return f"{text}[()]" if public_name(made.op) is not None else f"np.asarray({text})[()]"
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -236,6 +245,17 @@ ArrayPrinter.rules |= (
 def is_wide(instruction: Instruction) -> bool:
     """Whether every array among the arguments is of double precision, so that a Python number promotes as a double."""
     return all(x.dtype.char in "dD?lqi" for x in leaves(instruction.args) if isinstance(x, Value | np.ndarray))
+
+
+def _gives_scalars(instruction: Instruction) -> bool:
+    """Whether what has no axes is a scalar, whatever the arguments are."""
+    if instruction.buffer is not None or instruction.into is not None:
+        return False
+    fn = instruction.op.fn
+    return isinstance(fn, np.ufunc) or fn in _TO_SCALARS or instruction.op in KERNELS
+
+
+_TO_SCALARS = {np.sum, np.mean, np.max, np.min, np.any, np.all, np.prod, np.dot, np.vdot}
 
 
 def _plain_seeds(program: StraightLine) -> set[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -82,10 +83,15 @@ class Printer:
         """The outputs as expressions."""
         raise NotImplementedError
 
-    def constant(self, v: Any) -> str:
+    def outputs(self) -> Iterator[tuple[Any, bool | None]]:
+        """Each, and whether it is a scalar; None where that does not matter."""
+        return zip(self.program.outputs, self.program.numbers or itertools.repeat(None), strict=False)
+
+    def constant(self, v: Any, number: bool | None) -> str:
         """An output that is the same in every run: an array as a copy, which is the caller's."""
-        text = self.namer.text
-        return f"{text(v)}.copy()" if isinstance(v, np.ndarray) else f"np.asarray({text(v, False)})[()]"
+        if isinstance(v, np.ndarray) and not number:
+            return f"{self.namer.text(v)}.copy()"
+        return f"np.asarray({self.namer.text(v, False)}){'[()]' if number is not False else ''}"
 
     def first(self) -> list[str]:
         """Lines before the instructions."""

@@ -73,12 +73,13 @@ class ScalarPrinter(Printer):
 
     def results(self) -> list[str]:
         """The outputs as the scalars that NumPy gives."""
-        return [self._result(v) for v in self.program.outputs]
+        return [self._result(v, number) for v, number in self.outputs()]
 
-    def _result(self, v: Any) -> str:
+    def _result(self, v: Any, number: bool | None) -> str:
         if not isinstance(v, Value):
-            return self.constant(v)
-        return f"np.{'float64' if v.dtype.kind == 'f' else 'bool'}({self.namer.text(v)})"
+            return self.constant(v, number)
+        made = "array" if number is False else "float64" if v.dtype.kind == "f" else "bool"
+        return f"np.{made}({self.namer.text(v)})"
 
 
 def _seed(to: ScalarPrinter, i: Instruction) -> str:

@@ -81,7 +81,7 @@ def _allocator() -> int:
 def direct(program: StraightLine) -> Callable[..., Any] | None:
     """What gives the results of a program for its arguments, where that is one kernel of numbers: NotImplemented for
     arguments of another kind, and where nan is among the results."""
-    if len(program.instructions) != 1 or any(x is not None for x in program.static):
+    if len(program.instructions) != 1 or any(x is not None for x in program.static) or not all(program.numbers):
         return None
     i = program.instructions[0]
     if i.op not in KERNELS or not (_same(i.args, program.inputs) and _same(i.outs, program.outputs)):

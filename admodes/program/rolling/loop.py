@@ -65,7 +65,7 @@ def simplified(
 ) -> Loop:
     """The loop with passes of its program applied to its body; as it was where that is no body then."""
     inputs = (*loop.fixed, *(m.inside for m in loop.moving), *(c.before for c in loop.carried))
-    inner = program.with_(inputs=inputs, instructions=loop.body, outputs=loop.made)
+    inner = program.with_(inputs=inputs, instructions=loop.body, outputs=loop.made, numbers=())
     for one in passes:
         inner = one(inner)
     body = list(inner.instructions)
