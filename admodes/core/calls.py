@@ -100,10 +100,16 @@ def ufunc_call(ufunc: np.ufunc, inputs: tuple[Any, ...], params: dict[str, Any])
         kinds = [type(x) if type(x) in (int, float, complex) else canonical(x).dtype for x in inputs]
         ufunc.resolve_dtypes((*kinds, *(None if out is None else out.dtype for out in outs)))
     if dtype is not None:
-        inputs = tuple(
-            np.astype(x, dtype) if isinstance(x, Cell) else np.asarray(x, dtype) for x in map(canonical, inputs)
-        )
-    result = call(op, inputs, own) if own else ufunc(*inputs)
+        inputs = tuple(map(canonical, inputs))
+        with np.errstate(all="ignore"):
+            ufunc(*(np.ones((), np.result_type(x)) for x in inputs), dtype=dtype)  # NumPy's error, where it has one
+    trace = highest(inputs) if dtype is not None and isinstance(op, Passive) else None
+    if trace is not None:  # the dtype of the result, which of a comparison is not that of its arguments
+        result = trace.strip(op, inputs, {**own, "dtype": dtype})
+    else:
+        if dtype is not None:
+            inputs = tuple(np.astype(x, dtype) if isinstance(x, Cell) else np.asarray(x, dtype) for x in inputs)
+        result = call(op, inputs, own) if own else ufunc(*inputs)
     if where is not True:
         if not outs or outs[0] is None:
             raise MissingRule(f"np.{ufunc.__name__}", "where= without out= leaves the other elements undefined")

@@ -627,8 +627,13 @@ class Composite(Op):
         self.asked = fn if (getattr(fn, "__module__", None) or "").partition(".")[0] == "numpy" else None
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        y = trace.whole(self, args, params)
+        y = trace.strip(self, args, params) if whole_numbers(params.get("dtype")) else trace.whole(self, args, params)
         return self.body(*args, **params) if y is NotImplemented else y
+
+
+def whole_numbers(dtype: Any) -> bool:
+    """Whether dtype= asks for whole numbers or truths, which have no derivative."""
+    return dtype is not None and np.dtype(dtype).kind in "iub"
 
 
 class Passive(Op):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.directions import cast
 from ..core.dispatch import apply, canonical, highest, primitive
-from ..core.registry import OPS, Composite, Op, add
+from ..core.registry import OPS, Composite, Op, Passive, add
 from ..sparse.dependence import RULES, Rule, opaque
 from . import MODULES
 
@@ -45,7 +45,9 @@ def mirrors(
             area = area.rpartition(".")[0]
         name, theirs = f"{area}.{body.__name__}", getattr(importlib.import_module(area), body.__name__)
         if kind is Composite:
-            rule = body if dtype is None else _of_dtype(body, dtype)
+            rule = (
+                body if dtype is None else _of_dtype(body, dtype, primitive(Passive(theirs, name=name, arrays=arrays)))
+            )
             plain = body if corrected else theirs
             op: Op = Composite(body, rule, name=name, arrays=arrays, evaluate=plain, **row)
         else:
@@ -56,10 +58,13 @@ def mirrors(
     return decorate
 
 
-def _of_dtype(body: Callable[..., Any], dtype: Callable[..., Any]) -> Callable[..., Any]:
+def _of_dtype(body: Callable[..., Any], dtype: Callable[..., Any], constant: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(body)
     def rule(*args: Any, **params: Any) -> Any:
-        y, wanted = body(*args, **params), np.dtype(dtype(*args, **params))
+        wanted = np.dtype(dtype(*args, **params))
+        if wanted.kind in "iub":  # rounded, or cut off, as SciPy does
+            return constant(*args, **params)
+        y = body(*args, **params)
         return y if y.dtype == wanted else np.astype(y, wanted)
 
     return rule

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import test_ops
 
-from admodes import compile, grad, sparse_jacobian_plan, trace
+from admodes import compile, grad, jvp, sparse_jacobian_plan, trace, vjp
 from admodes.core.domain import A, Apart, case
 from admodes.core.registry import OPS, Passive, Refused
+from admodes.scipy import ndimage
 
 pytestmark = [test_ops.pytestmark, pytest.mark.filterwarnings("ignore")]
 QUICK = ("i1", "?", "i8")
@@ -151,3 +152,46 @@ def test_one_call_stands_for_a_rule():
     assert [i.op.fn for i in trace(np.median, k).instructions] == [np.median]
     assert [i.op.fn for i in trace(lambda x, k: x * np.prod(k), 2.0, k).instructions] == [np.prod, np.multiply]
     assert np.median not in [i.op.fn for i in trace(np.median, 1.0 * k).instructions]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Whole numbers that are made of floats
+# ---------------------------------------------------------------------------------------------------
+
+ROUNDED = {
+    "mean": lambda x: np.mean(3 * x, dtype=int),
+    "sum in bytes": lambda x: np.sum(300 * x, dtype=np.int16),
+    "prod": lambda x: np.prod(3 * x, dtype=int),
+    "running sum": lambda x: np.cumsum(3 * x, dtype=int),
+    "var": lambda x: np.var(3 * x, dtype=int),
+    "reduce": lambda x: np.add.reduce(3 * x, dtype=int),
+    "linspace": lambda x: np.linspace(x[0], 9 * x[1], 4, dtype=int),
+    "comparison": lambda x: np.greater(x, 0.3 * x, dtype=bool),
+    "image": lambda x: ndimage.map_coordinates(np.array([1, 4, 2]), x[None], order=1),
+}
+
+
+@pytest.mark.parametrize("f", ROUNDED.values(), ids=ROUNDED)
+def test_whole_numbers_made_of_floats_are_constant(f):
+    x = np.array([0.4, 1.2, 1.9])
+    right = f(x)
+    for way in (lambda f: f, lambda f: compile(f)):
+        y, t = way(lambda x: jvp(f, (x,), (x,)))(x)
+        (g,) = way(lambda x: vjp(f, x)[1](np.ones(np.shape(right))))(x)
+        assert_same(y, right, "i8")
+        assert not np.any(t)
+        assert not np.any(g)
+
+
+@pytest.mark.parametrize("way", [lambda f, x: f(x), lambda f, x: vjp(f, x), lambda f, x: compile(f)(x)])
+def test_a_ufunc_of_floats_in_integers_is_numpys_error(way):
+    with pytest.raises(TypeError, match="Cannot cast ufunc 'add'"):
+        way(lambda x: np.add(x, x, dtype=int), np.ones(2))
+
+
+def test_numbers_and_arrays_without_axes_are_told_apart():
+    g = compile(lambda x, a: x * 3 if isinstance(a, np.ndarray) else x * 4)
+    assert [g(np.float32(1), a) for a in (np.float64(2), np.array(2.0), np.float64(2))] == [4, 3, 4]
+    for f in (np.prod, np.linalg.norm, np.multiply.reduce, lambda x: np.where(x[0] > 0, x[0], 0.0), lambda x: x[0]):
+        for native in (False, True):
+            assert_same(compile(f, native=native)(np.array([2.0])), f(np.array([2.0])), "f4")
