@@ -50,7 +50,9 @@ def _edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> An
     low, high = range if range is not None else (np.min(a), np.max(a)) if a.size else (0.0, 1.0)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, operator.index(bins) + 1, dtype=np.result_type(low, high, a, np.float16))
+    dtype = np.result_type(low, high, a)
+    dtype = dtype if dtype.kind in "fc" else np.result_type(dtype, float)
+    return np.linspace(low, high, operator.index(bins) + 1, dtype=dtype)
 
 
 # ---------------------------------------------------------------------------------------------------

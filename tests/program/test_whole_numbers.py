@@ -121,6 +121,8 @@ CASES = {
     "a mean in floats": (lambda a: np.mean(a, dtype=np.float32), BYTES),
     "bytes times a double": (lambda a, x: a * x + a, BYTES, np.float64(1e300)),
     "a mask": (lambda b, x: x[np.tril(b)].sum(), np.tri(3, dtype=bool), np.arange(9.0).reshape(3, 3)),
+    "edges in two dimensions": (lambda a: np.histogramdd(a, bins=3)[1][1], np.array([[1, 2], [3, 100], [5, 6]], "i1")),
+    "edges beside weights": (lambda a, w: np.histogram(a, 3, weights=w)[1], BYTES // [1, 25], np.ones(2)),
     "repeated bytes added": (lambda a, b: np.add.at(a := a.copy(), [0, 0], b) or a, LONGS, BYTES),
 }
 
