@@ -11,25 +11,24 @@ from __future__ import annotations
 
 import collections
 import functools
-import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from ..core.blank import LENT, Blank
 from ..core.captured import COPIED, names
 from ..core.creation import is_users
-from ..core.dispatch import Trace, is_memory
+from ..core.dispatch import is_memory
 from ..core.errors import Detached, OverwrittenValue
 from ..core.fingerprint import fingerprint
-from ..core.registry import Op
 from ..core.reverse import COPIED_BYTES, may_change
 from ..core.tracing import Tracer
 from ..core.views import OVERLAPPING, Cell, become, clone
 from .closures import Rebuild, Search, renewed
+from .spoilt import REMEDY, SPOILED, spoil, unspoil
 
 _SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None), types.ModuleType, type, np.ufunc, np.float64})
 _PLAIN = _SIMPLE | {np.ndarray}
@@ -64,7 +63,7 @@ class Around:
         self._met[id(x)] = x
         if kind is not np.ndarray and isinstance(x, Tracer):
             if x.transform is SPOILED:
-                become(x, x.index)
+                unspoil(x)
                 kind = Blank
             self.boxes.append(_Traced(x))
             if kind is Blank:
@@ -151,7 +150,7 @@ class Around:
         for box in left:
             if type(box) is _Array:
                 blank = blanks.get(id(box.holder))
-                if blank is None:  # which makes it one, where f made it
+                if blank is None:
                     raise Detached(
                         f"{caller}: storing into an array from outside, in the function given to it,", REMEDY
                     )
@@ -162,7 +161,7 @@ class Around:
         for box in self.left.values():
             if box.holder.index is LENT:
                 raise stores
-            become(box.holder, Spoiled(box.holder))
+            spoil(box.holder)
 
     @contextmanager
     def again(self) -> Iterator[None]:
@@ -405,12 +404,14 @@ class _Traced(_Box):
 
     def write(self, content: Any) -> None:
         x, whole = content
-        memory = getattr(self.holder, "memory", None)
-        if memory is None or memory is OVERLAPPING:
-            become(self.holder, x)
-        else:
+        holder, memory = self.holder, getattr(self.holder, "memory", None)
+        if memory is not None and memory is not OVERLAPPING:
             memory.waiting.clear()
             memory.change(x if whole is None else whole, given_away=True)
+            if hasattr(holder, "place"):
+                del holder.place
+            memory.add(holder)
+        become(holder, x)
 
     def changed(self) -> bool:
         x, then = self.holder, self.then[0]
@@ -423,33 +424,4 @@ class _Traced(_Box):
         return type(self.then[0]) is Blank
 
 
-class Spoilt(Trace):
-    """The transform, above all others, of arrays that may not be read any more."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self.level = sys.maxsize
-        self.closed = self.second = False
-
-    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> NoReturn:
-        raise TypeError(
-            "reading an array in which a function given to root, fixed_point, minimize or odeint has stored something, "
-            f"where no derivative can follow it. {REMEDY}"
-        )
-
-    strip = constant = process
-
-
-class Spoiled(Tracer):
-    """An array that f made, `index`, and that may not be read any more."""
-
-    __slots__ = ()
-
-    def __init__(self, x: Any) -> None:
-        self.value, self.transform, self.index = x.value, SPOILED, clone(x)
-
-
-SPOILED = Spoilt()
 NOTHING = Around([])
-REMEDY = "Return it as a result, or compute it afterwards from the result."

@@ -17,6 +17,7 @@ import optree
 from ..core import pytree
 from ..core.blank import Blank
 from ..core.tracing import Tracer
+from .spoilt import Spoiled
 
 Rebuild = Callable[[list[Any]], Any]
 Closure = tuple[list[Tracer], Rebuild]
@@ -86,7 +87,7 @@ def as_it_is(f: Any) -> Closure:
 
 def is_traced(x: Any) -> bool:
     """Whether x is a traced value, and no array that f made and stored none in."""
-    return isinstance(x, Tracer) and type(x) is not Blank
+    return isinstance(x, Tracer) and type(x) is not Blank and type(x) is not Spoiled
 
 
 def renewed(rebuild: Rebuild, values: list[Any]) -> tuple[Any, list[Any]]:
