@@ -1,5 +1,6 @@
 """Tests, docstrings and the README run with the default constants of the cost model, not with those of a machine."""
 
+import gc
 import itertools
 import time
 from pathlib import Path
@@ -7,6 +8,12 @@ from pathlib import Path
 import pytest
 
 from admodes.ways import measure, model
+
+
+def pytest_collection_finish():
+    """Some 27,000 collected tests stay to the end: no search for garbage is to go through them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
