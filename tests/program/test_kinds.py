@@ -289,8 +289,10 @@ def test_what_arguments_hold_that_are_no_arrays_of_numbers(case):
 
 
 def test_an_object_that_holds_something_else():
+    def f(x, p):
+        return x * np.roll(x, p.k)
+
     p, other = Model(1), Model(1)
-    f = lambda x, p: x * np.roll(x, p.k)  # noqa: E731
     flat, plan, program = compile(f), sparse_jacobian_plan(f, X, p), trace(f, X, p)
     np.testing.assert_allclose(flat(X, p), f(X, p))
     p.k = 2
@@ -375,7 +377,9 @@ def test_a_function_that_changes_what_its_argument_holds_runs_untraced(case):
 
 
 def test_a_truth_as_a_number():
-    f = lambda x: np.sum(x * (1.0 + float(np.isnan(x).any())))  # noqa: E731
+    def f(x):
+        return np.sum(x * (1.0 + float(np.isnan(x).any())))
+
     for g in (f, grad(f)):
         flat = compile(g)
         for x in (X, np.where(X > 0, X, np.nan)):

@@ -176,8 +176,11 @@ def scratch(applied):
     return f
 
 
+ONES = np.ones(2)
+
+
 def copied_default(applied):
-    def body(a, d=np.ones(2)):  # noqa: B008
+    def body(a, d=ONES):
         e = d.copy()
         e *= a
         return e * a
