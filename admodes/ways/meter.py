@@ -32,6 +32,8 @@ ABOUT = 1.15
 ALIVE = 4
 # Elements of all directions in the largest array, up to which the calls of a pass outweigh its arithmetic.
 SMALL = 2048
+# Passes, beside which a single one of the other mode is the cheaper way.
+MANY = 16
 # The five traces, and what is read off them, that exact counts take.
 SECONDS_TO_COUNT_AN_OPERATION = 1e-3
 
@@ -65,16 +67,23 @@ class FirstRun:
     missing: str
 
     @property
-    def small(self) -> bool:
-        """Whether calls are what a pass takes, and so forward mode, which has fewer, is known to be the cheaper one
-        without a look at prices."""
-        return not self.missing and self.n <= (self.chunk or self.n) and self.n * self.meter.largest <= SMALL
+    def plain(self) -> str:
+        """The mode that is known to be the cheapest way without a look at prices, which takes longer than a small
+        Jacobian; "" where none is: forward mode, which has fewer calls, where these are what a pass takes, and one pass
+        beside many."""
+        if self.missing:
+            return ""
+        if self.n <= (self.chunk or self.n) and self.n * self.meter.largest <= SMALL:
+            return "forward"
+        if min(self.n, self.m) == 1 and max(self.n, self.m) >= MANY:
+            return "forward" if self.n == 1 else "reverse"
+        return ""
 
     @property
     def choice(self) -> str:
         """The dense mode to take; "" where counting other ways exactly takes less than either."""
-        if self.small:
-            return "forward"
+        if self.plain:
+            return self.plain
         estimate = self.estimate()
         return estimate.choice if estimate.suffices else ""
 

@@ -20,7 +20,7 @@ from ..core.registry import OPS, Contraction, Op, size_of
 from ..program.cost import last_uses, owners
 from ..program.factorisations import LIKE
 from ..program.primitives import KERNELS, placed
-from ..program.recording import MARKS, Instruction, Value, leaves
+from ..program.recording import MARKS, NESTED, Instruction, Value, leaves
 from ..program.straightline import StraightLine
 
 EINSUM = OPS[np.einsum]
@@ -70,7 +70,13 @@ def is_product(op: Op) -> bool:
 
 def arrays_of(i: Instruction) -> list[Any]:
     """The arrays among the arguments."""
-    return [x for x in leaves((i.args, i.params)) if isinstance(x, Value | np.ndarray) and x.ndim]
+    found: list[Any] = []
+    for x in (*i.args, *i.params.values()) if i.params else i.args:
+        if type(x) in NESTED:
+            found += [part for part in leaves(x) if isinstance(part, Value | np.ndarray) and part.ndim]
+        elif isinstance(x, Value | np.ndarray) and x.ndim:
+            found.append(x)
+    return found
 
 
 def units(i: Instruction) -> float:

@@ -99,9 +99,11 @@ def test_what_is_small_is_chosen_without_a_look_at_prices(monkeypatch):
     monkeypatch.setattr("admodes.ways.meter.current", looked)
     run = first_run(f, 0, (np.ones(45),), {})
     assert (run.n, run.meter.largest, run.choice) == (45, 45, "forward")
+    assert first_run(f, 0, (np.ones(46),), {}).choice == "reverse"  # one pass
+    assert first_run(lambda x: x * np.ones(5000), 0, (2.0,), {}).choice == "forward"
     for larger in (
-        first_run(f, 0, (np.ones(46),), {}),
-        first_run(f, 0, (np.ones(45),), {}, 2),  # in several passes
+        first_run(lambda x: np.sin(x) * x, 0, (np.ones(46),), {}),
+        first_run(lambda x: np.sin(x) * x, 0, (np.ones(45),), {}, 2),  # in several passes
         first_run(wide, 0, (np.ones(3),), {}),
         first_run(lambda z: np.abs(z) ** 2, 0, (np.ones(3) * 1j,), {}),  # for which there is reverse mode alone
     ):
