@@ -178,6 +178,14 @@ class Op:
         """Carry the operation out under the highest trace among its arguments."""
         return trace.process(self, args, params)
 
+    def underived(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """NumPy's own result, where rules in terms of other functions are not to stand for it: dtype= asks for whole
+        numbers or truths, or the trace says so (`Trace.whole`); else NotImplemented."""
+        dtype = params.get("dtype")
+        if dtype is not None and np.dtype(dtype).kind in "iub":
+            return trace.strip(self, args, params)
+        return trace.whole(self, args, params)
+
     def multiply_adds(self, y: Shaped | Sequence[Shaped], args: Sequence[Any], params: dict[str, Any]) -> float:
         """Multiplications, each with the addition that may follow it."""
         each = self.products(*args) if callable(self.products) else self.products
@@ -627,13 +635,8 @@ class Composite(Op):
         self.asked = fn if (getattr(fn, "__module__", None) or "").partition(".")[0] == "numpy" else None
 
     def apply(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        y = trace.strip(self, args, params) if whole_numbers(params.get("dtype")) else trace.whole(self, args, params)
+        y = self.underived(trace, args, params)
         return self.body(*args, **params) if y is NotImplemented else y
-
-
-def whole_numbers(dtype: Any) -> bool:
-    """Whether dtype= asks for whole numbers or truths, which have no derivative."""
-    return dtype is not None and np.dtype(dtype).kind in "iub"
 
 
 class Passive(Op):

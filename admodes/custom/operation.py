@@ -187,10 +187,9 @@ def custom_op(
 def _function(op: Op, fn: Callable[..., Any]) -> Callable[..., Any]:
     """The row as a function that dispatches, named as the user's."""
     untraced = op.evaluate
+    plain = primitive(op)
     op.evaluate = lambda *args, **params: owned(untraced(*args, **params))
     inner = primitive(op)
-    plain = op.evaluate
-
     tried = False
 
     def evaluate(*args: Any, **params: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.directions import along_axis, lead_shape, trailing, trailing_axis
 from ..core.dispatch import canonical
 from ..core.domain import A, OnlyReal, along_axes, along_one, case
-from ..core.registry import OPS, Composite, Linear, Op, add, broadcast, size_of, whole_numbers
+from ..core.registry import OPS, Composite, Linear, Op, add, broadcast, size_of
 from .ties import Extreme, expand
 
 
@@ -59,7 +59,7 @@ class _Options(Op):
         rest = {k: params[k] for k in ("dtype", "where", "initial") if k in params}
         if not rest:
             return super().apply(trace, args, params)
-        y = trace.strip(self, args, params) if whole_numbers(rest.get("dtype")) else trace.whole(self, args, params)
+        y = self.underived(trace, args, params)
         if y is not NotImplemented:
             return y
         return self.with_options(args[0], {k: v for k, v in params.items() if k not in rest}, **rest)

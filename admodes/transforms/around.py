@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import functools
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -94,7 +95,7 @@ class Around:
                 if is_users(parent.__module__):
                     self._waiting.extend([part for part in vars(parent).values() if type(part) not in _SIMPLE])
 
-    def _box(self, box: _Box) -> None:
+    def _box(self, box: _Parts) -> None:
         self.boxes.append(box)
         parts = box.then.values()
         if not _SIMPLE.issuperset(map(type, parts)):
@@ -199,36 +200,89 @@ class Around:
         return y
 
 
-def _boxes_of(x: Any) -> list[_Box]:
+def _boxes_of(x: Any) -> list[_Parts]:
     """Those of what was made anew, with traced values in it."""
     if type(x) is types.FunctionType:
         return [_Cell(cell) for cell in x.__closure__ or ()]
     return [_Items(x)] if isinstance(x, _CONTAINERS) else []
 
 
-class _Box:
-    """What may hold something else later; `then`: what it held, each part by its key; `keys`: those that are looked at,
-    None for all."""
+class _Box(ABC):
+    """What may hold something else later; `then`: what it held."""
 
     then: Any
-    keys: frozenset[Any] | None = None
 
     def __init__(self, holder: Any) -> None:
         self.holder = holder
         self.then = self.now()
 
+    @abstractmethod
+    def now(self) -> Any:
+        """What it holds."""
+
+    @abstractmethod
+    def write(self, content: Any) -> None:
+        """Let it hold what `now` gave."""
+
+    @abstractmethod
+    def changed(self) -> bool:
+        """Whether it holds something else than then."""
+
+    @abstractmethod
+    def carries(self) -> bool:
+        """Whether there is something new that may have a derivative."""
+
+    @abstractmethod
+    def settle(self, holds: Callable[[Any], bool]) -> bool:
+        """From now on this is what the functions read alone; whether that is anything.
+
+        What they changed themselves (counters) they go on to. Traced values, which `holds` finds, are arguments: who
+        keeps this is not to keep their tapes.
+        """
+
+    def restorable(self) -> bool:
+        return True
+
+
+class _Parts(_Box):
+    """What holds parts, each by its key; `keys`: those that are looked at, None for all."""
+
+    keys: frozenset[Any] | None = None
+
+    @abstractmethod
+    def parts(self) -> dict[Any, Any]:
+        """All that it holds."""
+
     def now(self) -> Any:
         parts = self.parts()
         return parts if self.keys is None else {k: parts[k] for k in self.keys if k in parts}
 
-    def parts(self) -> dict[Any, Any]:
-        raise NotImplementedError
+    def changed(self) -> bool:
+        now = self.now()
+        return len(now) != len(self.then) or any(k not in self.then or self.then[k] is not x for k, x in now.items())
 
+    def carries(self) -> bool:
+        return any(_carries(x) for k, x in self.now().items() if k not in self.then or self.then[k] is not x)
+
+    def settle(self, holds: Callable[[Any], bool]) -> bool:
+        now = self.now()
+        kept = {k: x for k, x in self.then.items() if k in now and now[k] is x and (type(x) in _PLAIN or not holds(x))}
+        if len(kept) != len(now):
+            self.keys = frozenset(kept)
+        self.then = kept
+        return bool(kept) or self.keys is None
+
+
+class _Named(_Parts):
+    """What holds its parts under names."""
+
+    @abstractmethod
     def put(self, key: Any, part: Any) -> None:
-        raise NotImplementedError
+        """Let a name stand for a part."""
 
+    @abstractmethod
     def drop(self, key: Any) -> None:
-        raise NotImplementedError
+        """Take a name away."""
 
     def write(self, content: Any) -> None:
         now = self.now()
@@ -237,30 +291,6 @@ class _Box:
         for key, part in content.items():
             if key not in now or now[key] is not part:
                 self.put(key, part)
-
-    def changed(self) -> bool:
-        now = self.now()
-        return len(now) != len(self.then) or any(k not in self.then or self.then[k] is not x for k, x in now.items())
-
-    def carries(self) -> bool:
-        """Whether there is something new that may have a derivative."""
-        return any(_carries(x) for k, x in self.now().items() if k not in self.then or self.then[k] is not x)
-
-    def restorable(self) -> bool:
-        return True
-
-    def settle(self, holds: Callable[[Any], bool]) -> bool:
-        """From now on this is what the functions read alone; whether that is anything.
-
-        What they changed themselves (counters) they go on to. Traced values, which `holds` finds, are arguments: who
-        keeps this is not to keep their tapes.
-        """
-        now = self.now()
-        kept = {k: x for k, x in self.then.items() if k in now and now[k] is x and (type(x) in _PLAIN or not holds(x))}
-        if len(kept) != len(now):
-            self.keys = frozenset(kept)
-        self.then = kept
-        return bool(kept) or self.keys is None
 
 
 def _carries(x: Any) -> bool:
@@ -275,7 +305,7 @@ def _carries(x: Any) -> bool:
     return not isinstance(x, type) and is_users(type(x).__module__) and any(map(_carries, _attributes(x).values()))
 
 
-class _Cell(_Box):
+class _Cell(_Named):
     """A variable of a closure."""
 
     def parts(self) -> dict[Any, Any]:
@@ -291,7 +321,7 @@ class _Cell(_Box):
         del self.holder.cell_contents
 
 
-class _Names(_Box):
+class _Names(_Named):
     """Global variables."""
 
     def __init__(self, holder: dict[str, Any], some: frozenset[str]) -> None:
@@ -309,7 +339,7 @@ class _Names(_Box):
         del self.holder[key]
 
 
-class _Items(_Box):
+class _Items(_Parts):
     """A list, a dict, a set."""
 
     def parts(self) -> dict[Any, Any]:
@@ -331,7 +361,7 @@ class _Items(_Box):
             (x.update if isinstance(x, set) else x.extend)(content.values())
 
 
-class _Attributes(_Box):
+class _Attributes(_Named):
     """An object."""
 
     def parts(self) -> dict[Any, Any]:
