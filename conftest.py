@@ -38,3 +38,24 @@ def steady_clock(monkeypatch):
     monkeypatch.setattr(time, "perf_counter", lambda: next(readings) * tick)
     monkeypatch.setattr(measure, "SAMPLES", 3)
     monkeypatch.setattr(measure, "SAMPLE_SECONDS", tick)
+
+
+@pytest.fixture(scope="session")
+def dask():
+    """A client of a real cluster; a task is given up the first time that its worker dies."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.comm.timeouts.connect": "60s"}
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",  # its web server cannot be left out: any free port, for other runs' sake
+            silence_logs="CRITICAL",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
